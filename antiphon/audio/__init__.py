@@ -1,0 +1,1 @@
+"""Sound as numbers: formats and resampling, voice activity, wake words, WAV files."""

@@ -1,0 +1,1 @@
+"""Antiphon's daemon: hearing, thinking, speaking, and the conversation that joins them."""

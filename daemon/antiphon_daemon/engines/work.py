@@ -1,0 +1,44 @@
+"""The token that cancels: work that is revoked is finished nowhere, at no hop and in no engine."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable
+
+
+class Token:
+    """A `Work` (see `contracts.py`). Thread-safe; revoking is final and idempotent."""
+
+    def __init__(self, revision: int = 0, response_id: str | None = None) -> None:
+        self.revision = revision
+        self.response_id = response_id or f"resp_{uuid.uuid4().hex[:12]}"
+        self._lock = threading.Lock()
+        self._revoked = False
+        self._closers: list[Callable[[], None]] = []
+
+    def wanted(self) -> bool:
+        """Return False once `revoke` was called."""
+        return not self._revoked
+
+    def on_revoked(self, closer: Callable[[], None]) -> Callable[[], None]:
+        """Call `closer` when revoked (at once if it has been); returns a function that takes it back."""
+        with self._lock:
+            if not self._revoked:
+                self._closers.append(closer)
+                return lambda: self._forget(closer)
+        closer()
+        return lambda: None
+
+    def revoke(self) -> None:
+        """Give the work up: every closer is called once, in the order they came."""
+        with self._lock:
+            self._revoked = True
+            closers, self._closers = self._closers, []
+        for closer in closers:
+            closer()
+
+    def _forget(self, closer: Callable[[], None]) -> None:
+        with self._lock:
+            if closer in self._closers:
+                self._closers.remove(closer)

@@ -1,0 +1,1 @@
+"""Antiphon's satellite: the microphone, the speaker, and what starts a turn."""

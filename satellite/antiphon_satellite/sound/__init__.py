@@ -1,0 +1,1 @@
+"""PortAudio devices, the microphone and the speaker."""
