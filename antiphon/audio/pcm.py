@@ -63,31 +63,37 @@ def to_samples(pcm: bytes | bytearray | memoryview) -> Samples:
 
 def to_bytes(samples: Samples) -> bytes:
     """Return samples as s16le bytes; what is beyond [-1, 1] is clipped."""
-    return np.clip(np.rint(samples * SCALE), -SCALE, SCALE - 1).astype("<i2").tobytes()
+    whole: bytes = np.clip(np.rint(samples * SCALE), -SCALE, SCALE - 1).astype("<i2").tobytes()
+    return whole
 
 
 def decode(pcm: bytes, form: Format) -> Samples:
     """Return raw bytes of any `Format` as mono samples at that format's rate; a torn last frame is dropped."""
     whole = pcm[: len(pcm) - len(pcm) % form.frame_bytes]
     if form.width == 1:
-        flat = (np.frombuffer(whole, dtype=np.uint8).astype(np.float32) - 128) / 128
+        flat = (np.frombuffer(whole, dtype=np.uint8).astype(np.float32) - np.float32(128)) / np.float32(128)
     elif form.width == 2:
         flat = np.frombuffer(whole, dtype="<i2").astype(np.float32) / np.float32(SCALE)
-    elif form.width == 3:
-        bytes3 = np.frombuffer(whole, dtype=np.uint8).reshape(-1, 3)
-        padded = np.zeros((len(bytes3), 4), dtype=np.uint8)
-        padded[:, 1:] = bytes3
-        flat = (padded.view("<i4").reshape(-1) / np.float32(2**31)).astype(np.float32)
     else:
-        flat = (np.frombuffer(whole, dtype="<i4") / np.float32(2**31)).astype(np.float32)
+        flat = _wide(whole, form.width).astype(np.float32) / np.float32(2**31)
     return mix(flat.reshape(-1, form.channels))
+
+
+def _wide(pcm: bytes, width: int) -> npt.NDArray[np.int32]:
+    """Return 24- or 32-bit samples as 32-bit integers."""
+    if width == 4:
+        return np.frombuffer(pcm, dtype="<i4")
+    padded = np.zeros((len(pcm) // 3, 4), dtype=np.uint8)
+    padded[:, 1:] = np.frombuffer(pcm, dtype=np.uint8).reshape(-1, 3)
+    return padded.view("<i4").reshape(-1)
 
 
 def mix(frames: npt.NDArray[np.float32]) -> Samples:
     """Return frames of shape (n, channels) as mono samples, the mean of the channels."""
     if frames.ndim == 1 or frames.shape[1] == 1:
         return np.ascontiguousarray(frames.reshape(-1), dtype=np.float32)
-    return frames.mean(axis=1, dtype=np.float32)
+    mono: Samples = frames.mean(axis=1, dtype=np.float32)
+    return mono
 
 
 def level_db(samples: Samples) -> float:
@@ -102,13 +108,16 @@ class Resampler:
 
     def __init__(self, rate_in: int, rate_out: int = RATE) -> None:
         self.rate_in, self.rate_out = rate_in, rate_out
-        self._stream = None if rate_in == rate_out else soxr.ResampleStream(rate_in, rate_out, 1, dtype="float32", quality="MQ")
+        self._stream = (
+            None if rate_in == rate_out else soxr.ResampleStream(rate_in, rate_out, 1, dtype="float32", quality="MQ")
+        )
 
     def feed(self, samples: Samples, *, last: bool = False) -> Samples:
         """Return what is ready of the resampled sound; with `last`, all that is left (then use a new one)."""
         if self._stream is None:
             return samples
-        return self._stream.resample_chunk(np.ascontiguousarray(samples, dtype=np.float32), last=last)
+        ready: Samples = self._stream.resample_chunk(np.ascontiguousarray(samples, dtype=np.float32), last=last)
+        return ready
 
 
 def resample(samples: Samples, rate_in: int, rate_out: int) -> Samples:

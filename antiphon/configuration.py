@@ -1,0 +1,198 @@
+"""Where the settings come from: the file, the environment, files of secrets; and what is said when one is wrong.
+
+Strongest first: `ANTIPHON__SECTION__KEY` variables, `ANTIPHON__SECTION__KEY_FILE` (a file that holds the value), the
+YAML file, the defaults. A wrong value raises `SettingsError`, whose message names the file, the line, the key and what
+was expected.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import yaml
+from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic_settings import SettingsError as SourceError
+
+from antiphon.settings import PREFIX, Settings, keys
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The checkout that this package runs from (an editable install), where `config.yaml` is shipped."""
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; each line of the message is one sentence about one value."""
+
+
+def locate(explicit: str | None = None) -> Path | None:
+    """Return the file to read: the one named, `ANTIPHON_CONFIG`, the user's, the system's, or the shipped one."""
+    named = explicit or os.environ.get("ANTIPHON_CONFIG")
+    if named:
+        return Path(named).expanduser()
+    places = (
+        Path(platformdirs.user_config_dir("antiphon")) / "config.yaml",
+        Path("/etc/antiphon/config.yaml"),
+        ROOT / "config.yaml",
+    )
+    return next((place for place in places if place.is_file()), None)
+
+
+def load(explicit: str | None = None) -> Settings:
+    """Read the settings.
+
+    Raises:
+        SettingsError: the file cannot be read, or a value is wrong.
+    """
+    path = locate(explicit)
+    document: dict[str, Any] = {}
+    lines: dict[tuple[str, ...], int] = {}
+    if path is not None:
+        document, lines = _read(path)
+    secrets = dict(_secret_variables())
+    _refuse_unknown_variables()
+    _merge(document, secrets)
+    try:
+        return Settings(**document)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_sentences(error, path, lines))) from None
+    except SourceError as error:  # a variable that is not JSON where it must be
+        raise SettingsError(f"environment: {error}") from None
+
+
+def state_dir() -> Path:
+    """Return the folder for what must outlive a restart (names, identities), made if need be."""
+    path = Path(os.environ.get("ANTIPHON_STATE") or platformdirs.user_state_dir("antiphon"))
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path}: is not a text file (UTF-8)") from None
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        document = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise SettingsError(f"{path}:{line}: is not YAML: {error.problem}") from None
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path}: is not YAML: {error}") from None
+    if document is None:
+        return {}, {}
+    if not isinstance(document, dict):
+        raise SettingsError(f"{path}:1: expected sections such as `stt:`, got {type(document).__name__}")
+    lines = dict(_lines(node, ()))
+    _read_secret_files(document, Settings, path, lines, ())
+    return document, lines
+
+
+def _lines(node: Any, at: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int]]:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            here = (*at, str(key.value))
+            yield here, key.start_mark.line + 1
+            yield from _lines(value, here)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            here = (*at, str(index))
+            yield here, value.start_mark.line + 1
+            yield from _lines(value, here)
+
+
+def _read_secret_files(
+    section: dict[str, Any],
+    model: type[BaseModel],
+    path: Path,
+    lines: Mapping[tuple[str, ...], int],
+    at: tuple[str, ...],
+) -> None:
+    """Replace `x_file: PATH` by `x: what the file holds` wherever x is a secret."""
+    for name, field in model.model_fields.items():
+        value = section.get(name)
+        default = field.get_default(call_default_factory=True)
+        if isinstance(value, dict) and isinstance(default, BaseModel):
+            _read_secret_files(value, type(default), path, lines, (*at, name))
+        if SecretStr in getattr(field.annotation, "__args__", ()) and f"{name}_file" in section:
+            source = Path(str(section.pop(f"{name}_file"))).expanduser()
+            line = lines.get((*at, f"{name}_file"), 1)
+            section[name] = _secret(source, f"{path}:{line}: {'.'.join((*at, name))}_file")
+
+
+def _secret(source: Path, who: str) -> str:
+    try:
+        return source.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{who}: {source} cannot be read: {getattr(error, 'strerror', error)}") from None
+
+
+def _secret_variables() -> Iterator[tuple[tuple[str, ...], str]]:
+    known = {path for path, _ in keys()}
+    for variable, value in os.environ.items():
+        path = _path_of(variable.removesuffix("_FILE")) if variable.upper().endswith("_FILE") else ()
+        if path and path in known:
+            yield path, _secret(Path(value).expanduser(), variable)
+
+
+def _refuse_unknown_variables() -> None:
+    """A variable with our prefix that names no setting is a typing error, and is said to be one."""
+    known = {path for path, _ in keys()}
+    for variable in os.environ:
+        path = _path_of(variable)
+        whole = path and (path in known or any(key[: len(path)] == path for key in known))
+        if path and not whole and _path_of(variable.removesuffix("_FILE")) not in known:
+            names = [PREFIX + "__".join(key).upper() for key in known]
+            raise SettingsError(f"environment: {variable} is no setting{_nearest(variable.upper(), names)}")
+
+
+def _path_of(variable: str) -> tuple[str, ...]:
+    if not variable.upper().startswith(PREFIX):
+        return ()
+    return tuple(variable[len(PREFIX) :].lower().split("__"))
+
+
+def _merge(document: dict[str, Any], values: Mapping[tuple[str, ...], Any]) -> None:
+    for path, value in values.items():
+        section = document
+        for name in path[:-1]:
+            inner = section.get(name)
+            if not isinstance(inner, dict):
+                inner = section[name] = {}
+            section = inner
+        section[path[-1]] = value
+
+
+def _sentences(error: ValidationError, path: Path | None, lines: Mapping[tuple[str, ...], int]) -> Iterator[str]:
+    for fault in error.errors(include_url=False):
+        at = tuple(str(part) for part in fault["loc"])
+        dotted = ".".join(at)
+        variable = PREFIX + "__".join(at).upper()
+        where = variable if variable in {name.upper() for name in os.environ} else _where(path, lines, at)
+        if fault["type"] == "extra_forbidden":
+            names = [key[len(at) - 1] for key, _ in keys() if len(key) >= len(at) and key[: len(at) - 1] == at[:-1]]
+            yield f"{where}: {dotted} is no setting{_nearest(at[-1], names)}"
+        else:
+            expected = fault["msg"].removeprefix("Value error, ")
+            expected = expected.replace("Input should be", "expected").replace(
+                "String should", "expected text that should"
+            )
+            yield f"{where}: {dotted}: {expected}, got {fault['input']!r}"
+
+
+def _where(path: Path | None, lines: Mapping[tuple[str, ...], int], at: tuple[str, ...]) -> str:
+    for length in range(len(at), 0, -1):
+        if at[:length] in lines:
+            return f"{path}:{lines[at[:length]]}"
+    return str(path) if path else "settings"
+
+
+def _nearest(word: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(word, names, n=1)
+    return f"; did you mean {near[0]}?" if near else ""

@@ -1,0 +1,212 @@
+"""mDNS: what this host serves is announced, and what others serve is found.
+
+Announcements carry the real addresses of every interface (Home Assistant throws `0.0.0.0` away), IPv4 and IPv6, under
+a name that stays the same over restarts (else it is offered as new each time); they are made only for what is serving,
+made anew when addresses change, and withdrawn at exit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import socket
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+
+import ifaddr
+import structlog
+from zeroconf import NonUniqueNameException, ServiceStateChange, Zeroconf
+from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
+
+WYOMING = "_wyoming._tcp.local."
+LOOK_S = 5.0
+"""How often the interfaces are looked at for changed addresses."""
+RESOLVE_MS = 3000
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A service that mDNS found."""
+
+    instance: str
+    """Its name, without the type."""
+    uri: str
+    """`tcp://host:port`, the first address that can be used."""
+
+
+def identity(folder: Path, *, fresh: bool = False) -> str:
+    """Return this installation's identity, 12 hex digits, drawn once (or again, if `fresh`) and kept in `folder`."""
+    path = folder / "identity.json"
+    if not fresh:
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            kept = str(json.loads(path.read_text(encoding="utf-8"))["identity"])
+            if re.fullmatch(r"[0-9a-f]{12}", kept):
+                return kept
+    drawn = uuid.uuid4().hex[:12]
+    draft = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        draft.write_text(json.dumps({"identity": drawn}), encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        log.warning("identity cannot be kept: names change at the next start", path=str(path), why=error.strerror)
+    return drawn
+
+
+def addresses(host: str = "") -> list[str]:
+    """Return the addresses under which this host can be reached: every interface's, or `host` alone.
+
+    Link-local addresses and loopback are left out, unless there is nothing else.
+    """
+    if host and host not in ("0.0.0.0", "::"):
+        return [host]
+    found: list[IPv4Address | IPv6Address] = []
+    for adapter in ifaddr.get_adapters():
+        for entry in adapter.ips:
+            text = entry.ip if isinstance(entry.ip, str) else entry.ip[0]
+            with contextlib.suppress(ValueError):
+                found.append(ip_address(text.partition("%")[0]))
+    real = [a for a in found if not (a.is_loopback or a.is_link_local or a.is_multicast or a.is_unspecified)]
+    chosen = real or [a for a in found if a.is_loopback and a.version == 4]
+    return sorted({str(a) for a in chosen}, key=lambda text: (":" in text, text))
+
+
+class Mdns:
+    """This host's place in mDNS: announces, browses, and starts anew when the host's addresses change.
+
+    A host without a network, or where mDNS is not allowed, gets a warning and goes on without it.
+    """
+
+    def __init__(self, folder: Path, host: str = "") -> None:
+        self._folder, self._host = folder, host
+        self._identity = identity(folder)
+        self._services: dict[str, int] = {}
+        self._listener: Callable[[str, Found | None], None] | None = None
+        self._known: list[str] = []
+        self._zeroconf: AsyncZeroconf | None = None
+        self._browser: AsyncServiceBrowser | None = None
+        self._resolving: set[asyncio.Task[None]] = set()
+        self._changing = asyncio.Lock()
+        self._watch: asyncio.Task[None] | None = None
+
+    def instance(self, kind: str) -> str:
+        """Return the name under which `kind` (asr, tts, satellite, …) is announced."""
+        host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname().partition(".")[0])[:24]
+        return f"{host}-antiphon-{kind}-{self._identity[:6]}"
+
+    async def start(self) -> None:
+        """Begin; nothing is announced yet."""
+        await self._open()
+        self._watch = asyncio.create_task(self._follow_addresses())
+
+    async def stop(self) -> None:
+        """Withdraw what was announced and stop browsing."""
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+        async with self._changing:
+            await self._shut()
+
+    async def announce(self, kind: str, port: int) -> None:
+        """Announce a service that is already serving on `port`."""
+        async with self._changing:
+            self._services[kind] = port
+            await self._register(kind, port)
+
+    def browse(self, listener: Callable[[str, Found | None], None]) -> None:
+        """Call `listener(instance, found)` for each service of others that appears, changes or (None) goes."""
+        self._listener = listener
+        self._start_browser()
+
+    async def _follow_addresses(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if addresses(self._host) != self._known:
+                log.info("addresses changed: announcing anew", addresses=addresses(self._host))
+                async with self._changing:
+                    await self._shut()
+                    await self._open()
+
+    async def _open(self) -> None:
+        self._known = addresses(self._host)
+        try:
+            self._zeroconf = AsyncZeroconf()
+        except OSError as error:
+            log.warning("mDNS does not work here: nothing is announced or found", why=error.strerror or str(error))
+            self._zeroconf = None
+            return
+        for kind, port in self._services.items():
+            await self._register(kind, port)
+        if self._listener is not None:
+            self._start_browser()
+
+    async def _shut(self) -> None:
+        for task in list(self._resolving):
+            task.cancel()
+        await asyncio.gather(*self._resolving, return_exceptions=True)
+        zeroconf, self._zeroconf = self._zeroconf, None
+        browser, self._browser = self._browser, None
+        if browser is not None:
+            await browser.async_cancel()
+        if zeroconf is not None:
+            await zeroconf.async_unregister_all_services()
+            await zeroconf.async_close()
+
+    async def _register(self, kind: str, port: int) -> None:
+        if self._zeroconf is None or not self._known:
+            return
+        try:
+            await self._zeroconf.async_register_service(self._service(kind, port))
+        except NonUniqueNameException:
+            # Another host has our identity: a copied system image. This one draws a new name and keeps that.
+            self._identity = identity(self._folder, fresh=True)
+            log.warning("another host has our mDNS name: a new one is drawn", instance=self.instance(kind))
+            await self._zeroconf.async_register_service(self._service(kind, port), allow_name_change=True)
+
+    def _service(self, kind: str, port: int) -> AsyncServiceInfo:
+        return AsyncServiceInfo(
+            WYOMING,
+            f"{self.instance(kind)}.{WYOMING}",
+            port=port,
+            server=f"antiphon-{self._identity}.local.",
+            parsed_addresses=self._known,
+        )
+
+    def _start_browser(self) -> None:
+        if self._zeroconf is not None and self._browser is None:
+            self._browser = AsyncServiceBrowser(self._zeroconf.zeroconf, WYOMING, handlers=[self._changed])
+
+    def _changed(
+        self, zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange
+    ) -> None:  # zeroconf calls it with these keywords
+        instance = name.removesuffix(f".{service_type}")
+        if instance.endswith(f"-{self._identity[:6]}") and "-antiphon-satellite-" not in instance:
+            return
+        if state_change is ServiceStateChange.Removed:
+            self._tell(instance, None)
+            return
+        task = asyncio.get_running_loop().create_task(self._resolve(zeroconf, service_type, name, instance))
+        self._resolving.add(task)
+        task.add_done_callback(self._resolving.discard)
+
+    async def _resolve(self, zeroconf: Zeroconf, service_type: str, name: str, instance: str) -> None:
+        info = AsyncServiceInfo(service_type, name)
+        if not await info.async_request(zeroconf, RESOLVE_MS) or not info.port:
+            return
+        usable = [a for a in info.parsed_addresses() if not ip_address(a).is_unspecified]
+        if usable:
+            host = min(usable, key=lambda text: ":" in text)
+            self._tell(
+                instance, Found(instance, f"tcp://[{host}]:{info.port}" if ":" in host else f"tcp://{host}:{info.port}")
+            )
+
+    def _tell(self, instance: str, found: Found | None) -> None:
+        if self._listener is not None:
+            self._listener(instance, found)

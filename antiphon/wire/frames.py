@@ -1,0 +1,113 @@
+"""Wyoming frames, read within bounds.
+
+A frame is a JSON line `{"type", "version", "data"?, "data_length"?, "payload_length"?}`, then `data_length` bytes of a
+JSON object (stronger than an inline `data`), then `payload_length` bytes. The `wyoming` package reads frames without
+bounds and takes a malformed one for the end of the stream; here every fault is a `FrameError` that says what was wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any, TypeVar
+
+from wyoming.event import Event, Eventable
+from wyoming.version import __version__ as WYOMING_VERSION
+
+HEADER_BYTES = 64 * 1024
+"""A longer header line is an attack or not Wyoming."""
+DATA_BYTES = 1024 * 1024
+PAYLOAD_BYTES = 1024 * 1024
+BODY_S = 10.0
+"""Once a header has come, the rest of its frame must follow within this."""
+TYPE_CHARACTERS = 128
+
+E = TypeVar("E", bound=Eventable)
+
+
+class FrameError(Exception):
+    """A frame that is malformed, too large, too slow, or whose data does not fit its type; the message says which."""
+
+
+async def read_event(reader: asyncio.StreamReader) -> Event | None:
+    """Return the next event, or None at a clean end of the stream.
+
+    Args:
+        reader: made with `limit=HEADER_BYTES`.
+
+    Raises:
+        FrameError: the frame is malformed, beyond a bound, torn, or did not come whole within `BODY_S`.
+    """
+    try:
+        line = await reader.readuntil(b"\n")
+    except asyncio.LimitOverrunError:
+        raise FrameError(f"a header line is longer than {HEADER_BYTES} bytes") from None
+    except asyncio.IncompleteReadError as error:
+        if error.partial:
+            raise FrameError("the stream ended inside a header line") from None
+        return None
+    header = _object(line, "header line")
+    kind = header.get("type")
+    if not isinstance(kind, str) or not 0 < len(kind) <= TYPE_CHARACTERS:
+        raise FrameError("a header has no type")
+    inline = header.get("data")
+    if inline is not None and not isinstance(inline, dict):
+        raise FrameError("the data of a header is no object")
+    data: dict[str, Any] = dict(inline or {})
+    data_length = _length(header, "data_length", DATA_BYTES)
+    payload_length = _length(header, "payload_length", PAYLOAD_BYTES)
+    try:
+        async with asyncio.timeout(BODY_S):
+            if data_length:
+                data.update(_object(await reader.readexactly(data_length), "data block"))
+            payload = await reader.readexactly(payload_length) if payload_length else None
+    except asyncio.IncompleteReadError:
+        raise FrameError("the stream ended inside a frame") from None
+    except TimeoutError:
+        raise FrameError(f"a frame did not come whole within {BODY_S:.0f} s") from None
+    return Event(kind, data, payload)
+
+
+def encode_event(event: Event) -> bytes:
+    """Return the bytes of one frame."""
+    header: dict[str, Any] = {"type": event.type, "version": WYOMING_VERSION}
+    data = json.dumps(event.data, ensure_ascii=False).encode() if event.data else b""
+    payload = event.payload or b""
+    if data:
+        header["data_length"] = len(data)
+    if payload:
+        header["payload_length"] = len(payload)
+    return json.dumps(header, ensure_ascii=False).encode() + b"\n" + data + payload
+
+
+def parse(kind: type[E], event: Event) -> E:
+    """Return `event` as the dataclass it should be.
+
+    Raises:
+        FrameError: a field is missing or of the wrong type.
+    """
+    try:
+        return kind.from_event(event)  # type: ignore[return-value]  # the package declares the base class
+    except (KeyError, TypeError, ValueError, AttributeError, AssertionError) as error:
+        raise FrameError(f"the data of {event.type!r} does not fit: {type(error).__name__}: {error}") from None
+
+
+def _object(text: bytes, what: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+        raise FrameError(f"a {what} is not JSON") from None
+    if not isinstance(value, dict):
+        raise FrameError(f"a {what} is no JSON object")
+    return value
+
+
+def _length(header: dict[str, Any], key: str, most: int) -> int:
+    value = header.get(key)
+    if value is None:
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise FrameError(f"{key} is no number of bytes")
+    if value > most:
+        raise FrameError(f"{key} is {value}, more than {most} bytes")
+    return value

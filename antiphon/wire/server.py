@@ -1,0 +1,279 @@
+"""A Wyoming server that one bad peer cannot hurt.
+
+Each connection has a reader and a worker. The reader never waits for work: it answers `describe` and `ping` at once
+and queues the rest; the worker hands events to the handler one after another. When the peer leaves, the worker is
+cancelled. A malformed frame closes its connection after an `error` event; a handler's failure becomes an `error` event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections import deque
+from collections.abc import Callable, Sequence
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Protocol
+
+import structlog
+from wyoming.error import Error
+from wyoming.event import Event, Eventable
+from wyoming.info import Describe, Info
+from wyoming.ping import Ping, Pong
+
+from antiphon.settings import Network
+from antiphon.wire.frames import HEADER_BYTES, FrameError, encode_event, parse, read_event
+
+QUEUED_EVENTS = 2048
+"""What waits for a handler at most, some 20 s of 10 ms chunks. Then the oldest microphone audio is dropped."""
+SEND_S = 10.0
+"""A peer that takes nothing for this long is gone."""
+
+log = structlog.get_logger(__name__)
+
+
+class ListenError(Exception):
+    """A port cannot be listened on; the message says why and what mends it."""
+
+
+class Refusal(Exception):
+    """A handler refuses a request; the peer gets the message as an `error` event with `code`."""
+
+    def __init__(self, message: str, code: str = "refused") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Handler(Protocol):
+    """What a server does with one connection."""
+
+    async def handle(self, event: Event) -> None:
+        """Act on one event (never `describe` or `ping`). It is cancelled when the peer leaves.
+
+        Raises:
+            Refusal: the peer is told why.
+        """
+        ...
+
+    async def gone(self) -> None:
+        """The peer left: free what the connection held."""
+        ...
+
+
+class Connection:
+    """One peer of a server."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+        address = writer.get_extra_info("peername") or ("?", 0)
+        self.host: str = str(address[0]).removeprefix("::ffff:")
+        """The peer's address, without the port."""
+        self.name = f"{self.host}:{address[1]}"
+        """The peer's address and port."""
+
+    async def send(self, event: Event | Eventable) -> None:
+        """Send one event whole, whatever other tasks send.
+
+        Raises:
+            ConnectionError: the peer has left, or takes nothing any more.
+        """
+        whole = event if isinstance(event, Event) else event.event()
+        self._writer.write(encode_event(whole))
+        try:
+            async with asyncio.timeout(SEND_S):
+                await self._writer.drain()
+        except TimeoutError:
+            self.abort()
+            raise ConnectionResetError(f"{self.name} has taken nothing for {SEND_S:.0f} s") from None
+
+    def send_nowait(self, event: Event | Eventable) -> None:
+        """Queue one event without waiting for the peer to take it: for small events from code that must not wait."""
+        if not self._writer.is_closing():
+            self._writer.write(encode_event(event if isinstance(event, Event) else event.event()))
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+        self._writer.transport.abort()
+
+
+class Inbox:
+    """Events between reader and worker. Full, it drops the oldest microphone audio, which is worth least."""
+
+    def __init__(self, most: int = QUEUED_EVENTS) -> None:
+        self._events: deque[Event] = deque()
+        self._most = most
+        self._filled = asyncio.Event()
+
+    def put(self, event: Event) -> bool:
+        """Add an event; returns False when there is no room and nothing that may be dropped."""
+        if len(self._events) >= self._most:
+            oldest = next((at for at, queued in enumerate(self._events) if queued.type == "audio-chunk"), None)
+            if oldest is None:
+                return False
+            del self._events[oldest]
+        self._events.append(event)
+        self._filled.set()
+        return True
+
+    async def get(self) -> Event:
+        """Return the oldest event, waiting for one."""
+        while not self._events:
+            self._filled.clear()
+            await self._filled.wait()
+        return self._events.popleft()
+
+
+class Server:
+    """Listens on one port and runs a `Handler` for each connection."""
+
+    def __init__(
+        self,
+        name: str,
+        port: int,
+        *,
+        info: Callable[[], Info],
+        handler: Callable[[Connection], Handler],
+        network: Network,
+    ) -> None:
+        self.name = name
+        self._wanted_port = port
+        self._info = info
+        self._handler = handler
+        self._network = network
+        self._allowed = [ip_network(text) for text in network.allow]
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on (chosen by the system when 0 was asked for)."""
+        if self._server is None:
+            return self._wanted_port
+        return int(self._server.sockets[0].getsockname()[1])
+
+    @property
+    def connections(self) -> int:
+        """How many peers are connected now."""
+        return len(self._tasks)
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            ListenError: the port is taken or not allowed.
+        """
+        try:
+            listener = _listener(self._network.host, self._wanted_port)
+        except OSError as error:
+            raise ListenError(self._why_not(error)) from None
+        self._server = await asyncio.start_server(self._accepted, sock=listener, limit=HEADER_BYTES)
+
+    async def stop(self) -> None:
+        """Stop listening and end every connection."""
+        if self._server is not None:
+            self._server.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _why_not(self, error: OSError) -> str:
+        if error.errno == errno.EADDRINUSE:
+            return f"port {self._wanted_port} ({self.name}) is in use by another program: stop it, or set another port"
+        if error.errno == errno.EACCES:
+            return f"port {self._wanted_port} ({self.name}) needs more rights: set a port above 1023"
+        return f"port {self._wanted_port} ({self.name}) cannot be listened on: {error.strerror}"
+
+    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(self._serve(Connection(reader, writer), reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, peer: Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handler: Handler | None = None
+        try:
+            self._admit(peer)
+            handler = self._handler(peer)
+            await self._converse(peer, reader, handler)
+        except (FrameError, Refusal) as fault:
+            log.warning("peer refused", server=self.name, peer=peer.name, why=str(fault))
+            with contextlib.suppress(ConnectionError):
+                await peer.send(Error(text=str(fault), code=getattr(fault, "code", "bad-frame")))
+        except ConnectionError:
+            pass  # the peer left, which every connection ends with
+        finally:
+            if handler is not None:
+                await handler.gone()
+            writer.close()
+            with contextlib.suppress(ConnectionError, TimeoutError):
+                async with asyncio.timeout(SEND_S):
+                    await writer.wait_closed()
+
+    def _admit(self, peer: Connection) -> None:
+        if not allowed(peer.host, self._allowed):
+            raise Refusal(f"{peer.host} is not on a private network: network.allow can admit it", "not-allowed")
+        if len(self._tasks) > self._network.connections:
+            raise Refusal(f"more than {self._network.connections} connections", "too-many-connections")
+
+    async def _converse(self, peer: Connection, reader: asyncio.StreamReader, handler: Handler) -> None:
+        inbox = Inbox()
+        worker = asyncio.create_task(self._work(peer, inbox, handler))
+        reading = asyncio.create_task(self._read(peer, reader, inbox))
+        try:
+            done, _ = await asyncio.wait((worker, reading), return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in (worker, reading):
+                task.cancel()
+            await asyncio.gather(worker, reading, return_exceptions=True)
+
+    async def _read(self, peer: Connection, reader: asyncio.StreamReader, inbox: Inbox) -> None:
+        while (event := await read_event(reader)) is not None:
+            if Describe.is_type(event.type):
+                await peer.send(self._info())
+            elif Ping.is_type(event.type):
+                await peer.send(Pong(text=parse(Ping, event).text))
+            elif not inbox.put(event):
+                raise Refusal(f"more than {QUEUED_EVENTS} events wait to be handled", "too-many-events")
+
+    async def _work(self, peer: Connection, inbox: Inbox, handler: Handler) -> None:
+        while True:
+            event = await inbox.get()
+            try:
+                await handler.handle(event)
+            except Refusal as refusal:
+                await peer.send(Error(text=str(refusal), code=refusal.code))
+            except (FrameError, ConnectionError):
+                raise
+            except Exception:  # the edge: a fault of ours is told to the peer and logged, and harms nobody else
+                log.exception("handler failed", server=self.name, peer=peer.name, event_type=event.type)
+                await peer.send(
+                    Error(text=f"{event.type} failed for a reason of ours; the log says which", code="internal")
+                )
+
+
+def allowed(host: str, admitted: Sequence[IPv4Network | IPv6Network] = ()) -> bool:
+    """Return whether a peer at `host` may connect: this machine, private networks, and what is admitted besides."""
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    near = address.is_loopback or address.is_private or address.is_link_local
+    return near or any(address in network for network in admitted)
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    """Return a listening socket: on `host`, or on every interface, IPv4 and IPv6 under one port where both exist."""
+    if host:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family)
+    if socket.has_dualstack_ipv6():
+        try:
+            return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+        except OSError as error:
+            if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+                raise
+    return socket.create_server(("", port))
