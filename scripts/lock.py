@@ -21,7 +21,16 @@ PROJECTS = (ROOT / "pyproject.toml", ROOT / "satellite/pyproject.toml", ROOT / "
 
 LOCKS: dict[str, list[str]] = {
     # Everything: both programs, every extra, the embedded models, the tools of the tests.
-    "requirements.lock": ["--all-packages", "--all-extras", "--group", "embedded", "--group", "build", "--group", "dev"],
+    "requirements.lock": [
+        "--all-packages",
+        "--all-extras",
+        "--group",
+        "embedded",
+        "--group",
+        "build",
+        "--group",
+        "dev",
+    ],
     # A satellite alone, as it runs on a small board.
     "requirements-satellite.lock": ["--package", "antiphon-satellite", "--group", "build"],
 }

@@ -7,9 +7,10 @@ satellites), and where `faster-whisper` is installed its ONNX form is some fifte
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -58,17 +59,23 @@ class GgmlSilero:
         self._model.reset()
 
 
+@cache
+def _session(weights: Path) -> Any:
+    """Return the model, loaded once for all conversations: it keeps no state of its own."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.inter_op_num_threads = options.intra_op_num_threads = 1
+    options.enable_cpu_mem_arena = False
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(weights), options, providers=["CPUExecutionProvider"])
+
+
 class OnnxSilero:
     """Silero VAD 6 through onnxruntime, with the weights inside faster-whisper."""
 
     def __init__(self, weights: Path) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.inter_op_num_threads = options.intra_op_num_threads = 1
-        options.enable_cpu_mem_arena = False
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(str(weights), options, providers=["CPUExecutionProvider"])
+        self._session = _session(weights)
         self._input = np.zeros((1, CONTEXT + FRAME), dtype=np.float32)
         self._h: Samples = np.zeros((1, 1, 128), dtype=np.float32)
         self._c: Samples = np.zeros((1, 1, 128), dtype=np.float32)

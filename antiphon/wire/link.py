@@ -60,6 +60,10 @@ class Link:
             raise LinkError(f"{self.uri} has closed the connection")
         return event
 
+    def abort(self) -> None:
+        """Drop the connection at once; whoever receives gets `LinkError`."""
+        self._writer.transport.abort()
+
     async def close(self) -> None:
         """Close the connection."""
         self._writer.close()

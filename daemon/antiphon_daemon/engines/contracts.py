@@ -230,3 +230,17 @@ class TurnModel(Protocol):
     async def finished(self, audio: Samples, *, language: str | None) -> float:
         """Return the probability that the turn in `audio` (mono, 16 kHz) is over."""
         ...
+
+
+@dataclass(frozen=True)
+class Engines:
+    """The warmed engines of a daemon, one of each, shared by all its conversations."""
+
+    transcriber: Transcriber
+    responder: Responder
+    synthesizer: Synthesizer
+
+    async def close(self) -> None:
+        """Free all of them."""
+        for engine in (self.transcriber, self.responder, self.synthesizer):
+            await engine.close()

@@ -1,0 +1,87 @@
+"""The command line: `antiphon COMMAND`. Each program adds its own commands through the entry point antiphon.commands.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or settings. An error is one sentence that says what to do.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+
+import click
+
+from antiphon import __version__
+from antiphon.settings import Settings
+
+
+@dataclass(frozen=True)
+class Given:
+    """What every command is given, as `context.obj`."""
+
+    settings: Settings
+    config: str | None
+    """The settings file that was named on the command line."""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, "--version", prog_name="antiphon")
+@click.option("--config", metavar="FILE", help="The settings to use (default: the user's, the system's, the shipped).")
+@click.pass_context
+def antiphon(context: click.Context, config: str | None) -> None:
+    """A voice assistant that runs on your own machines, answers at once and can be interrupted."""
+    from antiphon import log
+    from antiphon.configuration import SettingsError, load
+
+    if {"-h", "--help"} & set(sys.argv):
+        return
+    try:
+        settings = load(config)
+    except SettingsError as error:
+        click.echo("\n".join(f"Error: {line}" for line in str(error).splitlines()), err=True)
+        context.exit(2)
+    log.configure(settings.log)
+    context.obj = Given(settings, config)
+
+
+@antiphon.command()
+@click.pass_context
+def up(context: click.Context) -> None:
+    """Daemon and satellite on this machine's microphone: talk."""
+    from antiphon.up import run
+
+    context.exit(run(context.obj.settings, context.obj.config))
+
+
+@antiphon.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
+def doctor(context: click.Context, as_json: bool) -> None:
+    """Say what works here and what does not, each with its mend."""
+    from antiphon.doctor import run
+
+    context.exit(run(context.obj.settings, as_json=as_json))
+
+
+@antiphon.command(context_settings={"ignore_unknown_options": True})
+@click.argument("name")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
+def bench(context: click.Context, name: str, arguments: tuple[str, ...]) -> None:
+    """Measure: `antiphon bench footprint [--json]` (needs the repository)."""
+    from antiphon.configuration import ROOT
+
+    script = ROOT / "bench" / f"{name}.py"
+    if not name.isidentifier() or not script.is_file():
+        known = sorted(path.stem for path in (ROOT / "bench").glob("*.py") if not path.stem.startswith("_"))
+        raise click.UsageError(f"There is no benchmark {name!r} here, only: {', '.join(known) or 'none'}.")
+    import subprocess
+
+    context.exit(subprocess.run([sys.executable, str(script), *arguments], check=False).returncode)
+
+
+def main() -> None:
+    """Run the command line."""
+    for point in entry_points(group="antiphon.commands"):
+        point.load()(antiphon)
+    antiphon(prog_name="antiphon")

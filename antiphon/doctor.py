@@ -1,0 +1,89 @@
+"""`antiphon doctor`: what works here, what does not, and what mends it. Each program brings its own checks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from importlib.metadata import entry_points
+from tempfile import TemporaryDirectory
+from typing import TypeAlias
+
+from rich.console import Console
+
+from antiphon.checks import Check
+from antiphon.configuration import locate, state_dir
+from antiphon.settings import Settings
+from antiphon.wire.discovery import Found, Mdns, addresses
+
+FOUND_S = 4.0
+"""An announcement is found within this, or mDNS does not work."""
+MARKS = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[yellow]–[/]"}
+
+Checks: TypeAlias = Callable[[Settings], Awaitable[list[Check]]]
+
+
+def run(settings: Settings, *, as_json: bool) -> int:
+    """Run every check and print what came of it; 1 when the main job cannot be done."""
+    console = Console(highlight=False)
+    sources: list[Checks] = [ground, *(point.load() for point in entry_points(group="antiphon.checks"))]
+    found: list[Check] = []
+    for source in sources:
+        for check in asyncio.run(_run(source, settings)):
+            found.append(check)
+            if not as_json:
+                console.print(f"{MARKS[check.ok]} [bold]{check.name}[/]: {check.says}")
+                if check.mend and check.ok is not True:
+                    console.print(f"    → {check.mend}")
+    wrong = any(check.ok is False for check in found)
+    if as_json:
+        checks = [{"name": c.name, "ok": c.ok, "says": c.says, "mend": c.mend} for c in found]
+        print(json.dumps({"ok": not wrong, "checks": checks}, ensure_ascii=False))
+    return int(wrong)
+
+
+async def _run(source: Checks, settings: Settings) -> list[Check]:
+    return await source(settings)
+
+
+async def ground(settings: Settings) -> list[Check]:
+    """Check the settings, the state folder and mDNS."""
+    path = locate()
+    checks = [Check("settings", True, str(path) if path else "no file: the defaults")]
+    try:
+        checks.append(Check("state", True, str(state_dir())))
+    except OSError as error:
+        mend = "Make the folder writable, or set ANTIPHON_STATE to one that is."
+        checks.append(Check("state", False, f"{error.filename} cannot be made: {error.strerror}", mend))
+    checks.append(await _mdns(settings))
+    return checks
+
+
+async def _mdns(settings: Settings) -> Check:
+    """Announce a service under a passing identity and look for it, as Home Assistant would."""
+    if not settings.network.zeroconf:
+        return Check("mDNS", None, "is switched off (network.zeroconf)")
+    seen = asyncio.Event()
+    with TemporaryDirectory() as one, TemporaryDirectory() as other:
+        from pathlib import Path
+
+        ours, theirs = Mdns(Path(one), settings.network.host), Mdns(Path(other), settings.network.host)
+
+        def look(instance: str, found: Found | None) -> None:
+            if instance == ours.instance("doctor") and found is not None:
+                seen.set()
+
+        try:
+            await ours.start()
+            await theirs.start()
+            theirs.browse(look)
+            await ours.announce("doctor", 9)
+            async with asyncio.timeout(FOUND_S):
+                await seen.wait()
+        except TimeoutError:
+            mend = "Open UDP port 5353 in the firewall; meanwhile name satellites in satellites.known."
+            return Check("mDNS", None, "an announcement was not found again: discovery will not work", mend)
+        finally:
+            await theirs.stop()
+            await ours.stop()
+    return Check("mDNS", True, f"announced and found; this host is {', '.join(addresses(settings.network.host))}")

@@ -1,0 +1,173 @@
+"""What is prepared for a turn before it is over: its transcript, its reply, the reply's sound.
+
+A draft is pure: nothing of it is heard, remembered or done until it is committed, and discarding it leaves no trace.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Protocol
+
+import structlog
+
+from antiphon.audio.pcm import Samples
+from antiphon.log import spoken
+from antiphon.settings import Settings
+from antiphon_daemon.conversation import skills, turns
+from antiphon_daemon.conversation.memory import Memory
+from antiphon_daemon.conversation.messages import message
+from antiphon_daemon.conversation.reply import Listener, Reply, limited
+from antiphon_daemon.engines.contracts import EngineError, Engines, Revoked, TextDelta, Transcript, Work
+from antiphon_daemon.engines.work import Token
+from antiphon_daemon.insight.trace import Trace
+
+log = structlog.get_logger(__name__)
+
+
+class ReplyPeer(Protocol):
+    """Who hears a committed reply."""
+
+    def reply_began(self, rate: int) -> None:
+        """Sound of `rate` Hz (s16le, mono) follows."""
+        ...
+
+    def reply_sound(self, pcm: bytes) -> None: ...
+
+    def reply_written(self, text: str) -> None:
+        """The whole reply is `text`; it comes when all its sound has been given."""
+        ...
+
+    def reply_ended(self, trace: Trace) -> None: ...
+
+    def failed(self, error: EngineError) -> None:
+        """The turn is over with an error that could not be spoken."""
+        ...
+
+
+class Draft:
+    """What is being prepared, or was committed, under one revision."""
+
+    def __init__(self, revision: int, trace: Trace) -> None:
+        self.revision = revision
+        self.token = Token(revision)
+        self.trace = trace
+        self.text = ""
+        self.language: str | None = None
+        self.reply: Reply | None = None
+        self.answer: skills.Answer | None = None
+        self.error: EngineError | None = None
+
+
+class Told:
+    """Passes a reply on to the peer, and its begin and end to the machine, as long as its draft is wanted.
+
+    Args:
+        tell: applies the event that a function makes of the session's time.
+    """
+
+    def __init__(self, peer: ReplyPeer, draft: Draft, tell: Callable[[Callable[[int], turns.Event]], None]) -> None:
+        self._peer, self._draft, self._tell = peer, draft, tell
+
+    def reply_began(self, rate: int) -> None:
+        if self._draft.token.wanted():
+            self._peer.reply_began(rate)
+            self._tell(lambda now: turns.ReplyBegan(now, self._draft.revision))
+
+    def reply_sound(self, pcm: bytes) -> None:
+        if self._draft.token.wanted():
+            self._peer.reply_sound(pcm)
+
+    def reply_written(self, text: str) -> None:
+        if self._draft.token.wanted():
+            self._peer.reply_written(text)
+
+    def reply_ended(self, samples: int) -> None:
+        if self._draft.token.wanted():
+            self._peer.reply_ended(self._draft.trace)
+            self._tell(lambda now: turns.ReplyEnded(now, self._draft.revision, samples))
+
+    def reply_failed(self, error: EngineError) -> None:
+        if self._draft.token.wanted():
+            self._peer.failed(error)
+            self._tell(lambda now: turns.ReplyEnded(now, self._draft.revision, 0))
+
+
+class Drafts:
+    """Has drafts made by the engines."""
+
+    def __init__(self, engines: Engines, settings: Settings, voice: str | None) -> None:
+        self._engines, self._settings, self._voice = engines, settings, voice
+
+    async def hear(self, draft: Draft, utterance: Samples, language: str, hints: Sequence[str]) -> Transcript | None:
+        """Return what was said; None when the draft was revoked, or (then `draft.error` is set) hearing failed."""
+        within_s = self._settings.deadlines.stt_s
+        try:
+            async with asyncio.timeout(within_s):
+                heard = await self._engines.transcriber.transcribe(
+                    utterance, draft.token, language=language, hints=hints
+                )
+        except Revoked:
+            return None
+        except (EngineError, TimeoutError) as error:
+            draft.token.revoke()
+            late = EngineError("stt", f"there was no transcript within {within_s:g} s")
+            draft.error = error if isinstance(error, EngineError) else late
+            draft.trace.failure = str(draft.error)
+            log.error("hearing failed", why=str(draft.error))
+            return None
+        draft.trace.mark("stt")
+        draft.language = heard.language or language
+        log.debug("heard", text=spoken(heard.text), revision=draft.revision, avg_logprob=heard.avg_logprob)
+        return heard
+
+    def answer(self, draft: Draft, text: str, memory: Memory, language: str, listener: Listener) -> None:
+        """Give the draft the reply to `text`, ready to run."""
+        draft.text = text
+        draft.answer = skills.match(text, language)
+        words = _said(draft.answer.text) if draft.answer else self._written(text, memory, draft.token)
+        draft.reply = self._reply(words, draft, language, listener, self._settings.turn.speculate == "speech")
+
+    def apologise(self, draft: Draft, language: str, listener: Listener) -> Reply:
+        """Return the reply that says that hearing failed; it is not remembered."""
+        known = language in self._engines.transcriber.languages
+        words = _said(message("stt" if known else "unknown_language", language))
+        draft.reply = self._reply(words, draft, language, listener, early_speech=True)
+        draft.reply.failed = True
+        return draft.reply
+
+    def _reply(
+        self, words: AsyncIterator[str], draft: Draft, language: str, listener: Listener, early_speech: bool
+    ) -> Reply:
+        return Reply(
+            words,
+            self._engines.synthesizer,
+            listener,
+            draft.token,
+            language=language,
+            voice=self._voice,
+            deadlines=self._settings.deadlines,
+            trace=draft.trace,
+            early_speech=early_speech,
+        )
+
+    def _written(self, text: str, memory: Memory, work: Work) -> AsyncIterator[str]:
+        deltas = self._engines.responder.respond(memory.messages(text), work)
+        return written(deltas, self._settings)
+
+
+async def written(deltas: AsyncIterator[object], settings: Settings) -> AsyncIterator[str]:
+    """Yield the text of a model's reply, within the deadlines.
+
+    Raises:
+        EngineError: the model failed, or stopped answering.
+    """
+    limits = settings.deadlines
+    late = EngineError("llm", "the language model has stopped answering")
+    async for delta in limited(deltas, limits.llm_first_s, limits.llm_next_s, lambda: late):
+        if isinstance(delta, TextDelta):
+            yield delta.text
+
+
+async def _said(text: str) -> AsyncIterator[str]:
+    yield text

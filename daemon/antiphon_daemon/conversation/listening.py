@@ -1,0 +1,76 @@
+"""One session's sound: its clock in samples, when speech begins and pauses, and the utterance so far.
+
+The clock is advanced by the audio that comes, and by `pass_time` when none does (a muted microphone, a waiting peer).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+import numpy as np
+
+from antiphon.audio.pcm import RATE, Samples
+from antiphon.audio.vad import Judge, SpeechBegan, SpeechPaused, SpeechTracker
+
+MARGIN = RATE * 3 // 10
+"""Sound before and after speech that a transcriber gets: the model's frames and soft consonants lie there."""
+KEPT = RATE
+"""Sound that is kept while nobody speaks."""
+LIVE_LEAD_S = 2.0
+"""A stream that is so far ahead of the wall clock is no microphone (with its pre-roll) but a recording."""
+
+
+class Listening:
+    """Follows the sound of one session. Positions are session samples."""
+
+    def __init__(self, judge: Judge, clock: Callable[[], float] = time.monotonic) -> None:
+        self._tracker = SpeechTracker(judge)
+        self._clock = clock
+        self._segments: deque[tuple[int, Samples]] = deque()
+        self._offset = 0
+        self._opened_at = clock()
+        self._opened_now = 0
+        self.now = 0
+        """The session's time."""
+
+    def open(self) -> None:
+        """Begin a stream: what came before is forgotten, time goes on."""
+        self._tracker.reset()
+        self._segments.clear()
+        self._opened_at, self._opened_now = self._clock(), self.now
+
+    def feed(self, samples: Samples) -> list[SpeechBegan | SpeechPaused]:
+        """Hear more sound (mono, 16 kHz); return what happened in it."""
+        self._segments.append((self.now, samples))
+        self.now += len(samples)
+        happened = self._tracker.feed(samples)
+        return [type(event)(event.at + self._offset) for event in happened]
+
+    def pass_time(self, samples: int) -> None:
+        """Let time go on without sound."""
+        self.now += samples
+        self._offset += samples
+
+    @property
+    def live(self) -> bool:
+        """Whether the stream comes at the pace of a microphone."""
+        ahead_s = (self.now - self._opened_now) / RATE - (self._clock() - self._opened_at)
+        return ahead_s <= LIVE_LEAD_S
+
+    def utterance(self, began: int, ended: int | None = None) -> Samples:
+        """Return the sound from `began` to `ended` (default: now), with a margin on both sides."""
+        first, last = began - MARGIN, self.now if ended is None else ended + MARGIN
+        parts = []
+        for at, samples in self._segments:
+            start, stop = max(0, first - at), min(len(samples), last - at)
+            if start < stop:
+                parts.append(samples[start:stop])
+        return np.concatenate(parts) if parts else np.empty(0, dtype=np.float32)
+
+    def keep_from(self, began: int | None) -> None:
+        """Forget sound before `began` (and a margin); with None, all but the last second."""
+        oldest = self.now - KEPT if began is None else began - MARGIN
+        while self._segments and self._segments[0][0] + len(self._segments[0][1]) < oldest:
+            self._segments.popleft()

@@ -1,0 +1,90 @@
+"""What a conversation remembers: its messages within a budget of tokens, until it has been silent for long."""
+
+from __future__ import annotations
+
+import math
+import time
+import unicodedata
+from collections.abc import Callable, Sequence
+
+from antiphon.settings import Settings
+from antiphon_daemon.conversation.messages import message
+from antiphon_daemon.engines.contracts import Message
+
+
+def estimate_tokens(text: str) -> int:
+    """Return about how many tokens `text` is: four letters each, but one a syllable or ideograph."""
+    wide = sum(1 for character in text if unicodedata.east_asian_width(character) in "WF")
+    return math.ceil(wide + (len(text) - wide) / 4) + 4
+
+
+class Memory:
+    """The messages of one conversation.
+
+    The system prompt and the order of messages are stable to the byte, so that a model's cache of them stays warm;
+    the oldest exchanges are dropped by halves of the budget, not one by one, for the same reason.
+    """
+
+    def __init__(
+        self, prompt: str, *, budget_tokens: int, reset_after_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._system = Message("system", prompt)
+        self._budget = budget_tokens
+        self._reset_after_s = reset_after_s
+        self._clock = clock
+        self._messages: list[Message] = []
+        self._touched = clock()
+
+    @property
+    def idle_s(self) -> float:
+        """Seconds since the last exchange."""
+        return self._clock() - self._touched
+
+    def messages(self, text: str) -> list[Message]:
+        """Return what the model is to be told so that it answers `text`. Nothing is remembered by asking."""
+        history = [] if self.idle_s > self._reset_after_s else self._messages
+        return [self._system, *history, Message("user", text)]
+
+    def remember(self, text: str, reply: str, *, interrupted: bool = False) -> None:
+        """Write one exchange. A reply of which nothing was heard leaves the user's words alone."""
+        if self.idle_s > self._reset_after_s:
+            self._messages.clear()
+        self._touched = self._clock()
+        self._messages.append(Message("user", text))
+        self._messages.append(Message("assistant", reply, interrupted=interrupted))
+        if _tokens(self._messages) > self._budget:
+            while self._messages and _tokens(self._messages) > self._budget // 2:
+                del self._messages[:2]
+
+    def forget(self) -> None:
+        """Start over."""
+        self._messages.clear()
+
+
+def _tokens(messages: Sequence[Message]) -> int:
+    return sum(estimate_tokens(message.text) for message in messages)
+
+
+def heard_part(text: str, heard_share: float) -> str:
+    """Return the words of `text` that were heard when `heard_share` (0 to 1) of its sound was."""
+    if heard_share >= 1:
+        return text
+    words = text.split()
+    kept: list[str] = []
+    spent, whole = 0, sum(len(word) for word in words) or 1
+    for word in words:
+        spent += len(word)
+        if spent > heard_share * whole:
+            break
+        kept.append(word)
+    return " ".join(kept)
+
+
+def new_memory(settings: Settings, language: str) -> Memory:
+    """Return an empty memory as the settings want it."""
+    conversation = settings.conversation
+    return Memory(
+        conversation.prompt or message("prompt", language),
+        budget_tokens=conversation.history_tokens,
+        reset_after_s=conversation.reset_after_s,
+    )

@@ -1,0 +1,40 @@
+"""What Antiphon itself says, in the language of the conversation. English and Korean are complete."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+Key: TypeAlias = Literal["stt", "llm", "tts", "empty", "started_over", "unknown_language", "cut_short", "prompt"]
+
+_ENGLISH: dict[Key, str] = {
+    "stt": "Sorry, I couldn't make out what you said.",
+    "llm": "Sorry, I can't reach the language model.",
+    "tts": "Sorry, I can't speak right now.",
+    "empty": "Sorry, I have no answer to that.",
+    "started_over": "All right, let's start over.",
+    "unknown_language": "Sorry, I can't understand that language yet.",
+    "cut_short": "There is more, but I'll stop here.",
+    "prompt": (
+        "You are Antiphon, a friendly voice assistant in a home. Your answers are spoken aloud. "
+        "Answer in one or two short sentences of plain text, without lists, markup or emoji."
+    ),
+}
+_KOREAN: dict[Key, str] = {
+    "stt": "죄송해요, 잘 못 알아들었어요.",
+    "llm": "죄송해요, 언어 모델에 연결할 수 없어요.",
+    "tts": "죄송해요, 지금은 말을 할 수 없어요.",
+    "empty": "죄송해요, 드릴 답이 없어요.",
+    "started_over": "네, 처음부터 다시 시작할게요.",
+    "unknown_language": "죄송해요, 아직 그 언어는 알아듣지 못해요.",
+    "cut_short": "더 있지만 여기까지 할게요.",
+    "prompt": (
+        "당신은 집에서 쓰는 친절한 음성 비서 안티폰입니다. 답은 소리 내어 읽힙니다. "
+        "목록, 기호, 이모지 없이 짧은 한두 문장의 한국어로 대답하세요."
+    ),
+}
+_BY_LANGUAGE = {"en": _ENGLISH, "ko": _KOREAN}
+
+
+def message(key: Key, language: str | None) -> str:
+    """Return the sentence in `language`, or in English where it is not translated."""
+    return _BY_LANGUAGE.get((language or "en").split("-")[0], _ENGLISH)[key]

@@ -1,0 +1,113 @@
+"""The `asr` endpoint: sound in, one transcript out, and the end of the turn found by itself.
+
+    transcribe{language?} · audio-start · audio-chunk… · (audio-stop)  →  transcript-start · -chunk · transcript · -stop
+
+The transcript is sent as soon as the turn is over, without waiting for `audio-stop`; what comes after it is dropped
+until the next `transcribe` or `audio-start`. A failure is an `error` event, never silence.
+"""
+
+from __future__ import annotations
+
+from wyoming.asr import Transcribe, Transcript, TranscriptChunk, TranscriptStart, TranscriptStop
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
+from wyoming.error import Error
+from wyoming.event import Event
+
+from antiphon.audio import vad
+from antiphon.audio.pcm import Converter, Format, FormatError
+from antiphon.settings import Settings
+from antiphon.wire.frames import parse
+from antiphon.wire.server import Connection, Refusal
+from antiphon_daemon.conversation.conversation import Conversation
+from antiphon_daemon.endpoints.info import plain_language
+from antiphon_daemon.engines.contracts import EngineError, Engines
+from antiphon_daemon.insight.trace import Trace
+
+
+class AsrHandler:
+    """One connection: any number of utterances, one after another."""
+
+    def __init__(self, peer: Connection, engines: Engines, settings: Settings) -> None:
+        self._peer = peer
+        self._engines, self._settings = engines, settings
+        self._language: str | None = None
+        self._converter: Converter | None = None
+        self._conversation: Conversation | None = None
+        self._hearing = False
+
+    async def handle(self, event: Event) -> None:
+        """Act on one event."""
+        if Transcribe.is_type(event.type):
+            self._language = self._known(plain_language(parse(Transcribe, event).language))
+            self._hearing = False
+        elif AudioStart.is_type(event.type):
+            start = parse(AudioStart, event)
+            self._open(start.rate, start.width, start.channels)
+        elif AudioChunk.is_type(event.type):
+            self._hear(parse(AudioChunk, event))
+        elif AudioStop.is_type(event.type) and self._conversation is not None and self._hearing:
+            self._conversation.end()
+
+    async def gone(self) -> None:
+        """The peer left: its work is given up."""
+        if self._conversation is not None:
+            await self._conversation.close()
+
+    def _known(self, language: str | None) -> str | None:
+        languages = self._engines.transcriber.languages
+        if language is None or language in languages:
+            return language
+        name = self._engines.transcriber.name
+        raise Refusal(
+            f"{name} does not know the language {language!r}, only {', '.join(sorted(languages))}", "language"
+        )
+
+    def _open(self, rate: int, width: int, channels: int) -> None:
+        try:
+            self._converter = Converter(Format(rate, width, channels))
+        except FormatError as error:
+            raise Refusal(str(error), "audio-format") from None
+        if self._conversation is None:
+            self._conversation = Conversation(self._engines, self._settings, self, vad.load(), None)
+        self._hearing = True
+        self._conversation.open(self._language)
+
+    def _hear(self, chunk: AudioChunk) -> None:
+        if self._converter is None:
+            self._open(chunk.rate, chunk.width, chunk.channels)
+        if self._hearing and self._conversation is not None and self._converter is not None:
+            self._conversation.hear(self._converter.feed(chunk.audio))
+
+    # What the conversation tells (see `Peer`).
+
+    def speech_began(self, at_ms: int) -> None: ...
+
+    def speech_paused(self, at_ms: int) -> None: ...
+
+    def turn_over(self, text: str, language: str | None) -> None:
+        """Send the transcript."""
+        self._hearing = False
+        self._peer.send_nowait(TranscriptStart(language=language))
+        if text:
+            self._peer.send_nowait(TranscriptChunk(text=text))
+        self._peer.send_nowait(Transcript(text=text, language=language))
+        self._peer.send_nowait(TranscriptStop())
+
+    def nothing_heard(self) -> None:
+        """Send an empty transcript, which every client understands as that."""
+        self.turn_over("", self._language)
+
+    def failed(self, error: EngineError) -> None:
+        """Send the error."""
+        self._hearing = False
+        self._peer.send_nowait(Error(text=str(error), code=f"{error.stage}-failed"))
+
+    def stop_speaking(self) -> None: ...
+
+    def reply_began(self, rate: int) -> None: ...
+
+    def reply_sound(self, pcm: bytes) -> None: ...
+
+    def reply_written(self, text: str) -> None: ...
+
+    def reply_ended(self, trace: Trace) -> None: ...

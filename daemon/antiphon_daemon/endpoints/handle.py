@@ -1,0 +1,106 @@
+"""The `handle` endpoint: what was said in, what is answered out, one conversation per `conversation_id`.
+
+    transcript{text, language?, context{conversation_id?}}  →  handled-start · handled-chunk… · handled · handled-stop
+
+Home Assistant sends no history: it is kept here, for five silent minutes. It closes the connection at `handled`.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import OrderedDict
+
+import structlog
+from wyoming.asr import Transcript
+from wyoming.event import Event
+from wyoming.handle import Handled, HandledChunk, HandledStart, HandledStop, NotHandled
+
+from antiphon.settings import Settings
+from antiphon.wire.frames import parse
+from antiphon.wire.server import Connection
+from antiphon_daemon.conversation import skills
+from antiphon_daemon.conversation.drafts import written
+from antiphon_daemon.conversation.memory import Memory, new_memory
+from antiphon_daemon.conversation.messages import message
+from antiphon_daemon.endpoints.info import plain_language
+from antiphon_daemon.engines.contracts import EngineError, Responder, Revoked
+from antiphon_daemon.engines.work import Token
+
+CONVERSATIONS = 256
+"""Conversations that are remembered at most; the one longest silent is forgotten first."""
+TEXT_CHARACTERS = 20_000
+"""A longer request is refused: no speech is so long."""
+
+log = structlog.get_logger(__name__)
+
+
+class Memories:
+    """The conversations of all peers, by their id."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._kept: OrderedDict[str, Memory] = OrderedDict()
+
+    def of(self, conversation_id: str | None, language: str) -> Memory:
+        """Return what was said under this id; a peer without one is a stranger each time."""
+        if not conversation_id:
+            return new_memory(self._settings, language)
+        memory = self._kept.pop(conversation_id, None) or new_memory(self._settings, language)
+        self._kept[conversation_id] = memory
+        while len(self._kept) > CONVERSATIONS:
+            self._kept.popitem(last=False)
+        return memory
+
+
+class HandleHandler:
+    """One connection: any number of requests, one after another."""
+
+    def __init__(self, peer: Connection, engine: Responder, memories: Memories, settings: Settings) -> None:
+        self._peer, self._engine, self._memories, self._settings = peer, engine, memories, settings
+
+    async def handle(self, event: Event) -> None:
+        """Act on one event."""
+        if not Transcript.is_type(event.type):
+            return
+        request = parse(Transcript, event)
+        language = plain_language(request.language) or self._settings.language
+        context = request.context if isinstance(request.context, dict) else {}
+        text = unicodedata.normalize("NFC", str(request.text)).strip()
+        if not text or len(text) > TEXT_CHARACTERS:
+            await self._peer.send(NotHandled(text=message("empty", language), context=request.context))
+            return
+        conversation_id = context.get("conversation_id")
+        memory = self._memories.of(str(conversation_id) if conversation_id else None, language)
+        work = Token()
+        try:
+            await self._answer(text, language, memory, work, request.context)
+        except Revoked:
+            return
+        except EngineError as error:
+            log.error("the reply cannot be written", why=str(error))
+            await self._peer.send(NotHandled(text=message("llm", language), context=request.context))
+        finally:
+            work.revoke()
+
+    async def gone(self) -> None:
+        """The peer left; the request that was being answered has been cancelled."""
+
+    async def _answer(
+        self, text: str, language: str, memory: Memory, work: Token, context: dict[str, object] | None
+    ) -> None:
+        await self._peer.send(HandledStart(context=context))
+        if answer := skills.match(text, language):
+            if answer.starts_over:
+                memory.forget()
+            reply = answer.text
+            await self._peer.send(HandledChunk(text=reply))
+        else:
+            parts: list[str] = []
+            async for part in written(self._engine.respond(memory.messages(text), work), self._settings):
+                parts.append(part)
+                await self._peer.send(HandledChunk(text=part))
+            reply = "".join(parts).strip()
+            if reply:
+                memory.remember(text, reply)
+        await self._peer.send(Handled(text=reply or message("empty", language), context=context))
+        await self._peer.send(HandledStop())

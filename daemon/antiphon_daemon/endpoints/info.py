@@ -1,0 +1,62 @@
+"""What the endpoints say of themselves: complete, so that Home Assistant takes them at the first try.
+
+Every field below that looks superfluous is required by a reader somewhere (`attribution`, `installed`, `version`).
+"""
+
+from __future__ import annotations
+
+from wyoming.info import AsrModel, AsrProgram, Attribution, HandleModel, HandleProgram, Info, TtsProgram, TtsVoice
+from wyoming.info import TtsVoiceSpeaker as Speaker
+
+from antiphon import __version__
+from antiphon_daemon.engines.contracts import Responder, Synthesizer, Transcriber
+
+ANTIPHON = Attribution(name="Antiphon", url="https://pypi.org/project/antiphon/")
+
+
+def asr_info(engine: Transcriber, language: str) -> Info:
+    """Return the info of the `asr` endpoint, the house's language first."""
+    languages = sorted(engine.languages, key=lambda code: (code != language, code))
+    model = AsrModel(engine.name, ANTIPHON, True, engine.name, __version__, languages)
+    program = AsrProgram("antiphon", ANTIPHON, True, "Antiphon speech to text", __version__, [model])
+    program.supports_transcript_streaming = True
+    program.requires_external_vad = False
+    return Info(asr=[program])
+
+
+def tts_info(engine: Synthesizer) -> Info:
+    """Return the info of the `tts` endpoint, the default voice first."""
+    voices = [
+        TtsVoice(
+            voice.name,
+            ANTIPHON,
+            True,
+            voice.name,
+            __version__,
+            list(voice.languages),
+            [Speaker(name) for name in voice.speakers] or None,
+        )
+        for voice in engine.voices
+    ]
+    program = TtsProgram("antiphon", ANTIPHON, True, "Antiphon text to speech", __version__, voices)
+    program.supports_synthesize_streaming = True
+    return Info(tts=[program])
+
+
+def handle_info(engine: Responder, language: str) -> Info:
+    """Return the info of the `handle` endpoint: English and Korean, the house's language first."""
+    languages = sorted({language, "en", "ko"}, key=lambda code: (code != language, code))
+    model = HandleModel(engine.name, ANTIPHON, True, engine.name, __version__, languages)
+    program = HandleProgram("antiphon", ANTIPHON, True, "Antiphon conversation", __version__, [model])
+    program.supports_handled_streaming = True
+    return Info(handle=[program])
+
+
+def vad_info() -> Info:
+    """Return the info of the `vad` endpoint: the protocol has no words for it."""
+    return Info()
+
+
+def plain_language(tag: str | None) -> str | None:
+    """Return the language of a tag such as `en-US` or `ko_KR`, lower case; None for none."""
+    return tag.replace("_", "-").split("-")[0].lower() or None if tag else None

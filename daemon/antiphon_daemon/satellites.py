@@ -1,0 +1,270 @@
+"""Face 2: satellites. Finds them, drives each as Home Assistant would, and runs a conversation on it.
+
+    daemon → satellite: run-satellite{controller}, describe, ping · per turn: transcribe, voice-started, voice-stopped,
+                        transcript, audio-start, audio-chunk…, synthesize{the whole reply}, audio-stop · error
+    satellite → daemon: info, pong · run-pipeline, audio-chunk…, audio-stop, played
+
+A satellite that waits on another controller (`antiphon.active{active: false}`) is left to it until it says otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+
+import structlog
+from wyoming.asr import Transcribe, Transcript
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
+from wyoming.error import Error
+from wyoming.event import Event, Eventable
+from wyoming.info import Describe, Info
+from wyoming.ping import Ping, Pong
+from wyoming.pipeline import RunPipeline
+from wyoming.snd import Played
+from wyoming.tts import Synthesize
+from wyoming.vad import VoiceStarted, VoiceStopped
+
+from antiphon.audio import vad
+from antiphon.audio.pcm import Converter, Format, FormatError
+from antiphon.settings import Settings
+from antiphon.wire.discovery import Found, Mdns
+from antiphon.wire.frames import FrameError, parse
+from antiphon.wire.link import Link, LinkError, ask_info, open_link
+from antiphon_daemon.conversation.conversation import Conversation
+from antiphon_daemon.conversation.memory import Memory, new_memory
+from antiphon_daemon.engines.contracts import EngineError, Engines
+from antiphon_daemon.insight.trace import Trace
+
+BACKOFF_S = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""Waits before the second, third, … try to reach a satellite; the last repeats."""
+PING_S = 2.0
+SILENT_S = 8.0
+"""A satellite that answers no ping for this long is gone."""
+CHUNK_MS = 50
+OUTGOING = 4096
+"""Events that may wait for a satellite to take them (200 s of reply): a satellite reads at full speed."""
+SATELLITES = 64
+
+log = structlog.get_logger(__name__)
+
+
+class Satellites:
+    """All the satellites of this daemon: those that are known, and those that mDNS finds."""
+
+    def __init__(self, engines: Engines, settings: Settings, identity: str) -> None:
+        self._engines, self._settings = engines, settings
+        self._controller = f"antiphon/{identity}"
+        self._drivers: dict[str, asyncio.Task[None]] = {}
+        self._found: dict[str, str] = {}
+        self._memories: dict[str, Memory] = {}
+
+    def start(self, mdns: Mdns | None) -> None:
+        """Begin to drive the known satellites and to look for others."""
+        for uri in self._settings.satellites.known:
+            self._drive(uri, known=True)
+        if mdns is not None and self._settings.satellites.discover:
+            mdns.browse(self._changed)
+
+    async def stop(self) -> None:
+        """Leave every satellite."""
+        for task in self._drivers.values():
+            task.cancel()
+        await asyncio.gather(*self._drivers.values(), return_exceptions=True)
+        self._drivers.clear()
+
+    def _changed(self, instance: str, found: Found | None) -> None:
+        before = self._found.pop(instance, None)
+        if found is not None:
+            self._found[instance] = found.uri
+        moved = before is not None and (found is None or found.uri != before)
+        if moved and before not in self._settings.satellites.known:
+            task = self._drivers.pop(str(before), None)
+            if task is not None:
+                task.cancel()
+        if found is not None:
+            self._drive(found.uri, known=False)
+
+    def _drive(self, uri: str, *, known: bool) -> None:
+        if uri in self._drivers or len(self._drivers) >= SATELLITES:
+            return
+        task = asyncio.create_task(self._keep_driving(uri, known=known))
+        self._drivers[uri] = task
+        task.add_done_callback(lambda done: self._drivers.pop(uri) if self._drivers.get(uri) is done else None)
+
+    async def _keep_driving(self, uri: str, *, known: bool) -> None:
+        """Drive one satellite until it is told to stop; a service that is no satellite is left alone."""
+        tries = 0
+        while True:
+            connected_at = time.monotonic()
+            try:
+                info = await ask_info(uri, within_s=self._settings.deadlines.connect_s)
+                if info.satellite is None or not info.satellite.installed:
+                    if known:
+                        log.warning("this is no satellite", uri=uri)
+                    return
+                name = info.satellite.name
+                tries = 0
+                await self._visit(uri, name)
+            except LinkError as error:
+                (log.info if tries == 0 else log.debug)("satellite away", uri=uri, why=str(error))
+            if time.monotonic() - connected_at > BACKOFF_S[-1]:
+                tries = 0
+            wait_s = BACKOFF_S[min(tries, len(BACKOFF_S) - 1)]
+            tries += 1
+            await asyncio.sleep(wait_s * random.uniform(0.8, 1.2))
+
+    async def _visit(self, uri: str, name: str) -> None:
+        memory = self._memories.get(name) or new_memory(self._settings, self._settings.language)
+        self._memories[name] = memory
+        link = await open_link(uri, within_s=self._settings.deadlines.connect_s)
+        visit = Visit(link, name, self._engines, self._settings, memory)
+        try:
+            await visit.run(self._controller)
+        finally:
+            await visit.close()
+
+
+class Visit:
+    """One connection to a satellite, from `run-satellite` until one side leaves."""
+
+    def __init__(self, link: Link, name: str, engines: Engines, settings: Settings, memory: Memory) -> None:
+        self._link = link
+        self._name = name
+        self._outgoing: asyncio.Queue[Event] = asyncio.Queue(OUTGOING)
+        self._conversation = Conversation(engines, settings, self, vad.load(), memory)
+        self._converter: Converter | None = None
+        self._format: Format | None = None
+        self._rate = engines.synthesizer.rate
+        self._sent_ms = 0
+        self._language = settings.language
+        self._answered_at = time.monotonic()
+
+    async def run(self, controller: str) -> None:
+        """Drive the satellite.
+
+        Raises:
+            LinkError: the satellite left, fell silent, or said something that is not Wyoming.
+        """
+        self._send(Event("run-satellite", {"controller": controller}))
+        self._send(Describe())
+        log.info("satellite connected", satellite=self._name, uri=self._link.uri)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._receive_all())
+                tasks.create_task(self._send_all())
+                tasks.create_task(self._ping())
+        except* LinkError as errors:
+            raise LinkError(str(errors.exceptions[0])) from None
+
+    async def close(self) -> None:
+        """End the conversation's work and the connection."""
+        await self._conversation.close()
+        with contextlib.suppress(LinkError):
+            await self._link.close()
+
+    async def _receive_all(self) -> None:
+        while True:
+            event = await self._link.receive()
+            self._answered_at = time.monotonic()
+            try:
+                self._take(event)
+            except (FrameError, FormatError) as error:
+                raise LinkError(f"{self._link.uri}: {error}") from None
+
+    def _take(self, event: Event) -> None:
+        if AudioChunk.is_type(event.type):
+            self._hear(parse(AudioChunk, event))
+        elif Ping.is_type(event.type):
+            self._send(Pong(text=parse(Ping, event).text))
+        elif RunPipeline.is_type(event.type):
+            parse(RunPipeline, event)
+            self._format = None
+            self._conversation.open()
+            self._send(Transcribe(language=self._language))
+        elif AudioStop.is_type(event.type):
+            self._conversation.end()
+        elif Played.is_type(event.type):
+            heard_ms = event.data.get("heard_ms")
+            self._conversation.played(heard_ms if isinstance(heard_ms, int) else None)
+        elif Info.is_type(event.type):
+            parse(Info, event)
+        elif event.type == "user-event" and event.data.get("name") == "antiphon.active":
+            active = bool((event.data.get("data") or {}).get("active"))
+            log.info("satellite is ours" if active else "satellite waits on another controller", satellite=self._name)
+
+    def _hear(self, chunk: AudioChunk) -> None:
+        form = Format(chunk.rate, chunk.width, chunk.channels)
+        if self._converter is None or form != self._format:
+            self._format, self._converter = form, Converter(form)
+        self._conversation.hear(self._converter.feed(chunk.audio))
+
+    async def _send_all(self) -> None:
+        while True:
+            await self._link.send(await self._outgoing.get())
+
+    async def _ping(self) -> None:
+        while True:
+            await asyncio.sleep(PING_S)
+            if time.monotonic() - self._answered_at > SILENT_S:
+                raise LinkError(f"{self._link.uri} has answered nothing for {SILENT_S:g} s")
+            self._send(Ping())
+
+    def _send(self, event: Event | Eventable) -> None:
+        """Queue an event. A satellite that takes nothing while so many wait is dropped."""
+        try:
+            self._outgoing.put_nowait(event if isinstance(event, Event) else event.event())
+        except asyncio.QueueFull:
+            log.warning("satellite takes nothing", satellite=self._name)
+            self._link.abort()
+
+    # What the conversation tells (see `Peer`).
+
+    def speech_began(self, at_ms: int) -> None:
+        """Pass it on, as Home Assistant does."""
+        self._send(VoiceStarted(timestamp=at_ms))
+
+    def speech_paused(self, at_ms: int) -> None:
+        """Not passed on: to a satellite `voice-stopped` means that the turn is over."""
+
+    def turn_over(self, text: str, language: str | None) -> None:
+        """End the stream and say what was heard."""
+        self._send(VoiceStopped(timestamp=None))
+        self._send(Transcript(text=text, language=language))
+
+    def nothing_heard(self) -> None:
+        """Say it in Home Assistant's words."""
+        self._send(Error(text="No speech was heard", code="stt-no-text-recognized"))
+
+    def failed(self, error: EngineError) -> None:
+        """End the run with an error event."""
+        self._send(AudioStop(timestamp=self._sent_ms))
+        self._send(Error(text=str(error), code=f"{error.stage}-failed"))
+
+    def reply_began(self, rate: int) -> None:
+        """Begin the reply's sound."""
+        self._rate, self._sent_ms = rate, 0
+        self._send(AudioStart(rate=rate, width=2, channels=1, timestamp=0))
+
+    def reply_sound(self, pcm: bytes) -> None:
+        """Send sound in blocks of `CHUNK_MS`."""
+        size = self._rate * CHUNK_MS // 1000 * 2
+        for start in range(0, len(pcm), size):
+            block = pcm[start : start + size]
+            self._send(AudioChunk(rate=self._rate, width=2, channels=1, audio=block, timestamp=self._sent_ms))
+            self._sent_ms += len(block) // 2 * 1000 // self._rate
+
+    def reply_written(self, text: str) -> None:
+        """Say what the reply was: the satellite listens again if it asks something."""
+        self._send(Synthesize(text=text))
+
+    def reply_ended(self, trace: Trace) -> None:
+        """End the reply's sound."""
+        self._send(AudioStop(timestamp=self._sent_ms))
+        log.info("turn", satellite=self._name, **trace.timeline())
+
+    def stop_speaking(self) -> None:
+        """Have the satellite forget what it still holds of the reply."""
+        self._send(Event("user-event", {"name": "antiphon.flush", "data": {}}))
+        self._send(AudioStop(timestamp=self._sent_ms))

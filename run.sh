@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# ./run.sh [ARGUMENTS]: bring what is missing, then run `antiphon ARGUMENTS` (default: up). See README.md.
+set -euo pipefail
+. "$(dirname "$0")/scripts/environment.sh"
+
+command=up
+for word in "$@"; do
+    case $word in
+        -*) ;;
+        *.yaml | *.yml) ;;
+        *) command=$word && break ;;
+    esac
+done
+
+# A satellite alone gets the small environment, unless the whole is here already.
+venv="$root/.venv" small=false
+case $command in
+    satellite) [ -f "$venv/antiphon-stamp" ] || small=true ;;
+    service) [ -f "$venv/antiphon-stamp" ] || [ ! -f "$root/.venv-satellite/antiphon-stamp" ] || small=true ;;
+esac
+case $command in
+    up | satellite | doctor | service) bring_sound ;;
+esac
+if $small; then
+    venv="$root/.venv-satellite"
+    sync "$venv" requirements-satellite.lock . satellite
+else
+    sync "$venv" requirements.lock . satellite daemon
+fi
+[ $# -gt 0 ] || set -- up
+exec "$venv/bin/antiphon" "$@"

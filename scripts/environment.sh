@@ -1,0 +1,75 @@
+# Sourced by run.sh and test.sh: brings uv, system libraries and the locked Python environment. Bash 3.2 (macOS) reads it.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+say() { printf '%s\n' "$*" >&2; }
+
+fail() {
+    say "Error: $*"
+    exit 1
+}
+
+# Sets $uv: the one on the PATH, or one in a private environment of its own (the system's Python is left alone).
+bring_uv() {
+    if uv=$(command -v uv); then return; fi
+    uv="$root/.venv-uv/bin/uv"
+    if [ -x "$uv" ]; then return; fi
+    command -v python3 >/dev/null || fail "Python 3.11 or newer is needed: install python3, then run this again."
+    say "Bringing uv into $root/.venv-uv …"
+    if ! python3 -m venv "$root/.venv-uv" >/dev/null 2>&1; then
+        rm -rf "$root/.venv-uv"
+        may_install && install_packages python3-venv
+        python3 -m venv "$root/.venv-uv" >/dev/null || fail "python3 cannot make environments: sudo apt install python3-venv"
+    fi
+    "$root/.venv-uv/bin/python" -m pip install --quiet --disable-pip-version-check uv || fail "uv could not be installed by pip: is the package index reachable?"
+}
+
+# Whether system packages may be installed without asking anyone.
+may_install() {
+    command -v apt-get >/dev/null && { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }
+}
+
+install_packages() {
+    local as_root=""
+    [ "$(id -u)" = 0 ] || as_root="sudo -n"
+    say "Installing $* …"
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null 2>&1 && return
+    $as_root apt-get update -qq >/dev/null 2>&1
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+has_library() {
+    { ldconfig -p 2>/dev/null || /sbin/ldconfig -p 2>/dev/null; } | grep -q "$1"
+}
+
+# Sound on Linux needs PortAudio and, for PulseAudio and PipeWire, ALSA's plug-ins. On macOS the wheel brings PortAudio.
+bring_sound() {
+    [ "$(uname -s)" = Linux ] || return 0
+    has_library libportaudio.so.2 && return 0
+    if may_install; then
+        install_packages libportaudio2 libasound2-plugins && return 0
+    fi
+    say "For sound, type: sudo apt install libportaudio2 libasound2-plugins   (going on without)"
+}
+
+# sync VENV LOCK PROJECT…: bring an environment to its lock, if it is not there already.
+sync() {
+    local venv=$1 lock=$2 stamp wanted
+    shift 2
+    stamp="$venv/antiphon-stamp"
+    wanted=$(cat "$root/$lock" "$root"/pyproject.toml "$root"/*/pyproject.toml | cksum)
+    wanted="$wanted $root ${ANTIPHON_PYTHON:-}"
+    if [ -x "$venv/bin/antiphon" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then return; fi
+    bring_uv
+    rm -f "$stamp"
+    if [ ! -x "$venv/bin/python" ]; then
+        "$uv" venv --quiet --python "${ANTIPHON_PYTHON:->=3.11,<3.15}" "$venv" || fail "no Python 3.11 to 3.14 was found."
+    fi
+    say "Bringing $venv to $lock …"
+    "$uv" pip sync --quiet --python "$venv/bin/python" --require-hashes "$root/$lock" || fail "the packages could not be installed: is the package index reachable?"
+    # hatchling and editables are in the lock: nothing is fetched to build our own three packages.
+    local editable=()
+    for project in "$@"; do editable+=(-e "$root/$project"); done
+    "$uv" pip install --quiet --python "$venv/bin/python" --no-deps --no-build-isolation "${editable[@]}" || fail "Antiphon itself could not be installed."
+    printf '%s' "$wanted" >"$stamp"
+}

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# ./test.sh [--python 3.13] [PYTEST ARGUMENTS]: lint, types, floors and tests, with everything installed that they need.
+set -euo pipefail
+. "$(dirname "$0")/scripts/environment.sh"
+cd "$root"
+
+venv="$root/.venv"
+if [ "${1:-}" = --python ]; then
+    export ANTIPHON_PYTHON=$2
+    venv="$root/.venv-$2"
+    shift 2
+fi
+bring_sound
+# Test speech and virtual sound cards; tests that miss them skip with the reason.
+if [ "$(uname -s)" = Linux ] && ! { command -v pulseaudio && command -v paplay && command -v espeak-ng; } >/dev/null; then
+    may_install && install_packages pulseaudio pulseaudio-utils espeak-ng || say "some tests need: sudo apt install pulseaudio pulseaudio-utils espeak-ng"
+fi
+sync "$venv" requirements.lock . satellite daemon
+
+PATH="$venv/bin:$PATH"
+ruff check .
+ruff format --check .
+mypy
+lint-imports
+exec pytest "$@"
