@@ -10,7 +10,7 @@ from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "ANTIPHON__"
 """What the variables of the environment that set a setting begin with."""
@@ -234,7 +234,10 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment is stronger than the file, which is handed in as arguments."""
+        """The environment is stronger than the file, which comes as arguments with what `_FILE` variables hold."""
+        if isinstance(env_settings, EnvSettingsSource):
+            own = env_settings.env_vars
+            env_settings.env_vars = {name: value for name, value in own.items() if not name.endswith("_file")}
         return env_settings, init_settings
 
 

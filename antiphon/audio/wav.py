@@ -35,9 +35,7 @@ def read(path: Path | str, *, longest_s: float = LONGEST_S) -> Samples:
         with soundfile.SoundFile(path) as file:
             if file.frames / file.samplerate > longest_s:
                 minutes = file.frames / file.samplerate / 60
-                raise WavError(
-                    f"{path}: lasts {minutes:.0f} minutes, longer than the {longest_s / 60:g} that are heard"
-                )
+                raise WavError(f"{path}: lasts {minutes:.0f} minutes; at most {longest_s / 60:g} can be heard")
             resampler = Resampler(file.samplerate)
             blocks = [resampler.feed(mix(block)) for block in file.blocks(BLOCK, dtype="float32", always_2d=True)]
             blocks.append(resampler.feed(np.empty(0, dtype=np.float32), last=True))
@@ -87,9 +85,7 @@ def _refuse_torn(path: Path) -> None:
             if chunk[:4] == b"data":
                 held = size - file.tell()
                 if 0 < length < 0x7FFF_0000 and held < length:
-                    raise WavError(
-                        f"{path}: is cut short: its header promises {length} bytes of sound, {held} are there"
-                    )
+                    raise WavError(f"{path}: is cut short: {held} of {length} bytes of sound are there")
                 return
             file.seek(length + length % 2, 1)
     raise WavError(f"{path}: is cut short: it ends before its sound begins")

@@ -1,0 +1,81 @@
+"""What all tests share: the marks, speech made by Piper, and a settings file that touches nothing of the user's."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from antiphon.audio.pcm import RATE, Samples, resample, to_samples
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from marks import MARKS
+
+Say = Callable[[str], Samples]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--home-assistant", action="store_true", help="run the tests against a real Home Assistant")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name, reason in MARKS.items():
+        config.addinivalue_line("markers", f"{name}: {reason}")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("macos") and sys.platform != "darwin":
+            item.add_marker(pytest.mark.skip(reason=MARKS["macos"]))
+        if item.get_closest_marker("home_assistant") and not config.getoption("--home-assistant"):
+            item.add_marker(pytest.mark.skip(reason=MARKS["home_assistant"]))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """In CI a test that skips without one of the marks fails: a green run means that it was run."""
+    report = yield
+    marked = any(item.get_closest_marker(name) for name in MARKS)
+    if report.skipped and os.environ.get("CI") and not marked and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped in CI without a mark: {call.excinfo.value if call.excinfo else ''}"
+    return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_state(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep identities and settings of the tests apart from the user's."""
+    folder = tmp_path_factory.mktemp("state")
+    os.environ["ANTIPHON_STATE"] = str(folder)
+    os.environ["XDG_CONFIG_HOME"] = str(folder / "config")
+    for variable in [name for name in os.environ if name.startswith("ANTIPHON__") or name == "ANTIPHON_CONFIG"]:
+        del os.environ[variable]
+
+
+@pytest.fixture(scope="session")
+def say() -> Say:
+    """Return a function that speaks a text with the embedded Piper voice: mono, 16 kHz."""
+    from piper import PiperVoice
+
+    from antiphon_daemon.engines import catalogue
+
+    voice = PiperVoice.load(catalogue.piper())
+    spoken: dict[str, Samples] = {}
+
+    def speak(text: str) -> Samples:
+        if text not in spoken:
+            pcm = b"".join(chunk.audio_int16_bytes for chunk in voice.synthesize(text))
+            spoken[text] = resample(to_samples(pcm), voice.config.sample_rate, RATE)
+        return spoken[text]
+
+    return speak
+
+
+def silence(seconds: float) -> Samples:
+    """Return digital silence."""
+    return np.zeros(round(seconds * RATE), dtype=np.float32)

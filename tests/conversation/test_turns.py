@@ -1,0 +1,267 @@
+"""The turn machine, played as timelines. A line of a script is (event, phase after it, names of the actions)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from antiphon_daemon.conversation.turns import (
+    PLAYED_SLACK,
+    RATE,
+    Action,
+    Apologise,
+    AskTurnModel,
+    Commit,
+    Deadline,
+    Discard,
+    Ended,
+    Event,
+    Failed,
+    NothingHeard,
+    Opened,
+    Phase,
+    Played,
+    Policy,
+    Remember,
+    ReplyBegan,
+    ReplyEnded,
+    Respond,
+    SpeechBegan,
+    SpeechPaused,
+    State,
+    Stop,
+    StopSpeaking,
+    Transcribe,
+    Transcribed,
+    TurnJudged,
+    Typed,
+    Withdraw,
+    step,
+)
+
+POLICY = Policy(soft_end=3200, silence=9600, likely_silence=4800, longest=60 * RATE, no_speech=8 * RATE)
+
+
+def play(policy: Policy, *events: Event) -> tuple[State, list[Action]]:
+    """Return the state after the events and all actions on the way."""
+    state, done = State(), []
+    for event in events:
+        state, actions = step(policy, state, event)
+        done += actions
+    return state, done
+
+
+def heard(policy: Policy = POLICY, text: str = "hello") -> tuple[State, list[Action]]:
+    """Play a turn up to its draft's transcript: speech from 1000 to 20000, soft end, `text`."""
+    return play(
+        policy,
+        Opened(0),
+        SpeechBegan(1000),
+        SpeechPaused(20_000),
+        Deadline(23_200),
+        Transcribed(24_000, 2, text),
+    )
+
+
+def test_a_turn_is_prepared_in_its_silence_and_let_out_at_its_end() -> None:
+    state, actions = heard()
+    assert state.phase is Phase.PAUSED
+    assert actions == [Transcribe(2), AskTurnModel(2), Respond(2, "hello")]
+    assert state.deadline == 29_600
+    state, actions = step(POLICY, state, Deadline(29_600))
+    assert state.phase is Phase.THINKING
+    assert actions == (Commit(2, "hello"),)
+    state, _ = step(POLICY, state, ReplyBegan(29_700, 2))
+    assert state.phase is Phase.SPEAKING
+    state, _ = step(POLICY, state, ReplyEnded(30_000, 2, 16_000))
+    assert state.deadline == 29_700 + 16_000 + PLAYED_SLACK
+    state, actions = step(POLICY, state, Played(46_000))
+    assert (state.phase, actions) == (Phase.IDLE, (Remember(2, None),))
+
+
+def test_speech_that_resumes_discards_the_draft_and_stays_one_utterance() -> None:
+    state, _ = heard()
+    state, actions = step(POLICY, state, SpeechBegan(25_000))
+    assert (state.phase, actions) == (Phase.HEARING, (Discard(2),))
+    assert state.began == 1000
+    state, actions = step(POLICY, state, SpeechPaused(40_000))
+    state, actions = step(POLICY, state, Deadline(43_200))
+    assert actions == (Transcribe(4), AskTurnModel(4))
+    assert state.began == 1000
+
+
+def test_what_a_stale_draft_says_changes_nothing() -> None:
+    state, _ = heard()
+    state, _ = step(POLICY, state, SpeechBegan(25_000))
+    for late in (Transcribed(26_000, 2, "old"), ReplyBegan(26_000, 2), ReplyEnded(26_000, 2, 5), Failed(26_000, 2)):
+        assert step(POLICY, state, late) == (state, ())
+
+
+def test_a_transcript_that_is_late_is_waited_for() -> None:
+    state, _ = play(POLICY, Opened(0), SpeechBegan(1000), SpeechPaused(20_000), Deadline(23_200))
+    state, actions = step(POLICY, state, Deadline(29_600))
+    assert (state.phase, actions) == (Phase.THINKING, ())
+    state, actions = step(POLICY, state, Transcribed(31_000, 2, "hello"))
+    assert actions == (Respond(2, "hello"), Commit(2, "hello"))
+
+
+def test_a_cough_is_no_turn_and_listening_goes_on() -> None:
+    state, actions = heard(text="")
+    assert actions == [Transcribe(2), AskTurnModel(2)]
+    state, actions = step(POLICY, state, Deadline(29_600))
+    assert (state.phase, actions) == (Phase.LISTENING, ())
+    assert state.deadline == 29_600 + POLICY.no_speech
+
+
+def test_nobody_speaks() -> None:
+    state, actions = play(POLICY, Opened(0), Deadline(POLICY.no_speech))
+    assert (state.phase, actions) == (Phase.IDLE, [NothingHeard()])
+
+
+@pytest.mark.parametrize("speculate", ["off", "transcript", "reply", "speech"])
+def test_how_far_a_draft_goes(speculate: str) -> None:
+    policy = replace(POLICY, speculate=speculate)  # type: ignore[arg-type]
+    state, actions = play(policy, Opened(0), SpeechBegan(1000), SpeechPaused(20_000))
+    assert state.deadline == (29_600 if speculate == "off" else 23_200)
+    state, actions = step(policy, state, Deadline(state.deadline or 0))
+    if speculate == "off":
+        assert (state.phase, actions) == (Phase.THINKING, (Transcribe(2),))
+        return
+    state, actions = step(policy, state, Transcribed(24_000, 2, "hello"))
+    assert actions == ((Respond(2, "hello"),) if speculate in ("reply", "speech") else ())
+    state, actions = step(policy, state, Deadline(29_600))
+    assert actions[-1] == Commit(2, "hello")
+
+
+def test_the_end_of_turn_model_brings_the_end_forward_never_back() -> None:
+    state, _ = heard()
+    state, _ = step(POLICY, state, TurnJudged(24_100, 2, 0.9))
+    assert state.deadline == 24_800
+    assert step(POLICY, state, TurnJudged(24_200, 2, 0.1)) == (state, ())
+
+
+@pytest.mark.parametrize(
+    ("before", "phase", "actions"),
+    [
+        ((Opened(0),), Phase.IDLE, [NothingHeard()]),
+        ((Opened(0), SpeechBegan(1)), Phase.THINKING, [Transcribe(2)]),
+        ((Opened(0), SpeechBegan(1), SpeechPaused(9000)), Phase.THINKING, [Transcribe(2)]),
+    ],
+)
+def test_the_stream_ends(before: tuple[Event, ...], phase: Phase, actions: list[Action]) -> None:
+    state, _ = play(POLICY, *before)
+    state, done = step(POLICY, state, Ended(10_000))
+    assert (state.phase, list(done)) == (phase, actions)
+    assert not state.open
+
+
+def test_the_stream_ends_when_the_draft_is_ready_or_was_silence() -> None:
+    state, _ = heard()
+    assert step(POLICY, state, Ended(25_000))[1] == (Commit(2, "hello"),)
+    state, _ = heard(text="")
+    assert step(POLICY, state, Ended(25_000))[1] == (NothingHeard(),)
+
+
+def test_someone_who_never_stops_is_answered_after_the_longest_turn() -> None:
+    state, _ = play(POLICY, Opened(0), SpeechBegan(1000))
+    assert state.deadline == 1000 + POLICY.longest
+    state, actions = step(POLICY, state, Deadline(state.deadline or 0))
+    assert (state.phase, actions, state.open) == (Phase.THINKING, (Transcribe(2),), False)
+    assert step(POLICY, state, SpeechBegan(2_000_000)) == (state, ())
+
+
+def test_the_user_goes_on_before_the_reply_is_heard() -> None:
+    state, _ = heard()
+    state, _ = step(POLICY, state, Deadline(29_600))
+    state, actions = step(POLICY, state, SpeechBegan(30_000))
+    assert (state.phase, actions, state.began) == (Phase.HEARING, (Withdraw(2),), 1000)
+
+
+def test_hearing_fails_once_and_is_tried_again_at_the_end() -> None:
+    state, _ = play(POLICY, Opened(0), SpeechBegan(1000), SpeechPaused(20_000), Deadline(23_200))
+    state, actions = step(POLICY, state, Failed(24_000, 2))
+    assert (state.phase, actions, state.deadline) == (Phase.PAUSED, (), 29_600)
+    state, actions = step(POLICY, state, Deadline(29_600))
+    assert (state.phase, actions) == (Phase.THINKING, (Transcribe(4),))
+    state, actions = step(POLICY, state, Failed(30_000, 4))
+    assert (state.phase, actions) == (Phase.THINKING, (Apologise(4),))
+    state, _ = step(POLICY, state, ReplyBegan(31_000, 4))
+    assert state.phase is Phase.SPEAKING
+
+
+def speaking() -> State:
+    state, _ = heard()
+    state, _ = step(POLICY, state, Deadline(29_600))
+    return step(POLICY, state, ReplyBegan(29_700, 2))[0]
+
+
+def test_a_reply_nobody_says_was_played_is_remembered_whole_in_the_end() -> None:
+    state, _ = step(POLICY, speaking(), ReplyEnded(30_000, 2, 16_000))
+    state, actions = step(POLICY, state, Deadline(state.deadline or 0))
+    assert (state.phase, actions) == (Phase.IDLE, (Remember(2, None),))
+
+
+def test_a_reply_without_sound_ends_the_turn() -> None:
+    state, _ = heard()
+    state, _ = step(POLICY, state, Deadline(29_600))
+    state, actions = step(POLICY, state, ReplyEnded(30_000, 2, 0))
+    assert (state.phase, actions) == (Phase.IDLE, (Remember(2, None),))
+
+
+def test_stop_and_interruption() -> None:
+    assert step(POLICY, speaking(), Stop(40_000, 700))[1] == (StopSpeaking(2), Remember(2, 700))
+    assert step(POLICY, speaking(), Stop(40_000))[1] == (StopSpeaking(2), Remember(2, -1))
+    state, actions = step(POLICY, speaking(), Opened(40_000))
+    assert (state.phase, actions) == (Phase.LISTENING, (StopSpeaking(2), Remember(2, -1)))
+    state, _ = heard()
+    assert step(POLICY, state, Stop(25_000))[1] == (Discard(2),)
+    state, _ = step(POLICY, state, Deadline(29_600))
+    assert step(POLICY, state, Stop(30_000))[1] == (StopSpeaking(2), Remember(2, 0))
+    assert step(POLICY, state, Opened(30_000))[1] == (Withdraw(2),)
+    assert step(POLICY, State(), Stop(0)) == (State(), ())
+
+
+def test_speech_over_a_reply_interrupts_only_where_the_policy_says_so() -> None:
+    state = replace(speaking(), open=True)
+    assert step(POLICY, state, SpeechBegan(40_000)) == (state, ())
+    state, actions = step(replace(POLICY, interrupts=True), state, SpeechBegan(40_000))
+    assert (state.phase, actions, state.began) == (Phase.HEARING, (StopSpeaking(2), Remember(2, -1)), 40_000)
+
+
+def test_a_new_stream_gives_up_what_was_being_heard() -> None:
+    state, _ = heard()
+    state, actions = step(POLICY, state, Opened(25_000))
+    assert (state.phase, actions) == (Phase.LISTENING, (Discard(2),))
+
+
+def test_typed_text_is_a_turn_that_is_over() -> None:
+    state, actions = play(POLICY, Typed(0, "  hello "))
+    assert (state.phase, actions) == (Phase.THINKING, [Respond(1, "hello"), Commit(1, "hello")])
+    assert play(POLICY, Typed(0, "  ")) == (State(), [])
+    state, actions = play(POLICY, Opened(0), Typed(5, "hello"))
+    assert actions == [Respond(2, "hello"), Commit(2, "hello")]
+
+
+def test_other_peoples_pipelines_only_want_the_transcript() -> None:
+    policy = replace(POLICY, answers=False)
+    state, actions = heard(policy)
+    assert actions == [Transcribe(2), AskTurnModel(2)]
+    state, actions = step(policy, state, Deadline(29_600))
+    assert (state.phase, actions) == (Phase.IDLE, (Commit(2, "hello"),))
+    state, _ = play(policy, Opened(0), SpeechBegan(1), Ended(9000))
+    assert step(policy, state, Failed(9500, 2))[1] == (Apologise(2),)
+
+
+def test_thinking_that_hears_nothing_ends_the_turn() -> None:
+    state, _ = play(POLICY, Opened(0), SpeechBegan(1), Ended(9000))
+    assert step(POLICY, state, Transcribed(9500, 2, ""))[1] == (NothingHeard(),)
+
+
+def test_what_is_not_in_the_table_changes_nothing() -> None:
+    events = [SpeechBegan(5), SpeechPaused(5), Ended(5), Played(5), Deadline(5), TurnJudged(5, 0, 0.9)]
+    for event in events:
+        assert step(POLICY, State(), event) == (State(), ())
+    hearing, _ = play(POLICY, Opened(0), SpeechBegan(1000))
+    for event in (SpeechBegan(5), Played(5), TurnJudged(5, 1, 0.9), Typed(5, "hello")):
+        assert step(POLICY, hearing, event) == (hearing, ())

@@ -1,0 +1,95 @@
+"""Real engines, built once and together as the daemon builds them, and speech made with one of them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from typing import TypeVar
+
+import numpy as np
+import pytest
+
+from antiphon.audio.pcm import RATE, Samples, resample, to_samples
+from antiphon.settings import Settings
+from antiphon_daemon.engines.build import build_responder, build_synthesizer, build_transcriber
+from antiphon_daemon.engines.contracts import Engines
+from antiphon_daemon.engines.work import Token
+
+T = TypeVar("T")
+
+
+@pytest.fixture(scope="session")
+def engines() -> Iterator[Engines]:
+    """The three embedded engines, loaded at the same time."""
+
+    async def build() -> Engines:
+        settings = Settings()
+        async with asyncio.TaskGroup() as group:
+            hearing = group.create_task(build_transcriber(settings))
+            thinking = group.create_task(build_responder(settings))
+            speaking = group.create_task(build_synthesizer(settings))
+        return Engines(hearing.result(), thinking.result(), speaking.result())
+
+    built = asyncio.run(build())
+    yield built
+    asyncio.run(built.close())
+
+
+@pytest.fixture(scope="session")
+def say(engines: Engines) -> Callable[[str], Samples]:
+    """Return what a text sounds like, at 16 kHz, with a little silence around it."""
+    said: dict[str, Samples] = {}
+
+    async def speak(text: str) -> bytes:
+        return b"".join([pcm async for pcm in engines.synthesizer.speak(text, Token(), voice=None, language=None)])
+
+    def sound(text: str) -> Samples:
+        if text not in said:
+            speech = resample(to_samples(asyncio.run(speak(text))), engines.synthesizer.rate, RATE) * 0.5
+            silence = np.zeros(RATE // 5, dtype=np.float32)
+            said[text] = np.concatenate((silence, speech, silence)).astype(np.float32)
+        return said[text]
+
+    return sound
+
+
+@pytest.fixture(scope="session")
+def speech(say: Callable[[str], Samples]) -> Mapping[str, Samples]:
+    """Some commands; made before any test's own event loop runs."""
+    texts = ("Turn on the light in the kitchen.", "What is the capital of France?", "Set a timer for ten minutes.")
+    return {text: say(text) for text in texts}
+
+
+@pytest.fixture
+def ticks_meanwhile() -> Callable[[Awaitable[T]], Awaitable[T]]:
+    """Return a function that awaits something and fails unless the event loop went round many times meanwhile."""
+
+    async def meanwhile(work: Awaitable[T]) -> T:
+        order: list[str] = []
+
+        async def tick() -> None:
+            for _ in range(10):
+                await asyncio.sleep(0.001)
+            order.append("ticked ten times")
+
+        async def done() -> T:
+            result = await work
+            order.append("done")
+            return result
+
+        async with asyncio.TaskGroup() as group:
+            working = group.create_task(done())
+            group.create_task(tick())
+        assert order == ["ticked ten times", "done"], "the event loop was blocked"
+        return working.result()
+
+    return meanwhile
+
+
+async def collect(items: AsyncIterator[T]) -> list[T]:
+    return [item async for item in items]
+
+
+def engine_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("engine-")]

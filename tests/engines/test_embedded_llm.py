@@ -1,0 +1,148 @@
+"""The language model inside the daemon's process."""
+
+from __future__ import annotations
+
+import asyncio
+import urllib.error
+import urllib.request
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from antiphon.settings import Llm, Settings
+from antiphon_daemon.engines import catalogue
+from antiphon_daemon.engines.build import build_responder
+from antiphon_daemon.engines.contracts import EngineError, Engines, Message, Responder, Revoked, TextDelta, Tool
+from antiphon_daemon.engines.work import Token
+
+Meanwhile = Callable[[Awaitable[str]], Awaitable[str]]
+
+SYSTEM = Message("system", "You are a voice assistant. Answer in one short sentence.")
+STORY = [SYSTEM, Message("user", "Tell me a very long story about the sea.")]
+
+
+async def reply(responder: Responder, messages: list[Message], token: Token, most: int | None = None) -> str:
+    """Return a reply, or its first `most` pieces."""
+    text, count = "", 0
+    stream = responder.respond(messages, token)
+    async for piece in stream:
+        assert isinstance(piece, TextDelta)
+        assert piece.text
+        text, count = text + piece.text, count + 1
+        if count == most:
+            break
+    await stream.aclose()  # type: ignore[attr-defined]
+    return text
+
+
+@pytest.fixture(scope="module")
+def short() -> Iterator[Responder]:
+    """A model with the smallest context and short replies."""
+    responder = asyncio.run(build_responder(Settings(llm=Llm(context=512, reply_tokens=24, temperature=0))))
+    yield responder
+    asyncio.run(responder.close())
+
+
+async def test_a_reply_is_streamed_while_the_loop_goes_on(short: Responder, ticks_meanwhile: Meanwhile) -> None:
+    text = await ticks_meanwhile(reply(short, [SYSTEM, Message("user", "What is the capital of France?")], Token()))
+    assert len(text.split()) > 3
+
+
+async def test_the_longest_reply_is_kept_to(short: Responder) -> None:
+    stream = short.respond(STORY, Token())
+    assert len([piece async for piece in stream]) <= 24
+
+
+async def test_closing_the_iterator_stops_the_model(engines: Engines) -> None:
+    assert await reply(engines.responder, STORY, Token(), most=3)
+    assert await reply(engines.responder, STORY, Token(), most=3)
+    assert await reply(engines.responder, STORY, Token(), most=3)
+
+
+async def test_revoked_between_words(engines: Engines) -> None:
+    token = Token()
+    stream = engines.responder.respond(STORY, token)
+    assert all([await anext(stream) for _ in range(3)])
+    token.revoke()
+    with pytest.raises(Revoked):
+        await anext(stream)
+
+
+async def test_revoked_while_a_long_prompt_is_read(engines: Engines) -> None:
+    """Race: nothing has been said yet, so no word is there to stop after."""
+    token = Token()
+    task = asyncio.create_task(reply(engines.responder, [Message("user", "word " * 3000)], token))
+    await asyncio.sleep(0.2)
+    token.revoke()
+    with pytest.raises(Revoked):
+        await task
+    assert await reply(engines.responder, STORY, Token(), most=2)
+
+
+async def test_two_conversations_are_answered_at_the_same_time(engines: Engines) -> None:
+    order: list[str] = []
+
+    async def answer(name: str) -> None:
+        stream = engines.responder.respond([SYSTEM, Message("user", f"Tell {name} a long story.")], Token())
+        async for _ in stream:
+            order.append(name)
+            if order.count(name) == 20:
+                break
+        await stream.aclose()  # type: ignore[attr-defined]
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(answer("Ann"))
+        group.create_task(answer("Ben"))
+    assert order.index("Ben") < 20, "the second waited for the whole of the first"
+
+
+async def test_a_conversation_too_long_says_what_to_do(short: Responder) -> None:
+    with pytest.raises(EngineError, match=r"too long .* raise llm\.context"):
+        await reply(short, [Message("user", "word " * 10_000)], Token())
+    assert await reply(short, STORY, Token())
+
+
+async def test_two_conversations_that_do_not_fit_together_end_with_a_sentence_or_a_reply(short: Responder) -> None:
+    """Race: each fits the shared context alone, both together do not."""
+    long = [Message("user", "word " * 440)]
+    results = await asyncio.gather(*(reply(short, long, Token()) for _ in range(2)), return_exceptions=True)
+    assert all(isinstance(result, (str, EngineError)) for result in results)
+    assert await reply(short, STORY, Token())
+
+
+async def test_nothing_said_and_odd_roles_are_answered(short: Responder) -> None:
+    tool = Tool("light", "Switches the light.", {"type": "object"}, run=lambda: asyncio.sleep(0, ""))
+    stream = short.respond([Message("user", ""), Message("tool", "on", tool_call_id="1")], Token(), tools=[tool])
+    assert all(isinstance(piece, TextDelta) for piece in [piece async for piece in stream])
+
+
+async def test_nobody_else_can_use_the_model(short: Responder) -> None:
+    """llama.cpp listens on this machine: without its key it must do nothing for anyone."""
+    ports = [c.laddr.port for c in psutil.Process().net_connections("tcp") if c.status == psutil.CONN_LISTEN]
+    assert ports
+    for port in ports:
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/chat/completions", b'{"messages": []}')
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            await asyncio.to_thread(urllib.request.urlopen, request)
+
+
+@pytest.mark.parametrize("size", [0, 4, 1000, 5_000_000, 98_000_000])
+async def test_a_file_cut_short_is_named(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "model.gguf"
+    with catalogue.gguf().open("rb") as whole:
+        path.write_bytes(whole.read(size))
+    with pytest.raises(EngineError, match="fetch it again") as raised:
+        await build_responder(Settings(llm=Llm(model=str(path))))
+    assert str(path) in str(raised.value)
+
+
+async def test_closing_while_a_reply_is_written() -> None:
+    responder = await build_responder(Settings(llm=Llm(context=512)))
+    task = asyncio.create_task(reply(responder, STORY, Token()))
+    await asyncio.sleep(0.3)
+    await responder.close()
+    await asyncio.gather(task, return_exceptions=True)
+    with pytest.raises(Revoked):
+        await reply(responder, STORY, Token())

@@ -1,0 +1,165 @@
+"""Whisper hears commands, and nothing where nothing was said."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from antiphon.audio.pcm import RATE, Samples
+from antiphon.settings import Settings, Stt
+from antiphon_daemon.engines import catalogue
+from antiphon_daemon.engines.build import build_transcriber
+from antiphon_daemon.engines.contracts import EngineError, Engines, Revoked, Transcript
+from antiphon_daemon.engines.stt.faster_whisper import CUT_TO_S, cut
+from antiphon_daemon.engines.work import Token
+
+Meanwhile = Callable[[Awaitable[Transcript]], Awaitable[Transcript]]
+
+LIGHT = "Turn on the light in the kitchen."
+
+
+def noise(kind: str, seconds: float, level_db: float) -> Samples:
+    """Return what a room sounds like when nobody speaks, at a level in dB of full scale."""
+    count = round(seconds * RATE)
+    random = np.random.default_rng(7)
+    time = np.arange(count) / RATE
+    sound = random.standard_normal(count)
+    if kind == "pink":
+        spectrum = np.fft.rfft(sound)
+        sound = np.fft.irfft(spectrum / np.sqrt(np.maximum(np.arange(len(spectrum)), 1)), count)
+    elif kind == "hum":
+        sound = sum(np.sin(2 * np.pi * 50 * k * time) / k for k in range(1, 8)) + 0.01 * sound
+    elif kind == "click":
+        sound = sound * np.exp(-((time % 0.7) * 150))
+    return (sound / np.sqrt(np.mean(np.square(sound))) * 10 ** (level_db / 20)).astype(np.float32)
+
+
+async def test_a_command_is_heard_while_the_loop_goes_on(
+    engines: Engines, speech: Mapping[str, Samples], ticks_meanwhile: Meanwhile
+) -> None:
+    sound = speech[LIGHT]
+    heard = await ticks_meanwhile(engines.transcriber.transcribe(sound, Token(), language="en"))
+    assert heard.text == LIGHT
+    assert heard.language == "en"
+    assert heard.avg_logprob is not None
+    assert -1 < heard.avg_logprob < 0
+    assert heard.no_speech_prob is not None
+    assert heard.no_speech_prob < 0.5
+    assert heard.compression_ratio is not None
+    assert heard.tokens is not None
+    assert 5 < heard.tokens < 15
+    assert heard.duration_s == len(sound) / RATE
+    assert heard.window_s == 10
+
+
+async def test_two_at_once_hear_their_own(engines: Engines, speech: Mapping[str, Samples]) -> None:
+    texts = list(speech)[:2]
+    heard = await asyncio.gather(
+        *(engines.transcriber.transcribe(speech[text], Token(), language=None, hints=()) for text in texts)
+    )
+    assert [one.text for one in heard] == texts
+
+
+async def test_hints_do_not_spoil_a_command(engines: Engines, speech: Mapping[str, Samples]) -> None:
+    heard = await engines.transcriber.transcribe(
+        speech[LIGHT], Token(), language="en", hints=["Antiphon", "Wohnzimmer", "kitchen"]
+    )
+    assert "light in the kitchen" in heard.text
+
+
+async def test_a_minute_is_heard_to_its_end(engines: Engines, speech: Mapping[str, Samples]) -> None:
+    rounds = [*speech.values()] * 20
+    sound = np.concatenate(rounds)[: 60 * RATE]
+    heard = await engines.transcriber.transcribe(sound, Token(), language="en")
+    whole = len(heard.text.split("capital of France")) - 1
+    spoken = 60 * RATE / sum(len(one) for one in speech.values())
+    assert spoken - 1.5 <= whole <= spoken + 1
+    assert heard.duration_s == 60
+
+
+def test_long_sound_is_cut_in_its_pauses(speech: Mapping[str, Samples]) -> None:
+    sound = np.concatenate([*speech.values()] * 12)
+    parts = list(cut(sound))
+    assert np.array_equal(np.concatenate(parts), sound)
+    assert len(parts) > 1
+    for part in parts[:-1]:
+        assert len(part) <= CUT_TO_S * RATE
+        assert np.abs(part[-800:]).max() < 0.02
+
+
+@pytest.mark.parametrize("samples", [0, 1, 160, RATE, 35 * RATE])
+async def test_silence_of_any_length_is_nothing(engines: Engines, samples: int) -> None:
+    silence = np.zeros(samples, dtype=np.float32)
+    heard = await engines.transcriber.transcribe(silence, Token(), language="en")
+    assert heard.text == ""
+    assert heard.duration_s == samples / RATE
+
+
+@pytest.mark.parametrize(
+    ("kind", "seconds", "level_db"),
+    [("white", 0.6, -25), ("white", 4, -40), ("pink", 4, -25), ("pink", 9, -12), ("hum", 9, -40), ("click", 4, -30)],
+)
+async def test_noise_is_nothing(engines: Engines, kind: str, seconds: float, level_db: float) -> None:
+    heard = await engines.transcriber.transcribe(noise(kind, seconds, level_db), Token(), language="en")
+    assert heard.text == ""
+
+
+async def test_a_few_samples_of_sound_do_no_harm(engines: Engines) -> None:
+    for count in (1, 10, 300):
+        heard = await engines.transcriber.transcribe(noise("white", count / RATE, -20), Token(), language="en")
+        assert heard.text == ""
+
+
+async def test_another_language_says_what_to_do(engines: Engines, speech: Mapping[str, Samples]) -> None:
+    assert list(engines.transcriber.languages) == ["en"]
+    with pytest.raises(EngineError, match=r"tiny\.en knows English only, not ko: name a model .* stt\.model"):
+        await engines.transcriber.transcribe(speech[LIGHT], Token(), language="ko")
+    assert (await engines.transcriber.transcribe(speech[LIGHT], Token(), language="en-GB")).text == LIGHT
+
+
+async def test_revoked_in_the_middle(engines: Engines, speech: Mapping[str, Samples]) -> None:
+    token = Token()
+    minute = np.concatenate([*speech.values()] * 12)
+    task = asyncio.create_task(engines.transcriber.transcribe(minute, token, language="en"))
+    await asyncio.sleep(0.05)
+    token.revoke()
+    with pytest.raises(Revoked):
+        await task
+    assert (await engines.transcriber.transcribe(speech[LIGHT], Token(), language="en")).text == LIGHT
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("model.bin", 0), ("model.bin", 5), ("model.bin", 40_000_000), ("config.json", 300)]
+)
+async def test_a_model_cut_short_is_named(tmp_path: Path, name: str, size: int) -> None:
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    for file in catalogue.whisper().iterdir():
+        (folder / file.name).symlink_to(file)
+    (folder / name).unlink()
+    with (catalogue.whisper() / name).open("rb") as whole:
+        (folder / name).write_bytes(whole.read(size))
+    with pytest.raises(EngineError, match="fetch it again") as raised:
+        await build_transcriber(Settings(stt=Stt(model=str(folder))))
+    assert str(folder) in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["vocabulary.txt", "tokenizer.json"])
+async def test_a_torn_vocabulary_is_found_before_the_first_command(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "tiny"
+    shutil.copytree(catalogue.whisper(), folder, copy_function=lambda source, to: Path(to).symlink_to(source))
+    (folder / name).unlink()
+    (folder / name).write_bytes((catalogue.whisper() / name).read_bytes()[:1000])
+    with pytest.raises(EngineError, match="fetch it again"):
+        await build_transcriber(Settings(stt=Stt(model=str(folder))))
+
+
+async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="There is no model file"):
+        await build_transcriber(Settings(stt=Stt(model=str(tmp_path / "none"))))

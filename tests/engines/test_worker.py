@@ -1,0 +1,300 @@
+"""What an engine may rely on when it hands blocking work to its threads."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import pytest
+
+from antiphon_daemon.engines.contracts import EngineError, Revoked
+from antiphon_daemon.engines.work import Token
+from antiphon_daemon.engines.worker import Worker, revocable
+
+
+@pytest.fixture
+async def worker() -> AsyncIterator[Worker]:
+    worker = Worker("stt", waiting=3)
+    yield worker
+    await worker.close()
+
+
+class Gate:
+    """Stands for a model that is busy until it is let go; tells when a thread is inside."""
+
+    def __init__(self) -> None:
+        self.inside = threading.Event()
+        self.open = threading.Event()
+
+    def __call__(self) -> str:
+        self.inside.set()
+        assert self.open.wait(10)
+        return "result"
+
+    async def entered(self) -> None:
+        assert await asyncio.to_thread(self.inside.wait, 10)
+
+
+async def test_a_result_and_an_error_reach_the_caller(worker: Worker) -> None:
+    assert await worker.run(lambda: 42, Token()) == 42
+    with pytest.raises(ZeroDivisionError):
+        await worker.run(lambda: 1 // 0, Token())
+
+
+async def test_the_loop_goes_on_while_the_thread_is_inside_the_model(worker: Worker) -> None:
+    gate = Gate()
+    task = asyncio.create_task(worker.run(gate, Token()))
+    await gate.entered()
+    gate.open.set()
+    assert await task == "result"
+
+
+async def test_revoking_frees_the_caller_although_the_thread_is_inside_the_model(worker: Worker) -> None:
+    gate, token = Gate(), Token()
+    task = asyncio.create_task(worker.run(gate, token))
+    await gate.entered()
+    token.revoke()
+    with pytest.raises(Revoked):
+        await task
+    assert not gate.open.is_set()
+    gate.open.set()
+
+
+async def test_revoked_from_another_thread(worker: Worker) -> None:
+    gate, token = Gate(), Token()
+    task = asyncio.create_task(worker.run(gate, token))
+    await gate.entered()
+    await asyncio.to_thread(token.revoke)
+    with pytest.raises(Revoked):
+        await task
+    gate.open.set()
+
+
+async def test_work_revoked_while_it_waits_is_never_begun(worker: Worker) -> None:
+    gate, token = Gate(), Token()
+    begun: list[str] = []
+    first = asyncio.create_task(worker.run(gate, Token()))
+    await gate.entered()
+    second = asyncio.create_task(worker.run(lambda: begun.append("second"), token))
+    await asyncio.sleep(0)
+    token.revoke()
+    with pytest.raises(Revoked):
+        await second
+    gate.open.set()
+    assert await first == "result"
+    await worker.run(lambda: None, Token())
+    assert not begun
+
+
+async def test_work_that_was_revoked_before(worker: Worker) -> None:
+    token = Token()
+    token.revoke()
+    begun: list[str] = []
+    with pytest.raises(Revoked):
+        await worker.run(lambda: begun.append("run"), token)
+    with pytest.raises(Revoked):
+        await anext(worker.stream(lambda: begun, token))
+    assert not begun
+
+
+async def test_a_revoked_token_does_not_hit_what_its_caller_does_next(worker: Worker) -> None:
+    """Race: revoked in the same turn of the loop in which the result arrived."""
+    token = Token()
+
+    async def caller() -> str:
+        result = await worker.run(lambda: "result", token)
+        token.revoke()
+        await asyncio.sleep(0.01)
+        return result
+
+    assert await asyncio.create_task(caller()) == "result"
+
+
+async def test_too_many_waiting_are_turned_away_with_a_sentence(worker: Worker) -> None:
+    gate, token = Gate(), Token()
+    tasks = [asyncio.create_task(worker.run(gate, token)) for _ in range(4)]
+    await gate.entered()
+    with pytest.raises(EngineError, match="ask again"):
+        await worker.run(lambda: None, Token())
+    gate.open.set()
+    assert await asyncio.gather(*tasks) == ["result"] * 4
+
+
+async def test_those_that_gave_up_waiting_make_room(worker: Worker) -> None:
+    gate, token = Gate(), Token()
+    first = asyncio.create_task(worker.run(gate, Token()))
+    others = [asyncio.create_task(worker.run(gate, token)) for _ in range(3)]
+    await gate.entered()
+    token.revoke()
+    await asyncio.gather(*others, return_exceptions=True)
+    last = asyncio.create_task(worker.run(lambda: "last", Token()))
+    await asyncio.sleep(0)
+    gate.open.set()
+    assert await first == "result"
+    assert await last == "last"
+
+
+async def test_a_stream_comes_in_order_and_its_errors_too(worker: Worker) -> None:
+    def numbers() -> Iterator[int]:
+        yield from range(3)
+        raise ValueError("the model failed")
+
+    stream = worker.stream(numbers, Token())
+    assert [await anext(stream) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ValueError, match="the model failed"):
+        await anext(stream)
+
+
+async def test_a_slow_reader_holds_no_thread_and_is_at_most_two_items_behind(worker: Worker) -> None:
+    made: list[int] = []
+
+    def numbers() -> Iterator[int]:
+        for number in range(100):
+            made.append(number)
+            yield number
+
+    stream = worker.stream(numbers, Token())
+    assert await anext(stream) == 0
+    assert await worker.run(lambda: "another conversation", Token()) == "another conversation"
+    await asyncio.sleep(0.05)
+    assert made == [0, 1]
+    await stream.aclose()
+    await worker.run(lambda: None, Token())
+    assert made == [0, 1]
+
+
+async def test_two_streams_take_turns(worker: Worker) -> None:
+    order: list[str] = []
+    start = threading.Event()
+
+    def items(name: str) -> Callable[[], Iterator[str]]:
+        def make() -> Iterator[str]:
+            start.wait(10)
+            for _ in range(5):
+                order.append(name)
+                yield name
+
+        return make
+
+    async def read(name: str) -> None:
+        async for _ in worker.stream(items(name), Token()):
+            pass
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(read("a"))
+        group.create_task(read("b"))
+        await asyncio.sleep(0)
+        start.set()
+    assert order.index("b") < 4, "the second waited for the whole of the first"
+
+
+async def test_revoking_ends_a_stream_at_once_and_the_thread_after_the_item(worker: Worker) -> None:
+    gate, token = Gate(), Token()
+    made: list[str] = []
+
+    def items() -> Iterator[str]:
+        yield "first"
+        made.append(gate())
+        yield "second"
+        made.append("third")
+        yield "third"
+
+    stream = worker.stream(items, token)
+    assert await anext(stream) == "first"
+    await gate.entered()
+    waiting = asyncio.create_task(anext(stream))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    token.revoke()
+    with pytest.raises(Revoked):
+        await waiting
+    gate.open.set()
+    await worker.run(lambda: None, Token())
+    assert made == ["result"]
+
+
+async def test_cancelling_the_reader_leaves_no_stuck_thread(worker: Worker) -> None:
+    gate = Gate()
+    task = asyncio.create_task(anext(worker.stream(lambda: iter([gate()]), Token())))  # type: ignore[arg-type]
+    await gate.entered()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    gate.open.set()
+    assert await worker.run(lambda: "free", Token()) == "free"
+
+
+async def test_what_is_pushed_arrives_until_nobody_wants_more(worker: Worker) -> None:
+    token = Token()
+    told: list[bool] = []
+    heard = threading.Event()
+
+    def produce(emit: Callable[[int], bool]) -> None:
+        told.append(emit(1))
+        told.append(emit(2))
+        assert heard.wait(10)
+        told.append(emit(3))
+
+    stream = worker.push(produce, token)
+    assert [await anext(stream), await anext(stream)] == [1, 2]
+    token.revoke()
+    with pytest.raises(Revoked):
+        await anext(stream)
+    heard.set()
+    await worker.run(lambda: None, Token())
+    assert told == [True, True, False]
+
+
+async def test_a_failing_producer_is_told_after_what_it_pushed(worker: Worker) -> None:
+    def produce(emit: Callable[[str], bool]) -> None:
+        emit("a word")
+        raise EngineError("llm", "The model failed.")
+
+    stream = worker.push(produce, Token())
+    assert await anext(stream) == "a word"
+    with pytest.raises(EngineError, match="The model failed"):
+        await anext(stream)
+
+
+async def test_closing_turns_away_what_waits_and_joins_the_thread() -> None:
+    worker, gate = Worker("turn"), Gate()
+    running = asyncio.create_task(worker.run(gate, Token()))
+    await gate.entered()
+    waiting = asyncio.create_task(worker.run(lambda: "never", Token()))
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(worker.close())
+    await asyncio.sleep(0.01)
+    gate.open.set()
+    await closing
+    assert await running == "result"
+    with pytest.raises(Revoked):
+        await waiting
+    with pytest.raises(Revoked):
+        await worker.run(lambda: "never", Token())
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("engine-turn")]
+
+
+async def test_an_error_nobody_waits_for_is_not_logged_as_forgotten(
+    worker: Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise ValueError("too late")
+
+    with caplog.at_level(logging.ERROR, "asyncio"):
+        stream = worker.stream(items, Token())
+        await anext(stream)
+        await worker.run(lambda: None, Token())
+        await stream.aclose()
+        del stream
+        gc.collect()
+        await asyncio.sleep(0)
+    assert not caplog.records
+
+
+async def test_a_deadline_of_the_body_is_not_taken_for_a_revocation() -> None:
+    with pytest.raises(TimeoutError):
+        async with revocable(Token()):
+            raise TimeoutError

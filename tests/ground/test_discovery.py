@@ -1,0 +1,121 @@
+"""mDNS: announced under real addresses and a name that stays, found by others, withdrawn, announced anew."""
+
+from __future__ import annotations
+
+import asyncio
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from antiphon.wire import discovery
+from antiphon.wire.discovery import Found, Mdns, addresses, identity
+
+
+class Seen:
+    """What a browser was told."""
+
+    def __init__(self) -> None:
+        self.now: dict[str, Found | None] = {}
+        self._changed = asyncio.Event()
+
+    def __call__(self, instance: str, found: Found | None) -> None:
+        self.now[instance] = found
+        self._changed.set()
+
+    async def until(self, instance: str, *, there: bool) -> Found | None:
+        async with asyncio.timeout(15):
+            while instance not in self.now or (self.now[instance] is not None) is not there:
+                self._changed.clear()
+                await self._changed.wait()
+        return self.now[instance]
+
+
+def test_the_name_stays_over_restarts_and_a_broken_file_is_replaced(tmp_path: Path) -> None:
+    first = identity(tmp_path)
+    assert identity(tmp_path) == first
+    assert identity(tmp_path, fresh=True) != first
+    (tmp_path / "identity.json").write_text("{")
+    again = identity(tmp_path)
+    assert len(again) == 12
+    assert identity(tmp_path) == again
+
+
+def test_a_state_folder_that_cannot_be_written_does_not_stop_anything(tmp_path: Path) -> None:
+    assert len(identity(tmp_path / "nowhere")) == 12
+
+
+def test_addresses_are_those_that_others_can_reach() -> None:
+    found = [ip_address(text) for text in addresses()]
+    assert found
+    assert not any(address.is_unspecified or address.is_link_local for address in found)
+    assert addresses("192.168.7.7") == ["192.168.7.7"]
+    assert addresses("0.0.0.0") == addresses()
+
+
+async def test_announced_found_and_withdrawn(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    ours, theirs, seen = Mdns(tmp_path / "a"), Mdns(tmp_path / "b"), Seen()
+    await ours.start()
+    await theirs.start()
+    theirs.browse(seen)
+    await ours.announce("asr", 10_300)
+    found = await seen.until(ours.instance("asr"), there=True)
+    assert found is not None
+    assert found.uri.endswith(":10300")
+    assert found.uri.removeprefix("tcp://").rpartition(":")[0].strip("[]") in addresses()
+    await ours.stop()
+    await seen.until(ours.instance("asr"), there=False)
+    await theirs.stop()
+
+
+async def test_announced_anew_when_addresses_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discovery, "LOOK_S", 0.1)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    ours, theirs, seen = Mdns(tmp_path / "a"), Mdns(tmp_path / "b", "127.0.0.1"), Seen()
+    await theirs.start()
+    theirs.browse(seen)
+    monkeypatch.setattr(discovery, "addresses", lambda host="": [host or "10.9.8.7"])
+    await ours.start()
+    await ours.announce("asr", 10_300)
+    found = await seen.until(ours.instance("asr"), there=True)
+    assert found == Found(ours.instance("asr"), "tcp://10.9.8.7:10300")
+    monkeypatch.setattr(discovery, "addresses", lambda host="": [host or "10.9.8.6"])
+    await seen.until(ours.instance("asr"), there=False)
+    found = await seen.until(ours.instance("asr"), there=True)
+    assert found == Found(ours.instance("asr"), "tcp://10.9.8.6:10300")
+    await ours.stop()
+    await theirs.stop()
+
+
+async def test_own_services_are_not_offered_back(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    ours, theirs, own, other = Mdns(tmp_path), Mdns(tmp_path / "b"), Seen(), Seen()
+    await ours.start()
+    await theirs.start()
+    ours.browse(own)
+    theirs.browse(other)
+    await ours.announce("asr", 10_300)
+    await ours.announce("satellite", 10_700)
+    await other.until(ours.instance("asr"), there=True)
+    await own.until(ours.instance("satellite"), there=True)
+    assert ours.instance("asr") not in own.now
+    await ours.stop()
+    await theirs.stop()
+
+
+async def test_a_copied_identity_is_noticed_and_replaced(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "identity.json").write_text('{"identity": "0123456789ab"}')
+    one, two = Mdns(tmp_path / "a"), Mdns(tmp_path / "b")
+    await one.start()
+    await two.start()
+    await one.announce("asr", 10_300)
+    await two.announce("asr", 10_301)
+    assert one.instance("asr") != two.instance("asr")
+    assert identity(tmp_path / "b") != "0123456789ab"
+    await one.stop()
+    await two.stop()

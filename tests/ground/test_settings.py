@@ -1,0 +1,93 @@
+"""The settings: the file as shipped, what the environment changes, and what is said of a wrong value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from antiphon.configuration import ROOT, SettingsError, load
+from antiphon.settings import Settings, keys
+
+
+def written(folder: Path, text: str) -> str:
+    path = folder / "config.yaml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_the_shipped_file_holds_every_setting_at_its_default() -> None:
+    document = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    assert load(str(ROOT / "config.yaml")) == Settings()
+    for path, default in keys():
+        value: Any = document
+        for name in path:
+            assert name in value, f"config.yaml lacks {'.'.join(path)}"
+            value = value[name]
+        assert value == default, f"config.yaml has another default for {'.'.join(path)}"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("stt:\n  engin: x\n", "config.yaml:2: stt.engin is no setting; did you mean engine?"),
+        ("sat: {}\n", "config.yaml:1: sat is no setting"),
+        ("language: en\nsatellite:\n  sound:\n    volume: loud\n", "config.yaml:4: satellite.sound.volume: expected"),
+        ("turn:\n  silence_ms: 9\n", "config.yaml:2: turn.silence_ms: expected greater than or equal to 100, got 9"),
+        (
+            "satellites:\n  known:\n    - 192.168.1.2\n",
+            "config.yaml:3: satellites.known.0: expected an address such as",
+        ),
+        ("network:\n  allow: [everyone]\n", "expected an address or network, such as"),
+        ("stt: [\n", "is not YAML"),
+        ("- a\n- b\n", "config.yaml:1: expected sections"),
+        ("llm:\n  api_key_file: /nowhere/key\n", "config.yaml:2: llm.api_key_file: /nowhere/key cannot be read"),
+        ("stt: 5\n", "config.yaml:1: stt: expected"),
+    ],
+)
+def test_a_wrong_value_names_file_line_key_and_what_was_expected(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(SettingsError) as wrong:
+        load(written(tmp_path, text))
+    assert said in str(wrong.value)
+
+
+def test_every_wrong_value_is_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as wrong:
+        load(written(tmp_path, "language: 5\nturn:\n  silence_ms: x\n  soft_end_ms: y\n"))
+    assert len(str(wrong.value).splitlines()) == 3
+
+
+def test_the_environment_is_stronger_than_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path, "turn:\n  silence_ms: 700\n  soft_end_ms: 150\n")
+    monkeypatch.setenv("ANTIPHON__TURN__SILENCE_MS", "900")
+    settings = load(path)
+    assert (settings.turn.silence_ms, settings.turn.soft_end_ms) == (900, 150)
+    monkeypatch.setenv("ANTIPHON__TURN__SILENCE_MS", "soon")
+    with pytest.raises(SettingsError, match="ANTIPHON__TURN__SILENCE_MS: turn.silence_ms: expected"):
+        load(path)
+
+
+def test_a_variable_that_is_no_setting_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTIPHON__TURN__SILENCEMS", "900")
+    with pytest.raises(SettingsError, match="did you mean ANTIPHON__TURN__SILENCE_MS"):
+        load()
+
+
+def test_secrets_come_from_files_and_are_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "key").write_text("s3cret\n")
+    settings = load(written(tmp_path, f"llm:\n  api_key_file: {tmp_path / 'key'}\n"))
+    assert settings.llm.api_key is not None
+    assert settings.llm.api_key.get_secret_value() == "s3cret"
+    assert "s3cret" not in repr(settings)
+    (tmp_path / "other").write_text("0ther")
+    monkeypatch.setenv("ANTIPHON__LLM__API_KEY_FILE", str(tmp_path / "other"))
+    settings = load(written(tmp_path, "language: ko\n"))
+    assert settings.llm.api_key is not None
+    assert settings.llm.api_key.get_secret_value() == "0ther"
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="nowhere.yaml: cannot be read"):
+        load(str(tmp_path / "nowhere.yaml"))

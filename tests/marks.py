@@ -1,0 +1,7 @@
+"""The marks of tests that need what a machine may lack. In CI nothing but these may skip."""
+
+MARKS = {
+    "macos": "needs macOS",
+    "gpu": "needs a GPU",
+    "home_assistant": "needs a real Home Assistant (./test.sh --home-assistant)",
+}
