@@ -71,6 +71,8 @@ class Connection:
         """The peer's address, without the port."""
         self.name = f"{self.host}:{address[1]}"
         """The peer's address and port."""
+        self.heard_at = asyncio.get_running_loop().time()
+        """When the last event came, on the loop's clock."""
 
     async def send(self, event: Event | Eventable) -> None:
         """Send one event whole, whatever other tasks send.
@@ -230,6 +232,7 @@ class Server:
 
     async def _read(self, peer: Connection, reader: asyncio.StreamReader, inbox: Inbox) -> None:
         while (event := await read_event(reader)) is not None:
+            peer.heard_at = asyncio.get_running_loop().time()
             if Describe.is_type(event.type):
                 await peer.send(self._info())
             elif Ping.is_type(event.type):

@@ -1,0 +1,89 @@
+"""Hooks: the user's commands, run when something happens, with what happened on standard input as JSON.
+
+Nothing waits for them. A few run at once, more wait in a bounded queue, and one that does not end is killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from antiphon.settings import Hooks as Commands
+
+AT_ONCE = 4
+QUEUED = 64
+LONGEST_S = 10.0
+"""Then a command is killed, with what it started."""
+
+log = structlog.get_logger(__name__)
+
+
+class Hooks:
+    """Runs the commands of the settings for as long as `run` runs."""
+
+    def __init__(self, commands: Commands, *, longest_s: float = LONGEST_S) -> None:
+        self._commands = commands
+        self._longest_s = longest_s
+        self._queue: asyncio.Queue[tuple[str, str, bytes]] = asyncio.Queue(QUEUED)
+
+    def fire(self, name: str, data: Mapping[str, Any] | None = None) -> None:
+        """Run the command for `name`, if there is one, soon; never waits."""
+        command: str = getattr(self._commands, name)
+        if not command:
+            return
+        text = json.dumps({"event": name, **(data or {})}, ensure_ascii=False).encode()
+        try:
+            self._queue.put_nowait((name, command, text))
+        except asyncio.QueueFull:
+            log.warning("a hook is left out: too many wait", hook=name)
+
+    async def run(self) -> None:
+        """Run commands until cancelled; those that run are then killed."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(AT_ONCE):
+                group.create_task(self._work())
+
+    async def _work(self) -> None:
+        while True:
+            name, command, text = await self._queue.get()
+            await self._call(name, command, text)
+
+    async def _call(self, name: str, command: str, text: bytes) -> None:
+        try:
+            process = await asyncio.create_subprocess_shell(
+                command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            log.warning("a hook cannot be started", hook=name, why=error.strerror)
+            return
+        try:
+            async with asyncio.timeout(self._longest_s):
+                _, complaint = await process.communicate(text)
+        except TimeoutError:
+            log.warning("a hook was killed: it took too long", hook=name, longest_s=self._longest_s)
+            await _kill(process)
+        except asyncio.CancelledError:
+            await _kill(process)
+            raise
+        else:
+            if process.returncode:
+                said = complaint.decode(errors="replace").strip()[-500:]
+                log.warning("a hook failed", hook=name, code=process.returncode, said=said)
+
+
+async def _kill(process: asyncio.subprocess.Process) -> None:
+    """End a command and what it has started (it leads a process group of its own)."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # it has ended, or became another user
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()

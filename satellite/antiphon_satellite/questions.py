@@ -1,0 +1,20 @@
+"""Whether a reply asks something, so that its answer is listened for without a wake word."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+CLOSERS = "\"'”’»」』)]}）】*_ \t\n"
+"""What may stand after the mark of a question."""
+MARKS = ("?", "？", "؟", "⸮", ";", "՞")
+"""Question marks: Latin, full-width, Arabic, reversed, Greek, Armenian."""
+_ENDINGS = ("\u11b8니까", "(?<!니)까", "(?<!니)까요", "나요", "은가요", "는가요", "인가요")
+KOREAN = re.compile(f"(?:{'|'.join(unicodedata.normalize('NFD', ending) for ending in _ENDINGS)})[.!~…]*$")
+"""Korean questions are often written without a mark: these endings ask (-니까 alone means because)."""
+
+
+def asks(text: str) -> bool:
+    """Return whether `text`, a reply or the last part of one, ends with a question."""
+    text = unicodedata.normalize("NFC", text).rstrip(CLOSERS)
+    return text.endswith(MARKS) or KOREAN.search(unicodedata.normalize("NFD", text)) is not None

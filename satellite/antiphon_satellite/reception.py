@@ -1,0 +1,125 @@
+"""What controllers send to be heard: which stream is played, which is dropped, and who is told that it was played.
+
+One stream is played at a time. Of the run that was interrupted nothing more is heard: neither the stream that was
+playing nor, if its reply had not begun, the next one that comes. A stream that comes while something else goes on is
+refused, and its sender told at its end that it is over, so that it does not wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+import structlog
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
+from wyoming.event import Event as WireEvent
+
+from antiphon.audio.pcm import Converter, Format, FormatError
+from antiphon.wire.frames import parse
+from antiphon.wire.server import Refusal
+from antiphon_satellite import states
+from antiphon_satellite.service import Peer
+from antiphon_satellite.sound.speaker import Speaker
+from antiphon_satellite.streams import Stream
+
+log = structlog.get_logger(__name__)
+
+
+class Told(Protocol):
+    """Takes the machine's events about streams."""
+
+    def __call__(self, event: states.Event, stream: tuple[Peer, Stream] | None = None) -> None: ...
+
+
+class Reception:
+    """Takes the audio events of all controllers."""
+
+    def __init__(self, speaker: Speaker, tell: Told) -> None:
+        self._speaker = speaker
+        self._tell = tell
+        self._loop = asyncio.get_running_loop()
+        self._playing: tuple[Peer, Stream] | None = None
+        self._heard_by: Peer | None = None
+        self._converter: Converter | None = None
+        self._begun = False
+        """The reply of this run has begun."""
+        self._owed_until = 0.0
+        """Before this, the next stream is the reply of a run that was interrupted."""
+
+    def new_run(self) -> None:
+        """A run was asked for."""
+        self._begun = False
+
+    def drop_reply(self, until: float) -> None:
+        """Nothing more is heard of the run's reply, whose stream may still come before `until`."""
+        self._playing = None
+        if not self._begun:
+            self._owed_until = until
+
+    def forgive(self) -> None:
+        """The interrupted run has no reply."""
+        self._owed_until = 0.0
+
+    def play(self, stream: tuple[Peer, Stream]) -> None:
+        """Play this stream from now on."""
+        self._playing = stream
+        self._heard_by = stream[0]
+        self._converter = None
+        self._speaker.begin()
+
+    def tell_played(self) -> None:
+        """Tell the sender of what was played that it is over, and how much was heard."""
+        peer, self._heard_by, self._playing = self._heard_by, None, None
+        if peer is not None:
+            peer.send(WireEvent("played", {"heard_ms": self._speaker.heard_ms}))
+
+    def receive(self, peer: Peer, event: WireEvent, *, welcome: bool, of_run: bool, at: float) -> None:
+        """Take one audio event.
+
+        Args:
+            welcome: a new stream of this peer may be played.
+            of_run: this peer has the runs.
+            at: the time, seconds.
+
+        Raises:
+            Refusal: the sound cannot be played.
+        """
+        if AudioChunk.is_type(event.type):
+            self._chunk(peer, parse(AudioChunk, event), at)
+        elif AudioStart.is_type(event.type):
+            stream = peer.streams.begin(parse(AudioStart, event).timestamp)
+            if of_run and at < self._owed_until:
+                self._owed_until = 0.0
+            elif welcome:
+                self._begun = self._begun or of_run
+                self._tell(states.ReplyBegan(at), (peer, stream))
+            else:
+                log.info("a sound is not played: something else goes on", controller=peer.name)
+                peer.refused.add(stream)
+        elif AudioStop.is_type(event.type):
+            self._stop(peer, peer.streams.end(parse(AudioStop, event).timestamp), at)
+
+    def _chunk(self, peer: Peer, chunk: AudioChunk, at: float) -> None:
+        try:
+            form = Format(chunk.rate, chunk.width, chunk.channels)
+        except FormatError as error:
+            raise Refusal(str(error), "bad-format") from None
+        stream = peer.streams.chunk(chunk.timestamp, len(chunk.audio) / form.frame_bytes / form.rate * 1000)
+        if not self._plays(peer, stream):
+            return
+        if self._converter is None or self._converter.form != form:
+            self._converter = Converter(form, self._speaker.rate)
+        self._speaker.play(self._converter.feed(chunk.audio))
+        self._tell(states.Grew(at, self._speaker.left_s))
+
+    def _stop(self, peer: Peer, stream: Stream | None, at: float) -> None:
+        if stream is None:
+            return
+        if stream in peer.refused:
+            peer.refused.discard(stream)
+            peer.send(WireEvent("played", {"heard_ms": 0}))
+        elif self._plays(peer, stream):
+            self._tell(states.ReplyEnded(at, self._speaker.left_s))
+
+    def _plays(self, peer: Peer, stream: Stream | None) -> bool:
+        return stream is not None and self._playing == (peer, stream)

@@ -1,0 +1,258 @@
+"""The satellite on the wire: a Wyoming server for any number of peers, one of which drives it.
+
+    controller → satellite: run-satellite{controller?} · pause-satellite · a run's events · audio · timers · user-event
+    satellite → controller: info, pong · detection, run-pipeline, audio-chunk…, audio-stop, played · user-event
+
+Reading never waits: what comes is handed to the driver, which queues or drops it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Protocol
+
+import structlog
+from wyoming.event import Event, Eventable
+from wyoming.info import Attribution, Info, Satellite, WakeModel, WakeProgram
+from wyoming.ping import Ping
+
+from antiphon import __version__
+from antiphon.audio.wake import Word
+from antiphon.settings import Satellite as SatelliteSettings
+from antiphon.settings import Settings
+from antiphon.wire.server import Connection, Refusal, Server
+from antiphon_satellite.election import Candidate, Election, Pair
+from antiphon_satellite.streams import Stream, Streams
+
+OURS = "antiphon/"
+"""What the ids of our daemons begin with."""
+ID_CHARACTERS = 128
+QUIET_S, DEAD_S = 15.0, 25.0
+"""A controller that has said nothing for so long is asked, and then given up: both kinds ping every 2 s."""
+LOOK_S = 2.5
+US = Attribution(name="Antiphon", url="https://github.com/antiphon")
+
+log = structlog.get_logger(__name__)
+
+
+class Peer:
+    """One connection; a controller from its `run-satellite` on."""
+
+    def __init__(self, connection: Connection, service: Service) -> None:
+        self.connection = connection
+        self.candidate: Candidate[Peer] | None = None
+        self.streams = Streams()
+        self.refused: set[Stream] = set()
+        """Streams that are not played because something else is going on."""
+        self._service = service
+
+    @property
+    def ours(self) -> bool:
+        """It is one of our daemons."""
+        return self.candidate is not None and (self.candidate.pair.id or "").startswith(OURS)
+
+    @property
+    def name(self) -> str:
+        """What the log calls it."""
+        pair = self.candidate.pair if self.candidate else None
+        return f"{pair.host} ({pair.id or 'Home Assistant'})" if pair else self.connection.name
+
+    def send(self, event: Event | Eventable) -> None:
+        """Queue a small event."""
+        self.connection.send_nowait(event)
+
+    async def handle(self, event: Event) -> None:
+        """Act on one event."""
+        if event.type == "run-satellite":
+            self._service.run_satellite(self, _controller_id(event))
+        elif self.candidate is None:
+            log.debug("an event of no controller", peer=self.connection.name, event_type=event.type)
+        elif event.type == "pause-satellite":
+            self._service.pause(self)
+        else:
+            self._service.driver.receive(self, event)
+
+    async def gone(self) -> None:
+        """The peer left."""
+        self._service.gone(self)
+
+
+class Driver(Protocol):
+    """What the service drives (`satellite.py`)."""
+
+    @property
+    def resting(self) -> bool:
+        """Another controller may take over now."""
+        ...
+
+    def receive(self, peer: Peer, event: Event) -> None:
+        """A controller says something."""
+        ...
+
+    def joined(self, peer: Peer) -> None:
+        """`peer` drives the satellite from now on."""
+        ...
+
+    def left(self, peer: Peer) -> None:
+        """`peer`, which drove it, does not any more."""
+        ...
+
+    def paused(self) -> None:
+        """The controller mutes the satellite."""
+        ...
+
+    def resumed(self) -> None:
+        """The controller that muted it is back."""
+        ...
+
+
+class Service:
+    """Serves the satellite's port.
+
+    Args:
+        words: the wake words that are listened for.
+    """
+
+    def __init__(self, settings: Settings, words: list[Word], driver: Driver) -> None:
+        self.driver = driver
+        self._info = describe(settings.satellite, words)
+        self._election: Election[Peer] = Election(settings.satellite.controller)
+        self._driving: Peer | None = None
+        """Whom the driver takes for the active controller."""
+        self._paused_by: Pair | None = None
+        self.server = Server(
+            "satellite",
+            settings.satellite.port,
+            info=lambda: self._info,
+            handler=lambda connection: Peer(connection, self),
+            network=settings.network,
+        )
+
+    @property
+    def active(self) -> Peer | None:
+        """The controller that drives the satellite."""
+        return self._election.active.peer if self._election.active else None
+
+    def settle(self) -> None:
+        """The satellite is at rest: let who should drive it take over."""
+        self._elect()
+
+    async def watch(self) -> None:
+        """Give up a controller that has gone without a word; runs until cancelled.
+
+        Home Assistant leaves a connection open and silent while it mutes the satellite: that is no fault.
+        """
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(LOOK_S)
+            for candidate in list(self._election.candidates):
+                quiet_s = loop.time() - candidate.peer.connection.heard_at
+                if candidate.pair == self._paused_by or quiet_s < QUIET_S:
+                    continue
+                if quiet_s > DEAD_S:
+                    log.warning("a controller has gone without a word", controller=candidate.peer.name)
+                    candidate.peer.connection.abort()
+                else:
+                    candidate.peer.send(Ping())
+
+    def run_satellite(self, peer: Peer, controller: str | None) -> None:
+        """A peer wants to drive the satellite."""
+        pair = Pair(peer.connection.host, controller)
+        if peer.candidate is not None and peer.candidate.pair != pair:
+            raise Refusal("this connection already gave another controller id", "other-controller")
+        if peer.candidate is None:
+            peer.candidate = Candidate(pair, peer)
+            replaced = self._election.join(peer.candidate)
+            if replaced is not None:
+                log.info("a controller is back: its old connection is dropped", controller=peer.name)
+                replaced.peer.connection.abort()
+            self._elect()
+        if self._paused_by == pair:
+            self._paused_by = None
+            self.driver.resumed()
+        self._tell_active(peer)
+
+    def pause(self, peer: Peer) -> None:
+        """A controller mutes the satellite; only the active one can. It stays so until that one is back."""
+        if peer is self.active and peer.candidate is not None:
+            self._paused_by = peer.candidate.pair
+            self.driver.paused()
+
+    def gone(self, peer: Peer) -> None:
+        """A connection has ended."""
+        if peer.candidate is not None:
+            self._election.leave(peer.candidate)
+            self._elect()
+
+    def _elect(self) -> None:
+        """Elect, and tell everybody whom it concerns."""
+        if self._driving is not None and self.active is not self._driving:
+            self._dismiss()
+        after = self._election.elect(at_rest=self.driver.resting)
+        if (after.peer if after else None) is self._driving:
+            return
+        self._dismiss()
+        if after is not None:
+            self._driving = after.peer
+            self.driver.joined(after.peer)
+        log.info("controller", active=after.peer.name if after else "none")
+        for candidate in self._election.candidates:
+            self._tell_active(candidate.peer)
+
+    def _dismiss(self) -> None:
+        left, self._driving = self._driving, None
+        if left is not None:
+            self.driver.left(left)
+
+    def _tell_active(self, peer: Peer) -> None:
+        if peer.ours:
+            data = {"name": "antiphon.active", "data": {"active": peer is self.active}}
+            peer.send(Event("user-event", data))
+
+
+def describe(settings: SatelliteSettings, words: list[Word]) -> Info:
+    """Return what the satellite says of itself. Its wake words let Home Assistant see when two satellites wake."""
+    name = settings.name or socket.gethostname().partition(".")[0]
+    models = [
+        WakeModel(
+            name=word.name,
+            attribution=US,
+            installed=True,
+            description=word.phrase,
+            version=None,
+            languages=list(word.languages),
+            phrase=word.phrase,
+        )
+        for word in words
+    ]
+    program = WakeProgram(
+        name=settings.wake.engine,
+        attribution=US,
+        installed=True,
+        description="Wake words",
+        version=__version__,
+        models=models,
+    )
+    satellite = Satellite(
+        name=name,
+        attribution=US,
+        installed=True,
+        description="Antiphon satellite",
+        version=__version__,
+        area=settings.area or None,
+        has_vad=False,  # the end of speech is the controller's to find
+        active_wake_words=[word.name for word in words],
+        max_active_wake_words=len(words),
+        supports_trigger=True,
+    )
+    return Info(wake=[program] if models else [], satellite=satellite)
+
+
+def _controller_id(event: Event) -> str | None:
+    given = (event.data or {}).get("controller")
+    if given is None:
+        return None
+    if not isinstance(given, str) or not 0 < len(given) <= ID_CHARACTERS:
+        raise Refusal(f"controller must be text of at most {ID_CHARACTERS} characters", "bad-controller")
+    return given

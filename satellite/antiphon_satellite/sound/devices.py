@@ -1,0 +1,276 @@
+"""The sound devices: opened through PortAudio, watched, and opened again when they are gone.
+
+PortAudio sees the devices that exist when it is initialised, so it is initialised anew before each attempt, while no
+stream is open. A stream whose device or sound server dies may end, or just fall silent, and closing it may never
+return: every call into PortAudio is made in a thread with a deadline, and the callbacks are watched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from enum import Enum
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+import structlog
+
+from antiphon.audio.pcm import RATE, Converter, Format, to_bytes
+from antiphon.settings import Sound
+from antiphon_satellite.sound.microphone import Microphone
+from antiphon_satellite.sound.speaker import Speaker
+
+IN_BLOCK_S, OUT_BLOCK_S = 0.03, 0.02
+LATENCY_S = 0.1
+"""Less makes PortAudio spin in front of a sound server; an interruption has 400 ms."""
+OUT_RATE = 24_000
+"""Asked of the speaker first: more than speech needs, half of what a reply would otherwise weigh."""
+CALL_S = 5.0
+"""A call into PortAudio that takes longer will never return."""
+START_S = 6.0
+"""A sound server may take this long until a new stream moves."""
+SILENT_S = 2.0
+"""A running stream calls back every 30 ms: one that has not for so long is dead."""
+LOOK_S = 0.5
+BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 5.0)
+
+SERVERS = ("pulse", "pipewire", "default")
+"""What Linux's sound servers call themselves in ALSA; they follow the user's choice of device by themselves."""
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+
+class SoundError(Exception):
+    """A sound device cannot be used; the message says which and what mends it."""
+
+
+class Presence(Enum):
+    """Whether there is sound."""
+
+    OPEN = "open"
+    MISSING = "missing"
+
+
+class Devices:
+    """Keeps a microphone and a speaker open for as long as `run` runs.
+
+    Args:
+        changed: called on the loop when the devices are open (with their names) or missing (with why).
+    """
+
+    def __init__(
+        self, settings: Sound, microphone: Microphone, speaker: Speaker, changed: Callable[[Presence, str], None]
+    ) -> None:
+        self._settings = settings
+        self._microphone, self._speaker = microphone, speaker
+        self._changed = changed
+        self._streams: list[Any] = []
+        self._called = [0.0, 0.0]
+        self._ended = asyncio.Event()
+        self._stuck = False
+        self._first = True
+
+    async def run(self) -> None:
+        """Open, watch, close and open again, until cancelled."""
+        attempt, said = 0, ""
+        try:
+            while True:
+                try:
+                    names = await in_thread(self._open)
+                    attempt, said = 0, ""
+                    log.info("sound devices open", devices=names)
+                    self._changed(Presence.OPEN, names)
+                    why = await self._watch()
+                except (SoundError, TimeoutError) as error:
+                    why = str(error) or "the sound devices do not answer"
+                if why != said:
+                    log.warning("waiting for sound", why=why)
+                    self._changed(Presence.MISSING, why)
+                    said = why
+                await self._close()
+                await asyncio.sleep(BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)])
+                attempt += 1
+        finally:
+            await self._close()
+
+    async def _watch(self) -> str:
+        """Return why the devices are gone, when they are."""
+        started = time.monotonic()
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await self._ended.wait()
+            if self._ended.is_set():
+                return "a sound device, or the sound server, has gone"
+            now = time.monotonic()
+            patience = START_S if now - started < START_S else SILENT_S
+            if any(now - max(called, started) > patience for called in self._called):
+                return "a sound device has fallen silent"
+
+    def _open(self) -> str:
+        """Open both devices. Runs in a thread.
+
+        Raises:
+            SoundError: one is missing or refuses.
+        """
+        sd = portaudio()
+        if not self._first and not self._stuck:
+            sd._terminate()
+            sd._initialize()
+        self._first = False
+        self._ended.clear()
+        try:
+            listed = sd.query_devices()
+            source = choose(listed, self._settings.input, "input", sd.default.device[0])
+            sink = choose(listed, self._settings.output, "output", sd.default.device[1])
+            for stream in (self._open_input(sd, source), self._open_output(sd, sink)):
+                self._streams.append(stream)
+                stream.start()
+        except sd.PortAudioError as error:
+            raise SoundError(f"the sound devices cannot be opened: {error.args[0]}") from None
+        return f"{source['name']} and {sink['name']}"
+
+    def _open_input(self, sd: Any, device: dict[str, Any]) -> Any:
+        def heard(data: Any, frames: int, when: Any, status: Any) -> None:
+            self._called[0] = time.monotonic()
+            pcm = bytes(data)
+            push(pcm if plain else to_bytes(converter.feed(pcm)))
+
+        push = self._microphone.push
+        for rate, channels in formats(device, "input", RATE):
+            plain = (rate, channels) == (RATE, 1)
+            converter = Converter(Format(rate, channels=channels))
+            with contextlib.suppress(sd.PortAudioError):
+                return sd.RawInputStream(callback=heard, **self._how(device, rate, channels, IN_BLOCK_S))
+        raise SoundError(f"the microphone {device['name']} cannot be opened: close what else uses it")
+
+    def _open_output(self, sd: Any, device: dict[str, Any]) -> Any:
+        def wanted(data: Any, frames: int, when: Any, status: Any) -> None:
+            self._called[1] = time.monotonic()
+            pcm = self._speaker.fill(frames)
+            data[:] = (pcm if channels == 1 else np.repeat(pcm, channels)).tobytes()
+
+        for rate, channels in formats(device, "output", OUT_RATE):
+            with contextlib.suppress(sd.PortAudioError):
+                stream = sd.RawOutputStream(callback=wanted, **self._how(device, rate, channels, OUT_BLOCK_S))
+                self._speaker.set_rate(rate)
+                self._speaker.latency_s = float(stream.latency)
+                return stream
+        raise SoundError(f"the speaker {device['name']} cannot be opened: close what else uses it")
+
+    def _how(self, device: dict[str, Any], rate: int, channels: int, block_s: float) -> dict[str, Any]:
+        loop = self._microphone.loop
+        return {
+            "device": device["index"],
+            "samplerate": rate,
+            "channels": channels,
+            "dtype": "int16",
+            "blocksize": int(rate * block_s),
+            "latency": LATENCY_S,
+            "finished_callback": lambda: _call(loop, self._ended.set),
+        }
+
+    async def _close(self) -> None:
+        streams, self._streams = self._streams, []
+        for stream in streams:
+            try:
+                await in_thread(partial(_end, stream))
+            except TimeoutError:
+                self._stuck = True
+                log.warning("a dead sound stream does not close: it is left behind")
+
+
+def _end(stream: Any) -> None:
+    stream.abort()
+    stream.close()
+
+
+def _call(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits any more
+        loop.call_soon_threadsafe(function)
+
+
+def portaudio() -> Any:
+    """Return the `sounddevice` module.
+
+    Raises:
+        SoundError: PortAudio is not installed.
+    """
+    try:
+        import sounddevice
+    except OSError:
+        hint = "brew install portaudio" if sys.platform == "darwin" else "apt install libportaudio2"
+        raise SoundError(f"PortAudio is not installed: {hint}") from None
+    return sounddevice
+
+
+def choose(listed: Sequence[dict[str, Any]], wanted: str, kind: str, default: int) -> dict[str, Any]:
+    """Return the device to use: by number, by a part of its name, or the system's default.
+
+    Args:
+        listed: all devices, as PortAudio describes them.
+        wanted: what the settings say; empty for the default.
+        kind: input or output.
+        default: PortAudio's default device, -1 for none.
+
+    Raises:
+        SoundError: there is none.
+    """
+    able = [device for device in listed if device[f"max_{kind}_channels"] > 0]
+    what = "microphone" if kind == "input" else "speaker"
+    if wanted:
+        found = [device for device in able if wanted == str(device["index"])]
+        found += [device for device in able if wanted.casefold() in device["name"].casefold()]
+        if not found:
+            names = ", ".join(device["name"] for device in able) or "none"
+            raise SoundError(f"there is no {what} {wanted!r}: satellite.sound.{kind} can be one of {names}")
+        return found[0]
+    found = [device for name in SERVERS for device in able if device["name"] == name]
+    found += [device for device in able if device["index"] == default]
+    found += able
+    if not found:
+        raise SoundError(f"there is no {what}: connect one")
+    return found[0]
+
+
+def formats(device: dict[str, Any], kind: str, rate: int) -> list[tuple[int, int]]:
+    """Return the rates and channels to try, best first: ours, then the device's own."""
+    own, most = int(device["default_samplerate"]), int(device[f"max_{kind}_channels"])
+    tried = [(rate, 1), (own, 1), (own, min(2, most)), (own, min(most, 32))]
+    return list(dict.fromkeys(tried))
+
+
+async def in_thread(function: Callable[[], T], within_s: float = CALL_S) -> T:
+    """Return what a call that may never return returns.
+
+    Raises:
+        TimeoutError: it has not returned in time; its thread is left behind and dies with the process.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: BaseException | None) -> None:
+        if done.done():
+            return
+        if error is not None:
+            done.set_exception(error)
+        else:
+            done.set_result(result)  # type: ignore[arg-type]  # None only where T is
+
+    def work() -> None:
+        try:
+            result = function()
+        except Exception as error:  # noqa: BLE001 - handed to the caller
+            _call(loop, lambda error=error: settle(None, error))  # type: ignore[misc]
+        else:
+            _call(loop, lambda: settle(result, None))
+
+    threading.Thread(target=work, name="sound", daemon=True).start()
+    async with asyncio.timeout(within_s):
+        return await done
