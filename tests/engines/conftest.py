@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TypeVar
 
 import numpy as np
 import pytest
 
-from antiphon.audio.pcm import RATE, Samples, resample, to_samples
+from antiphon.audio.pcm import RATE, Samples
 from antiphon.settings import Settings
 from antiphon_daemon.engines.build import build_responder, build_synthesizer, build_transcriber
 from antiphon_daemon.engines.contracts import Engines
-from antiphon_daemon.engines.work import Token
 
 T = TypeVar("T")
 
@@ -37,28 +35,11 @@ def engines() -> Iterator[Engines]:
 
 
 @pytest.fixture(scope="session")
-def say(engines: Engines) -> Callable[[str], Samples]:
-    """Return what a text sounds like, at 16 kHz, with a little silence around it."""
-    said: dict[str, Samples] = {}
-
-    async def speak(text: str) -> bytes:
-        return b"".join([pcm async for pcm in engines.synthesizer.speak(text, Token(), voice=None, language=None)])
-
-    def sound(text: str) -> Samples:
-        if text not in said:
-            speech = resample(to_samples(asyncio.run(speak(text))), engines.synthesizer.rate, RATE) * 0.5
-            silence = np.zeros(RATE // 5, dtype=np.float32)
-            said[text] = np.concatenate((silence, speech, silence)).astype(np.float32)
-        return said[text]
-
-    return sound
-
-
-@pytest.fixture(scope="session")
 def speech(say: Callable[[str], Samples]) -> Mapping[str, Samples]:
-    """Some commands; made before any test's own event loop runs."""
+    """Some commands as a satellite would send them, with a little silence around."""
     texts = ("Turn on the light in the kitchen.", "What is the capital of France?", "Set a timer for ten minutes.")
-    return {text: say(text) for text in texts}
+    silence = np.zeros(RATE // 5, dtype=np.float32)
+    return {text: np.concatenate((silence, say(text) * np.float32(0.5), silence)) for text in texts}
 
 
 @pytest.fixture
@@ -85,11 +66,3 @@ def ticks_meanwhile() -> Callable[[Awaitable[T]], Awaitable[T]]:
         return working.result()
 
     return meanwhile
-
-
-async def collect(items: AsyncIterator[T]) -> list[T]:
-    return [item async for item in items]
-
-
-def engine_threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("engine-")]

@@ -1,0 +1,210 @@
+"""Whisper through faster-whisper and CTranslate2, made quick for the short utterances of a conversation.
+
+Whisper's encoder always looks at 30 seconds, so half a second costs as much as half a minute. Here it sees a window
+just longer than the sound, at least `SHORT_WINDOW_S`, and the full one only when the answer looks wrong. Decoding is
+greedy, once: a ladder of temperatures would make the worst recordings the slowest.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import ctranslate2
+import numpy as np
+from faster_whisper import WhisperModel
+from faster_whisper.tokenizer import Tokenizer
+from faster_whisper.transcribe import get_compression_ratio, get_suppressed_tokens
+
+from antiphon.audio.pcm import RATE, Samples
+from antiphon.settings import Stt
+from antiphon_daemon.engines import catalogue
+from antiphon_daemon.engines.contracts import EngineError, Revoked, Transcript, Work
+from antiphon_daemon.engines.stt.guards import SILENCE_DB, Heard, kept, looks_wrong, loudest_db, nobody_spoke
+from antiphon_daemon.engines.worker import Worker, threads
+
+FULL_WINDOW_S = 30.0
+SHORT_WINDOW_S = 10.0
+"""Below it word errors rise; at it they are those of the full window, at a quarter of the time."""
+MARGIN_S = 0.5
+"""The model needs to see that speech has ended."""
+
+CUT_FROM_S, CUT_TO_S = 20.0, FULL_WINDOW_S - MARGIN_S
+"""Longer sound is cut where it is quietest between these."""
+
+FRAMES_PER_S = 100
+TOKENS_PER_S = 16
+SPARE_TOKENS = 16
+"""Nobody speaks more tokens than these in the time, in any language: beyond them the model goes round in a circle."""
+
+
+class FasterWhisper:
+    """A `Transcriber` on faster-whisper. Making one loads the model, which blocks for a second: do it in a thread.
+
+    Raises:
+        EngineMissing: the embedded model is not installed.
+        EngineError: the model cannot be loaded or fetched.
+    """
+
+    def __init__(self, settings: Stt) -> None:
+        self._model, self._label = _load(settings)
+        self.name = f"faster-whisper {self._label}"
+        self.languages: tuple[str, ...] = tuple(self._model.supported_languages)
+        self._hints = settings.hints
+        self._tokenizers: dict[str, tuple[Any, list[int]]] = {}
+        self._worker = Worker("stt")
+
+    async def transcribe(
+        self, audio: Samples, work: Work, *, language: str | None, hints: Sequence[str] = ()
+    ) -> Transcript:
+        """Return what is said in `audio`; the model is not asked about silence."""
+        code = self._known(language)
+        duration_s = len(audio) / RATE
+        if not len(audio) or loudest_db(audio) < SILENCE_DB:
+            return Transcript("", code, duration_s=duration_s, tokens=0, window_s=0.0)
+        words = ", ".join((*self._hints, *hints))
+        return await self._worker.run(partial(self._transcribe, audio, work, code, words), work)
+
+    async def close(self) -> None:
+        """Free the model once the window in hand is done."""
+        await self._worker.close()
+
+    def _known(self, language: str | None) -> str | None:
+        if language is None:
+            return "en" if not self._model.model.is_multilingual else None
+        code = language.lower().replace("_", "-").split("-")[0]
+        if code in self.languages:
+            return code
+        if self.languages == ("en",):
+            message = (
+                f"The model {self._label} knows English only, not {code}: name a model for many languages, such as "
+                "small, as stt.model in config.yaml."
+            )
+        else:
+            message = f"The model {self._label} does not know the language {code}: correct language in config.yaml."
+        raise EngineError("stt", message)
+
+    def _transcribe(self, audio: Samples, work: Work, language: str | None, hints: str) -> Transcript:
+        parts: list[tuple[str, Heard]] = []
+        for part in cut(audio):
+            peak_db = loudest_db(part)
+            if peak_db < SILENCE_DB:
+                continue
+            language, heard = self._hear(part, work, language, hints)
+            parts.append((kept(heard, len(part) / RATE, peak_db), heard))
+        text = " ".join(said for said, _ in parts if said)
+        tokens = sum(heard.tokens for _, heard in parts)
+        return Transcript(
+            unicodedata.normalize("NFC", text),
+            language,
+            avg_logprob=sum(heard.avg_logprob * heard.tokens for _, heard in parts) / max(1, tokens),
+            no_speech_prob=min((heard.no_speech_prob for _, heard in parts), default=1.0),
+            compression_ratio=max((heard.compression_ratio for _, heard in parts), default=0.0),
+            tokens=tokens,
+            duration_s=len(audio) / RATE,
+            window_s=sum(heard.window_s for _, heard in parts),
+        )
+
+    def _hear(self, audio: Samples, work: Work, language: str | None, hints: str) -> tuple[str, Heard]:
+        """Return the language and what was heard in at most 30 s, from the short window or, in doubt, the full one."""
+        features = self._model.feature_extractor(audio)
+        window_s = max(SHORT_WINDOW_S, len(audio) / RATE + MARGIN_S)
+        language, heard = self._window(features, len(audio) / RATE, min(window_s, FULL_WINDOW_S), language, hints)
+        if looks_wrong(heard) and not nobody_spoke(heard) and heard.window_s < FULL_WINDOW_S:
+            if not work.wanted():
+                raise Revoked
+            language, heard = self._window(features, len(audio) / RATE, FULL_WINDOW_S, language, hints)
+        return language, heard
+
+    def _window(
+        self, features: Any, duration_s: float, window_s: float, language: str | None, hints: str
+    ) -> tuple[str, Heard]:
+        frames = round(window_s * FRAMES_PER_S)
+        seen = np.zeros((features.shape[0], frames), dtype=np.float32)
+        count = min(frames, features.shape[1])
+        seen[:, :count] = features[:, :count]
+        try:
+            encoded = self._model.encode(seen)
+            language = language or self._model.model.detect_language(encoded)[0][0][0][2:-2]
+            tokenizer, suppressed = self._tokenizer(language)
+            prompt = self._model.get_prompt(tokenizer, [], without_timestamps=True, hotwords=hints or None)
+            most = round(duration_s * TOKENS_PER_S) + SPARE_TOKENS
+            result = self._model.model.generate(
+                encoded,
+                [prompt],
+                beam_size=1,
+                max_length=min(self._model.max_length, len(prompt) + most),
+                return_scores=True,
+                return_no_speech_prob=True,
+                suppress_blank=True,
+                suppress_tokens=suppressed,
+            )[0]
+        except (RuntimeError, ValueError) as error:
+            raise EngineError("stt", f"The model {self._label} failed ({error}): restart the daemon.") from error
+        ids = result.sequences_ids[0]
+        text = tokenizer.decode(ids).strip()
+        return language, Heard(
+            text,
+            # The score is the mean over the tokens; the end of text counts as one.
+            avg_logprob=result.scores[0] * len(ids) / (len(ids) + 1),
+            no_speech_prob=result.no_speech_prob,
+            compression_ratio=get_compression_ratio(text),
+            tokens=len(ids),
+            complete=len(ids) < most,
+            window_s=window_s,
+        )
+
+    def _tokenizer(self, language: str) -> tuple[Any, list[int]]:
+        if language not in self._tokenizers:
+            multilingual = self._model.model.is_multilingual
+            tokenizer = Tokenizer(self._model.hf_tokenizer, multilingual, task="transcribe", language=language)
+            self._tokenizers[language] = tokenizer, list(get_suppressed_tokens(tokenizer, [-1]))
+        return self._tokenizers[language]
+
+
+def cut(audio: Samples) -> Iterator[Samples]:
+    """Yield `audio` in parts that fit the full window, cut where it is quietest."""
+    step = RATE // 10
+    while len(audio) > CUT_TO_S * RATE:
+        start = round(CUT_FROM_S * RATE)
+        steps = audio[start : round(CUT_TO_S * RATE)]
+        powers = np.square(steps[: len(steps) - len(steps) % step].reshape(-1, step)).sum(axis=1)
+        # Two steps together, so that the cut lies in a pause and not in the closure of a consonant.
+        end = start + (int(np.argmin(powers[:-1] + powers[1:])) + 1) * step
+        yield audio[:end]
+        audio = audio[end:]
+    yield audio
+
+
+def _load(settings: Stt) -> tuple[Any, str]:
+    """Return the model, warmed, and what to call it."""
+    name, label = settings.model, settings.model
+    if name == "embedded":
+        name, label = str(catalogue.whisper()), "tiny.en"
+    elif "/" in name or Path(name).is_dir():
+        folder = Path(name).expanduser()
+        catalogue.check("stt", folder / "model.bin")
+        name, label = str(folder), folder.name
+    return _open(name, settings), label
+
+
+def _open(name: str, settings: Stt) -> Any:
+    device = settings.device
+    if device == "auto":
+        device = "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
+    compute = settings.compute_type
+    if compute == "auto":
+        compute = "float16" if device == "cuda" else "int8"
+    try:
+        model = WhisperModel(name, device=device, compute_type=compute, cpu_threads=threads(settings.threads))
+        # The first call pays for allocations, and finds what loading does not: a torn vocabulary, a missing library.
+        list(model.transcribe(np.zeros(RATE, dtype=np.float32), beam_size=1, temperature=0.0, max_new_tokens=1)[0])
+    except Exception as error:  # CTranslate2, tokenizers and the hub have no error in common, some raise bare ones
+        if Path(name).is_dir():
+            raise catalogue.broken("stt", name, error) from error
+        reason = " ".join(str(error).split())
+        raise EngineError("stt", f"The model {name} cannot be fetched; correct stt.model ({reason}).") from error
+    return model

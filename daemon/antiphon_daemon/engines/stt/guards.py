@@ -1,0 +1,109 @@
+"""What Whisper invents when nobody spoke, and how it is told from speech.
+
+Whisper was trained on subtitles: given silence or noise it writes what stands in subtitles, or goes round in a circle.
+Each guard here needs evidence besides the words, for people do say "thank you".
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from antiphon.audio.pcm import RATE, Samples, level_db
+
+SILENCE_DB = -60.0
+"""Sound whose loudest frame is below this is silence: the model is not asked."""
+
+QUIET_DB = -40.0
+SHORT_S = 2.0
+"""Sound that is quieter or shorter than this may well be an invention where the words are a known one."""
+
+NO_SPEECH = 0.6
+LOW_LOGPROB = -1.0
+"""Only both together tell that nobody spoke: noise gives 0.7 to 1.0 and −1.0 to −2.2, spoken commands below 0.3 and
+above −1.0 (Whisper tiny, windows of 10 and 30 s)."""
+
+HIGH_COMPRESSION = 2.4
+"""Text that zlib shrinks this much goes round in a circle."""
+
+HURRIED_TOKENS_PER_S = 8
+"""Faster than people speak: who says the same thing three times is believed, unless there was no time to."""
+
+_FRAME = RATE * 30 // 1000
+
+_KNOWN = re.compile(
+    r"you|(thanks|thank you)( so much| very much)? for (watching|listening)( and)?.*|(please )?(like and )?subscribe.*"
+    r"|see you (in the )?next (time|video)|subtitles by .*|.*amara ?org.*|www .*"
+    r"|(시청|구독)해 ?주셔서 감사합니다|구독과 좋아요.*|다음 (영상|시간)에.*(만나요|뵙겠습니다)"
+    r"|mbc ?뉴스.*|한글 ?자막.*"
+    r"|ご視聴ありがとうございました|字幕.*|谢谢观看|请不吝点赞.*"
+)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What the model made of one window."""
+
+    text: str
+    avg_logprob: float
+    no_speech_prob: float
+    compression_ratio: float
+    tokens: int
+    complete: bool
+    """It came to an end by itself, before the most tokens that can be spoken in the time."""
+    window_s: float
+
+
+def loudest_db(audio: Samples) -> float:
+    """Return the level of the loudest 30 ms of `audio`, in dB of full scale."""
+    whole = len(audio) - len(audio) % _FRAME
+    if not whole:
+        return level_db(audio)
+    powers = np.square(audio[:whole].reshape(-1, _FRAME)).mean(axis=1)
+    return float(10 * np.log10(max(1e-12, float(powers.max()))))
+
+
+def nobody_spoke(heard: Heard) -> bool:
+    """Return whether the model itself doubts that there was speech."""
+    return heard.no_speech_prob > NO_SPEECH and heard.avg_logprob < LOW_LOGPROB
+
+
+def looks_wrong(heard: Heard) -> bool:
+    """Return whether a short window's answer should be asked of the full one."""
+    return (
+        not heard.complete
+        or heard.avg_logprob < LOW_LOGPROB
+        or heard.compression_ratio > HIGH_COMPRESSION
+        or heard.no_speech_prob > NO_SPEECH
+        or repetition(heard.text)[1] > 1
+    )
+
+
+def kept(heard: Heard, duration_s: float, peak_db: float) -> str:
+    """Return the text that is to be believed: empty for an invention, once round for a circle."""
+    if nobody_spoke(heard) or not any(c.isalnum() for c in heard.text):
+        return ""
+    unit, times = repetition(heard.text)
+    if heard.no_speech_prob > NO_SPEECH and (heard.compression_ratio > HIGH_COMPRESSION or not heard.complete):
+        return ""
+    if (duration_s < SHORT_S or peak_db < QUIET_DB) and _KNOWN.fullmatch(plain(unit)):
+        return ""
+    circle = times > 2 and (not heard.complete or heard.tokens > HURRIED_TOKENS_PER_S * duration_s)
+    return unit if circle else heard.text
+
+
+def repetition(text: str) -> tuple[str, int]:
+    """Return the shortest run of words that `text` merely repeats, and how often; a torn last round does not count."""
+    words = text.split()
+    bare = [plain(word) for word in words]
+    for size in range(1, len(words) // 2 + 1):
+        if all(bare[i] == bare[i % size] for i in range(len(bare))):
+            return " ".join(words[:size]), len(words) // size
+    return text, 1
+
+
+def plain(text: str) -> str:
+    """Return `text` in lower case with nothing but letters, digits and single spaces."""
+    return " ".join(re.sub(r"[^\w]+", " ", text.casefold()).split())

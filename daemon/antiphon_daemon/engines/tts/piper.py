@@ -1,0 +1,159 @@
+"""Speech made with Piper, sentence by sentence."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+from piper import PiperVoice, SynthesisConfig
+from piper.config import PiperConfig
+
+from antiphon.audio.pcm import Samples, resample, to_bytes
+from antiphon.settings import Tts
+from antiphon_daemon.engines import catalogue
+from antiphon_daemon.engines.contracts import EngineError, Voice, Work
+from antiphon_daemon.engines.worker import Worker, threads
+
+RATE = 22_050
+"""What every voice is given out at, whatever it was trained at."""
+
+LONGEST_PIECE = 400
+"""Characters that are turned into phonemes at once. Longer text is cut: espeak-ng holds the interpreter's lock while it
+works, and a sentence without an end would be synthesised in one go."""
+
+_SENTENCE_END = re.compile(r"(?<=[.!?…。！？])\s+")
+
+
+class Piper:
+    """A `Synthesizer` on Piper. Making one loads the voice, which blocks for a second: do it in a thread.
+
+    A voice is asked for by its name, by the name of one of its speakers, or by both as `name/speaker`.
+
+    Raises:
+        EngineMissing: the embedded voice is not installed.
+        EngineError: the voice or its `.json` cannot be loaded, or has no such speaker.
+    """
+
+    def __init__(self, settings: Tts) -> None:
+        path = catalogue.piper() if settings.voice == "embedded" else Path(settings.voice).expanduser()
+        config = _read_config(catalogue.check("tts", Path(f"{path}.json")))
+        self._voice = _load(catalogue.check("tts", path), config, threads(settings.threads))
+        self._speakers: Mapping[str, int] = self._voice.config.speaker_id_map
+        self._length_scale = self._voice.config.length_scale / settings.speed
+        espeak = self._voice.config.espeak_voice
+        family = str(config.get("language", {}).get("family") or espeak)
+        self._name = path.stem
+        self._language = re.split("[-_]", family)[0]
+        self.name = f"piper {self._name}"
+        self.rate = RATE
+        self.voices = (Voice(self._name, (self._language,), tuple(self._speakers)),)
+        self._speaker: int | None = None
+        self._speaker = self._find(settings.speaker or None)
+        self._worker = Worker("tts")
+        for _ in self._say("Ready.", self._speaker):
+            pass
+
+    async def speak(self, text: str, work: Work, *, voice: str | None, language: str | None) -> AsyncIterator[bytes]:
+        """Yield one block of PCM per sentence; nothing where there is nothing to pronounce."""
+        speaker = self._find(voice)
+        if language and re.split("[-_]", language.lower())[0] != self._language:
+            raise EngineError(
+                "tts",
+                f"The voice {self._name} speaks {self._language}, not {language}: name a voice for {language} as "
+                "tts.voice in config.yaml.",
+            )
+        blocks = self._worker.stream(partial(self._say, text, speaker), work)
+        try:
+            async for block in blocks:
+                yield block
+        finally:
+            await blocks.aclose()
+
+    async def close(self) -> None:
+        """Free the voice once the sentence in the making is done."""
+        await self._worker.close()
+
+    def _say(self, text: str, speaker: int | None) -> Iterator[bytes]:
+        config = SynthesisConfig(speaker_id=speaker, length_scale=self._length_scale)
+        for piece in pieces(text):
+            try:
+                for chunk in self._voice.synthesize(piece, config):
+                    samples: Samples = chunk.audio_float_array
+                    if len(samples):
+                        yield to_bytes(resample(samples, chunk.sample_rate, RATE))
+            except Exception as error:  # neither onnxruntime's errors nor the phonemizers' have a common base
+                raise EngineError("tts", f"The voice {self._name} could not say this ({error}).") from error
+
+    def _find(self, voice: str | None) -> int | None:
+        if voice is None or voice == self._name:
+            return self._speaker
+        speaker = voice.removeprefix(f"{self._name}/")
+        if speaker in self._speakers:
+            return self._speakers[speaker]
+        known = ", ".join([self._name, *self._speakers])
+        raise EngineError("tts", f"There is no voice {voice} here, only: {known}.")
+
+
+def pieces(text: str) -> Iterator[str]:
+    """Yield what can be spoken of `text`, in pieces of at most `LONGEST_PIECE` characters cut at ends of sentences.
+
+    What Piper would take for raw phonemes (`[[ … ]]`), and characters that cannot be printed, become spaces.
+    """
+    for line in text.splitlines():
+        plain = "".join(c if c.isprintable() else " " for c in line).replace("[[", " ").replace("]]", " ")
+        piece = ""
+        for sentence in _SENTENCE_END.split(plain):
+            for part in _cut(sentence.strip()):
+                if len(piece) + len(part) >= LONGEST_PIECE:
+                    yield from _speakable(piece)
+                    piece = ""
+                piece = f"{piece} {part}" if piece else part
+        yield from _speakable(piece)
+
+
+def _cut(sentence: str) -> Iterator[str]:
+    """Yield `sentence`, cut at a space (or, lacking one, anywhere) where it is too long."""
+    while len(sentence) >= LONGEST_PIECE:
+        space = sentence.rfind(" ", 0, LONGEST_PIECE - 1)
+        end = space if space > 0 else LONGEST_PIECE - 1
+        yield sentence[:end]
+        sentence = sentence[end:].lstrip()
+    yield sentence
+
+
+def _speakable(piece: str) -> Iterator[str]:
+    if any(c.isalnum() for c in piece):
+        yield piece
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        PiperConfig.from_dict(config)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise catalogue.broken("tts", path, error) from error
+    return config
+
+
+def _load(path: Path, config: Mapping[str, Any], threads: int) -> PiperVoice:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Waiting threads would spin on cores that the language model needs at the same moment.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Every sentence has another length: remembered layouts and a growing arena double the memory and win nothing.
+    options.enable_mem_pattern = False
+    options.enable_cpu_mem_arena = False
+    # The higher levels load at half the speed and run no faster on these models.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(str(path), sess_options=options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors have no common base
+        raise catalogue.broken("tts", path, error) from error
+    return PiperVoice(session=session, config=PiperConfig.from_dict(dict(config)))

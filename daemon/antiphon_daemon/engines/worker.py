@@ -1,0 +1,190 @@
+"""Runs inference that blocks on threads of its own, so that the event loop never waits for a model.
+
+Three ways to hand work over, one for each shape a library has: `run` for a function that returns, `stream` for a
+generator, `push` for a function that calls back. In each the caller's side ends at once with `Revoked` when the work is
+revoked, even while a thread is still inside the model; the thread comes free at the model's next step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Final, TypeVar
+
+from antiphon_daemon.engines.contracts import EngineError, Revoked, Stage, Work
+
+T = TypeVar("T")
+
+MOST_CORES = 4
+"""More threads than this make small models slower, not faster."""
+
+_END: Final[Any] = object()
+
+
+def threads(asked: int) -> int:
+    """Return how many threads a model computes with: what the settings ask for, or one per core up to `MOST_CORES`."""
+    return asked or min(MOST_CORES, os.cpu_count() or 1)
+
+
+@contextlib.asynccontextmanager
+async def revocable(work: Work) -> AsyncIterator[None]:
+    """Run the body until it ends or `work` is revoked, whichever comes first. The body must not yield.
+
+    Raises:
+        Revoked: the work was revoked; the body was cancelled at its `await`.
+    """
+    loop = asyncio.get_running_loop()
+    ended = False
+
+    def end() -> None:
+        if not ended:
+            scope.reschedule(loop.time())
+
+    def revoked() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits any more
+            loop.call_soon_threadsafe(end)
+
+    if not work.wanted():
+        raise Revoked
+    try:
+        async with asyncio.timeout(None) as scope:
+            forget = work.on_revoked(revoked)
+            try:
+                yield
+            finally:
+                ended = True
+                forget()
+    except TimeoutError:
+        if scope.expired():
+            raise Revoked from None
+        raise
+
+
+class Worker:
+    """The threads of one engine, and the bounded queue of jobs that wait for them.
+
+    Args:
+        stage: what the engine does, for its errors.
+        threads: how many jobs run at the same time; one where the model cannot be shared.
+        waiting: how many more may wait. Beyond it callers are turned away at once: a reply that late helps nobody.
+    """
+
+    def __init__(self, stage: Stage, *, threads: int = 1, waiting: int = 32) -> None:
+        self._stage: Stage = stage
+        self._most = threads + waiting
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"engine-{stage}")
+        self._jobs: set[Future[Any]] = set()
+        self._closed = threading.Event()
+
+    async def run(self, function: Callable[[], T], work: Work) -> T:
+        """Return what `function` returns on the thread; it is never called when the work is revoked before its turn.
+
+        Raises:
+            EngineError: too many jobs wait.
+            Revoked: the work was revoked, or the engine was closed.
+        """
+        self._admit()
+        async with revocable(work):
+            return await self._start(function, work)
+
+    async def stream(self, make: Callable[[], Iterable[T]], work: Work) -> AsyncGenerator[T, None]:
+        """Yield the items of the iterable that `make` returns; both run on the thread, one item a job.
+
+        The thread is one item ahead of the caller and holds nothing in between: a slow caller blocks nobody, streams
+        that share the thread take turns, and a stream that is closed or revoked leaves at most the item in the making.
+
+        Raises:
+            EngineError: too many jobs wait.
+            Revoked: the work was revoked, or the engine was closed.
+        """
+        items = None
+
+        def step() -> T:
+            nonlocal items
+            items = items or iter(make())
+            return next(items, _END)
+
+        self._admit()
+        ahead = self._start(step, work)
+        try:
+            while True:
+                async with revocable(work):
+                    item = await ahead
+                if item is _END:
+                    return
+                ahead = self._start(step, work)
+                yield item
+        finally:
+            ahead.cancel()
+
+    async def push(self, produce: Callable[[Callable[[T], bool]], None], work: Work) -> AsyncGenerator[T, None]:
+        """Yield what `produce`, running on the thread, hands to the function that it is given.
+
+        That function returns False once nobody wants more; `produce` should then return soon. What it hands over is
+        not held back for a slow caller, so `produce` must be bounded by itself, as a reply is by its longest length.
+
+        Raises:
+            EngineError: too many jobs wait.
+            Revoked: the work was revoked, or the engine was closed.
+        """
+        loop = asyncio.get_running_loop()
+        queue: asyncio.Queue[T] = asyncio.Queue()
+        left = threading.Event()
+
+        def emit(item: T) -> bool:
+            if left.is_set() or self._closed.is_set() or not work.wanted():
+                return False
+            loop.call_soon_threadsafe(queue.put_nowait, item)
+            return True
+
+        self._admit()
+        job = self._start(lambda: produce(emit), work)
+        job.add_done_callback(lambda _: queue.put_nowait(_END))
+        try:
+            while True:
+                async with revocable(work):
+                    item = await queue.get()
+                if item is _END:
+                    break
+                yield item
+            async with revocable(work):
+                await job
+        finally:
+            left.set()
+            job.cancel()
+
+    async def close(self) -> None:
+        """Turn away what waits with `Revoked`, let what runs end, and join the threads."""
+        self._closed.set()
+        await asyncio.to_thread(self._pool.shutdown)
+
+    def _admit(self) -> None:
+        if self._closed.is_set():
+            raise Revoked
+        if len(self._jobs) >= self._most:
+            raise EngineError(self._stage, "There is more to do here than this machine can keep up with: ask again.")
+
+    def _start(self, function: Callable[[], T], work: Work) -> asyncio.Future[T]:
+        def job() -> T:
+            if self._closed.is_set() or not work.wanted():
+                raise Revoked
+            return function()
+
+        if self._closed.is_set():
+            raise Revoked
+        running = self._pool.submit(job)
+        self._jobs.add(running)
+        running.add_done_callback(self._jobs.discard)
+        result = asyncio.wrap_future(running)
+        result.add_done_callback(_retrieve)
+        return result
+
+
+def _retrieve(result: asyncio.Future[Any]) -> None:
+    """Look at the error of a result that nobody may be waiting for any more, so that it is not logged as forgotten."""
+    if not result.cancelled():
+        result.exception()

