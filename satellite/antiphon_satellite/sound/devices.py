@@ -25,7 +25,7 @@ from antiphon.settings import Sound
 from antiphon_satellite.sound.microphone import Microphone
 from antiphon_satellite.sound.speaker import Speaker
 
-IN_BLOCK_S, OUT_BLOCK_S = 0.03, 0.02
+IN_BLOCK_S, OUT_BLOCK_S = 0.03, 0.03
 LATENCY_S = 0.1
 """Less makes PortAudio spin in front of a sound server; an interruption has 400 ms."""
 OUT_RATE = 24_000
@@ -153,10 +153,14 @@ class Devices:
     def _open_output(self, sd: Any, device: dict[str, Any]) -> Any:
         def wanted(data: Any, frames: int, when: Any, status: Any) -> None:
             self._called[1] = time.monotonic()
+            if self._speaker.silent:  # nearly always, and then it should cost nothing
+                data[:] = silence if len(silence) == len(data) else bytes(len(data))
+                return
             pcm = self._speaker.fill(frames)
             data[:] = (pcm if channels == 1 else np.repeat(pcm, channels)).tobytes()
 
         for rate, channels in formats(device, "output", OUT_RATE):
+            silence = bytes(int(rate * OUT_BLOCK_S) * channels * 2)
             with contextlib.suppress(sd.PortAudioError):
                 stream = sd.RawOutputStream(callback=wanted, **self._how(device, rate, channels, OUT_BLOCK_S))
                 self._speaker.set_rate(rate)

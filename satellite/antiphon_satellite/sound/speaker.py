@@ -57,6 +57,11 @@ class Speaker:
         """What lies between `fill` and the ear, as the device says."""
 
     @property
+    def silent(self) -> bool:
+        """`fill` would return silence."""
+        return not (self._waiting or self._cues or self._fade is not None)
+
+    @property
     def left_s(self) -> float:
         """Seconds of the stream that are still to be heard."""
         return self._waiting / self.rate + self.latency_s
@@ -135,8 +140,6 @@ class Speaker:
         """Return the next `frames` samples, silence where there is nothing; from the device's thread, never waits."""
         with self._lock:
             fade, self._fade = self._fade, None
-            if not self._waiting and fade is None and not self._cues:
-                return np.zeros(frames, dtype=np.int16)
             had = self._waiting
             pulled = self._pull(min(frames, self._waiting))
             self._played += len(pulled)

@@ -1,0 +1,116 @@
+"""What `antiphon doctor` asks of a satellite: its wake words, and its sound devices by a short tone."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+
+from antiphon.audio.pcm import RATE, Samples, level_db, to_samples
+from antiphon.audio.wake import WakeError, WakeWords
+from antiphon.checks import Check
+from antiphon.settings import Satellite, Settings
+from antiphon_satellite.sound.devices import Devices, Presence, SoundError, choose, in_thread, portaudio
+from antiphon_satellite.sound.microphone import Microphone
+from antiphon_satellite.sound.speaker import Speaker
+
+TONE_HZ = 880.0
+TONE_S = 0.4
+OPEN_S = 12.0
+"""A sound server that sleeps takes some seconds to wake."""
+HEARD_DB = 10.0
+"""The tone has come back when its pitch is so much louder than before."""
+DEAD_DB = -100.0
+"""A microphone that hears less hears nothing: even a quiet room is above it."""
+
+
+async def run(settings: Settings) -> list[Check]:
+    """Return what was found, in the order a satellite needs it."""
+    return [_wake(settings.satellite), *await _sound(settings.satellite)]
+
+
+def _wake(settings: Satellite) -> Check:
+    if settings.start != "wake":
+        return Check("wake words", None, f"not used: a turn starts by {settings.start}")
+    try:
+        words = WakeWords(settings.wake.words, settings.wake.engine).words
+    except WakeError as error:
+        return Check("wake words", False, str(error), "set satellite.wake.words")
+    return Check("wake words", True, ", ".join(word.phrase for word in words))
+
+
+async def _sound(settings: Satellite) -> list[Check]:
+    try:
+        found = await in_thread(lambda: _look(settings), OPEN_S)
+    except (SoundError, TimeoutError) as error:
+        says = str(error) or "the sound devices do not answer"
+        return [Check("sound devices", None, says, "connect a microphone and a speaker, or use the web page")]
+    return [Check("sound devices", True, found), *await _tone(settings)]
+
+
+def _look(settings: Satellite) -> str:
+    sd = portaudio()
+    listed = sd.query_devices()
+    source = choose(listed, settings.sound.input, "input", sd.default.device[0])
+    sink = choose(listed, settings.sound.output, "output", sd.default.device[1])
+    return f"microphone {source['name']}, speaker {sink['name']}"
+
+
+async def _tone(settings: Satellite) -> list[Check]:
+    """Play a tone and listen: what comes back."""
+    heard: list[bytes] = []
+    opened, settled = asyncio.Event(), asyncio.Event()
+    told: list[str] = []
+
+    def changed(presence: Presence, detail: str) -> None:
+        told.append(detail)
+        if presence is Presence.OPEN:
+            opened.set()
+
+    def hear(pcm: bytes, position: int) -> None:
+        heard.append(pcm)
+        if position >= RATE // 2:
+            settled.set()
+
+    microphone = Microphone(hear)
+    speaker = Speaker(lambda: None, volume=settings.sound.volume)
+    devices = asyncio.create_task(Devices(settings.sound, microphone, speaker, changed).run())
+    try:
+        async with asyncio.timeout(OPEN_S):
+            await opened.wait()
+            await settled.wait()
+        before = len(heard)
+        t = np.arange(int(TONE_S * speaker.rate)) / speaker.rate
+        speaker.cue((0.3 * np.sin(2 * np.pi * TONE_HZ * t)).astype(np.float32), speaker.rate)
+        await asyncio.sleep(TONE_S + 0.5 + speaker.latency_s)
+    except TimeoutError:
+        why = told[-1] if told else "no sound moves"
+        return [Check("sound", False, why, "close what else uses the devices, or restart the sound server")]
+    finally:
+        devices.cancel()
+        await asyncio.gather(devices, return_exceptions=True)
+    return [_judge(to_samples(b"".join(heard[:before])), to_samples(b"".join(heard[before:])))]
+
+
+def _judge(quiet: Samples, played: Samples) -> Check:
+    level = level_db(played)
+    if level < DEAD_DB:
+        return Check(
+            "sound",
+            None,
+            "the microphone hears nothing at all",
+            "unmute it, or choose another in satellite.sound.input",
+        )
+    rise = _pitch_db(played) - _pitch_db(quiet)
+    if rise < HEARD_DB:
+        mend = "turn the speaker up, or choose another in satellite.sound.output; a headset is no fault"
+        return Check("sound", None, f"the microphone works ({level:.0f} dB) but did not hear the speaker's tone", mend)
+    return Check("sound", True, f"the microphone heard the speaker's tone, {rise:.0f} dB above the room")
+
+
+def _pitch_db(samples: Samples) -> float:
+    """Return the loudest level of the tone's pitch in any 100 ms, in dB."""
+    size = RATE // 10
+    wave = np.exp(-2j * np.pi * TONE_HZ * np.arange(size) / RATE)
+    parts = [abs(np.dot(samples[at : at + size], wave)) / size for at in range(0, len(samples) - size + 1, size // 2)]
+    return float(20 * np.log10(max(1e-7, *parts))) if len(parts) > 1 else -140.0

@@ -1,0 +1,238 @@
+"""The table of `states.py`, row by row, and the timelines that a user would live through."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from antiphon_satellite import states
+from antiphon_satellite.states import (
+    REST,
+    SAME,
+    TABLE,
+    Do,
+    Drained,
+    Event,
+    Failed,
+    Grew,
+    Joined,
+    Late,
+    Left,
+    Limits,
+    Lost,
+    Muted,
+    Pressed,
+    ReplyBegan,
+    ReplyEnded,
+    Row,
+    Situation,
+    Spoke,
+    State,
+    Synthesized,
+    Transcribed,
+    Unmuted,
+    VoiceStopped,
+    Woke,
+    rest,
+    step,
+)
+
+LIMITS = Limits()
+AT = 100.0
+DETAILS: dict[type[Event], dict[str, Any]] = {
+    Woke: {"name": "okay_nabu", "since": 7},
+    Spoke: {"since": 7},
+    Pressed: {"since": 7},
+    Synthesized: {"asks": False},
+    Failed: {"code": "stt-stream-failed"},
+    Grew: {"left_s": 2.0},
+    ReplyEnded: {"left_s": 2.0},
+}
+ATREST = (State.IDLE, State.MUTED, State.DISCONNECTED)
+
+
+def situation_for(row: Row) -> tuple[Situation, Event]:
+    """Return a situation and an event in which this row, and no earlier one, applies."""
+    details = dict(DETAILS.get(row.event, {}))
+    if row.guard is states.silent:
+        details["code"] = "duplicate_wake_up_detected"
+    if row.guard is states.of_old_reply:
+        details["code"] = "tts-not-supported"
+    event = row.event(AT, **details)
+    now = Situation(
+        state=row.state,
+        deadline=None if row.state in ATREST else AT + 1,
+        run_until=AT + 50 if row.guard is states.alive else 0.0,
+        driven=row.state is not State.DISCONNECTED,
+        muted=row.state is State.MUTED or row.guard is states.deaf,
+        asks=row.guard is states.asking,
+    )
+    return now, event
+
+
+@pytest.mark.parametrize(
+    "row", TABLE, ids=lambda row: f"{row.state.value}-{row.event.__name__}-{row.guard and row.guard.__name__}"
+)
+def test_the_machine_does_what_the_table_says(row: Row) -> None:
+    now, event = situation_for(row)
+    after, actions = step(now, event, LIMITS)
+    assert actions == row.actions
+    if row.next is SAME:
+        assert (after.state, after.deadline) == (now.state, now.deadline)
+    elif row.next is REST:
+        assert after.state is rest(after)
+    else:
+        assert after.state is row.next
+
+
+@pytest.mark.parametrize("state", [state for state in State if state not in ATREST])
+def test_every_state_but_those_of_rest_has_a_deadline_and_it_leads_out(state: State) -> None:
+    entered = states.deadline(state, Late(AT), LIMITS)
+    assert entered is not None
+    assert entered > AT
+    now = Situation(state=state, deadline=entered, driven=True)
+    for _ in range(4):  # streaming goes on to waiting, whose deadline then counts
+        now, _ = step(now, Late(now.deadline or AT), LIMITS)
+        if now.state in ATREST:
+            break
+    assert now.state in ATREST
+    assert now.deadline is None
+
+
+@pytest.mark.parametrize(
+    "fault", [Failed(AT, "intent-failed"), Left(AT), Lost(AT), Muted(AT)], ids=lambda e: type(e).__name__
+)
+@pytest.mark.parametrize("state", [State.STREAMING, State.WAITING, State.THINKING, State.SPEAKING])
+def test_every_fault_of_a_turn_leads_to_rest_with_a_notice(state: State, fault: Event) -> None:
+    after, actions = step(Situation(state=state, deadline=AT + 1, driven=True), fault, LIMITS)
+    assert after.state in ATREST
+    assert {Do.CUE_FAILED, Do.CUE_MUTED} & set(actions)
+    assert not {Do.MARK, Do.RUN} & set(actions)
+
+
+def play(*events: Event, start: Situation | None = None) -> list[tuple[State, tuple[Do, ...]]]:
+    now = start or Situation(state=State.IDLE, driven=True)
+    seen = []
+    for event in events:
+        now, actions = step(now, event, LIMITS)
+        seen.append((now.state, actions))
+    return seen
+
+
+def test_a_turn_from_the_wake_word_to_the_end_of_the_reply() -> None:
+    seen = play(
+        Woke(1, "okay_nabu", 0),
+        VoiceStopped(3),
+        Transcribed(3.2),
+        Synthesized(3.5, asks=False),
+        ReplyBegan(3.6),
+        Grew(3.7, 2.0),
+        ReplyEnded(3.7, 2.0),
+        Drained(5.7),
+    )
+    assert [state for state, _ in seen] == [
+        State.STREAMING,
+        State.WAITING,
+        State.THINKING,
+        State.THINKING,
+        State.SPEAKING,
+        State.SPEAKING,
+        State.SPEAKING,
+        State.IDLE,
+    ]
+    assert seen[0][1][:3] == (Do.MARK, Do.DETECTION, Do.RUN)
+    assert seen[-1][1] == (Do.PLAYED,)
+
+
+def test_a_question_is_followed_up_without_detection_and_only_when_somebody_speaks() -> None:
+    asked = (
+        Pressed(1, 0),
+        Transcribed(2),
+        Synthesized(2.1, asks=True),
+        ReplyBegan(2.2),
+        ReplyEnded(2.3, 1.0),
+        Drained(3),
+    )
+    seen = play(*asked, Spoke(4, 0))
+    assert [state for state, _ in seen[-2:]] == [State.LISTENING, State.STREAMING]
+    assert seen[-1][1] == (Do.MARK, Do.RUN)
+    assert play(*asked, Late(8))[-1] == (State.IDLE, ())
+
+
+def test_the_run_end_race_an_interruption_before_synthesize_asks_for_no_run() -> None:
+    """Race: a run asked for while Home Assistant's run is alive is thrown away with all its sound."""
+    seen = play(Pressed(1, 0), Transcribed(2), ReplyBegan(2.5), Woke(3, "okay_nabu", 5))
+    state, actions = seen[-1]
+    assert state is State.HOLDING
+    assert Do.RUN not in actions
+    assert {Do.FLUSH, Do.PLAYED, Do.MARK} <= set(actions)
+    assert Do.DETECTION not in actions
+
+
+@pytest.mark.parametrize("over", [Synthesized(4, asks=False), Failed(4, "intent-failed")])
+def test_a_held_interruption_goes_on_when_the_run_is_over(over: Event) -> None:
+    seen = play(Pressed(1, 0), Transcribed(2), Woke(3, "okay_nabu", 5), over)
+    assert seen[-2][0] is State.HOLDING
+    assert seen[-1][0] is State.STREAMING
+    assert Do.RUN in seen[-1][1]
+    assert Do.CUE_FAILED not in seen[-1][1]
+
+
+def test_an_interruption_after_synthesize_asks_for_a_run_at_once() -> None:
+    state, actions = play(Pressed(1, 0), Transcribed(2), Synthesized(2.2, asks=False), ReplyBegan(2.5), Pressed(3, 5))[
+        -1
+    ]
+    assert state is State.STREAMING
+    assert actions.index(Do.FLUSH) < actions.index(Do.PLAYED) < actions.index(Do.RUN)
+
+
+def test_a_run_that_never_ends_costs_the_connection_not_the_satellite() -> None:
+    state, actions = play(Pressed(1, 0), Transcribed(2), Pressed(3, 5), Late(11))[-1]
+    assert state is State.IDLE
+    assert {Do.CUE_FAILED, Do.DROP_PEER} <= set(actions)
+
+
+def test_a_duplicate_wake_up_is_silent() -> None:
+    state, actions = play(Woke(1, "okay_nabu", 0), Failed(1.1, "duplicate_wake_up_detected"))[-1]
+    assert (state, actions) == (State.IDLE, (Do.FORGET,))
+
+
+def test_a_failed_synthesis_of_the_interrupted_run_does_not_end_the_new_one() -> None:
+    state, actions = play(
+        Pressed(1, 0), Transcribed(2), Synthesized(2.2, asks=False), Pressed(2.3, 5), Failed(2.5, "tts-not-supported")
+    )[-1]
+    assert (state, actions) == (State.STREAMING, (Do.FORGIVE,))
+
+
+def test_after_mute_in_the_middle_of_a_turn_the_next_turn_waits_for_the_old_run() -> None:
+    seen = play(Pressed(1, 0), Muted(2), Unmuted(3), Pressed(4, 0))
+    assert [state for state, _ in seen] == [State.STREAMING, State.MUTED, State.IDLE, State.HOLDING]
+
+
+def test_muted_it_plays_announcements_and_comes_back_to_muted() -> None:
+    start = Situation(state=State.MUTED, driven=True, muted=True)
+    seen = play(ReplyBegan(1), ReplyEnded(1.1, 1.0), Drained(2.2), Woke(3, "okay_nabu", 0), start=start)
+    assert [state for state, _ in seen] == [State.ANNOUNCING, State.ANNOUNCING, State.MUTED, State.MUTED]
+
+
+def test_who_speaks_to_a_satellite_without_controller_is_told() -> None:
+    now = Situation()
+    assert step(now, Woke(1, "okay_nabu", 0), LIMITS)[1] == (Do.CUE_FAILED,)
+    assert step(now, Joined(2), LIMITS)[0].state is State.IDLE
+
+
+def test_the_deadline_of_a_reply_moves_with_what_is_left_of_it() -> None:
+    now = Situation(state=State.SPEAKING, deadline=10.0, driven=True)
+    now, _ = step(now, Grew(5, 40.0), LIMITS)
+    assert now.deadline == 5 + 40.0 + LIMITS.gap_s
+    now, _ = step(now, ReplyEnded(6, 39.0), LIMITS)
+    assert now.deadline == 6 + 39.0 + LIMITS.slack_s
+
+
+def test_no_row_is_hidden_by_an_earlier_one() -> None:
+    seen: set[tuple[State, type[Event]]] = set()
+    for row in TABLE:
+        assert (row.state, row.event) not in seen, row
+        if row.guard is None:
+            seen.add((row.state, row.event))
