@@ -10,7 +10,7 @@ from antiphon.audio.pcm import RATE, Samples, level_db, to_samples
 from antiphon.audio.wake import WakeError, WakeWords
 from antiphon.checks import Check
 from antiphon.settings import Satellite, Settings
-from antiphon_satellite.sound.devices import Devices, Presence, SoundError, choose, in_thread, portaudio
+from antiphon_satellite.sound.devices import Devices, Presence, SoundError, begin, choose, portaudio, within
 from antiphon_satellite.sound.microphone import Microphone
 from antiphon_satellite.sound.speaker import Speaker
 
@@ -41,7 +41,7 @@ def _wake(settings: Satellite) -> Check:
 
 async def _sound(settings: Satellite) -> list[Check]:
     try:
-        found = await in_thread(lambda: _look(settings), OPEN_S)
+        found = await within(begin(lambda: _look(settings)), OPEN_S)
     except (SoundError, TimeoutError) as error:
         says = str(error) or "the sound devices do not answer"
         return [Check("sound devices", None, says, "connect a microphone and a speaker, or use the web page")]

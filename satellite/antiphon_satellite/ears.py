@@ -20,7 +20,7 @@ from antiphon.settings import Satellite
 from antiphon_satellite.sound.microphone import Microphone
 
 AFTER_WORD = int(0.25 * RATE)
-"""A wake word is known this many samples after its end, or a little later: a turn begins that far back."""
+"""A wake word is known 0.1 to 0.25 s after its end (measured): a turn begins this many samples back."""
 BEFORE_VOICE = int(0.75 * RATE)
 """A voice that starts a turn is heard from this many samples before its beginning, which is easily missed."""
 QUEUED = 64

@@ -73,7 +73,8 @@ class Devices:
         self._streams: list[Any] = []
         self._called = [0.0, 0.0]
         self._ended = asyncio.Event()
-        self._stuck = False
+        self._closing: set[asyncio.Future[None]] = set()
+        """Calls that close a dead stream and have not returned."""
         self._first = True
 
     async def run(self) -> None:
@@ -81,8 +82,9 @@ class Devices:
         attempt, said = 0, ""
         try:
             while True:
+                opening = begin(self._open)
                 try:
-                    names = await in_thread(self._open)
+                    names = await within(opening)
                     attempt, said = 0, ""
                     log.info("sound devices open", devices=names)
                     self._changed(Presence.OPEN, names)
@@ -93,6 +95,8 @@ class Devices:
                     log.warning("waiting for sound", why=why)
                     self._changed(Presence.MISSING, why)
                     said = why
+                if not opening.done():  # PortAudio takes one call at a time: nothing can be done until it returns
+                    await asyncio.wait((opening,))
                 await self._close()
                 await asyncio.sleep(BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)])
                 attempt += 1
@@ -120,7 +124,7 @@ class Devices:
             SoundError: one is missing or refuses.
         """
         sd = portaudio()
-        if not self._first and not self._stuck:
+        if not self._first and not self._closing:  # not while a stream is open
             sd._terminate()
             sd._initialize()
         self._first = False
@@ -183,11 +187,15 @@ class Devices:
     async def _close(self) -> None:
         streams, self._streams = self._streams, []
         for stream in streams:
+            closing = begin(partial(_end, stream))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
             try:
-                await in_thread(partial(_end, stream))
+                await within(closing)
             except TimeoutError:
-                self._stuck = True
                 log.warning("a dead sound stream does not close: it is left behind")
+            except portaudio().PortAudioError as error:
+                log.debug("a dead sound stream closes badly", why=str(error))
 
 
 def _end(stream: Any) -> None:
@@ -250,31 +258,37 @@ def formats(device: dict[str, Any], kind: str, rate: int) -> list[tuple[int, int
     return list(dict.fromkeys(tried))
 
 
-async def in_thread(function: Callable[[], T], within_s: float = CALL_S) -> T:
-    """Return what a call that may never return returns.
-
-    Raises:
-        TimeoutError: it has not returned in time; its thread is left behind and dies with the process.
-    """
+def begin(function: Callable[[], T]) -> asyncio.Future[T]:
+    """Call something that may never return, in a thread of its own, which dies with the process."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
-
-    def settle(result: T | None, error: BaseException | None) -> None:
-        if done.done():
-            return
-        if error is not None:
-            done.set_exception(error)
-        else:
-            done.set_result(result)  # type: ignore[arg-type]  # None only where T is
 
     def work() -> None:
         try:
             result = function()
-        except Exception as error:  # noqa: BLE001 - handed to the caller
-            _call(loop, lambda error=error: settle(None, error))  # type: ignore[misc]
+        except Exception as error:  # noqa: BLE001 - handed to who awaits
+            _call(loop, partial(_settle, done, None, error))
         else:
-            _call(loop, lambda: settle(result, None))
+            _call(loop, partial(_settle, done, result, None))
 
     threading.Thread(target=work, name="sound", daemon=True).start()
-    async with asyncio.timeout(within_s):
-        return await done
+    return done
+
+
+def _settle(done: asyncio.Future[T], result: T | None, error: Exception | None) -> None:
+    if done.cancelled():
+        return
+    if error is not None:
+        done.set_exception(error)
+    else:
+        done.set_result(result)  # type: ignore[arg-type]  # None only where T is
+
+
+async def within(done: asyncio.Future[T], longest_s: float = CALL_S) -> T:
+    """Return the result of a call that `begin` began.
+
+    Raises:
+        TimeoutError: it has not returned in time; it goes on.
+    """
+    async with asyncio.timeout(longest_s):
+        return await asyncio.shield(done)

@@ -73,10 +73,13 @@ class Speaker:
         return max(0, round((self._played / self.rate - behind) * 1000))
 
     def set_rate(self, rate: int) -> None:
-        """The device plays at `rate` from now on: what is queued is lost, which only a device's change can cause."""
-        if rate != self.rate:
-            self.flush()
-            self.rate = rate
+        """The device plays at `rate` from now on; from any thread. What was queued at another rate is lost."""
+        with self._lock:
+            if rate != self.rate:
+                self._queue.clear()
+                self._cues.clear()
+                self._offset = self._waiting = 0
+                self.rate = rate
 
     def begin(self) -> None:
         """Start a new stream; what is queued of the one before is dropped."""

@@ -1,0 +1,74 @@
+"""The user's commands: their data, their bounds, and that nothing waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from satellite_rig import eventually
+
+from antiphon.settings import Hooks as Commands
+from antiphon_satellite.hooks import AT_ONCE, QUEUED, Hooks
+
+
+@contextlib.asynccontextmanager
+async def running(longest_s: float = 5.0, **commands: str) -> AsyncIterator[Hooks]:
+    hooks = Hooks(Commands(**commands), longest_s=longest_s)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(hooks.run())
+        try:
+            yield hooks
+        finally:
+            task.cancel()
+
+
+def count(folder: Path) -> int:
+    return len(list(folder.iterdir()))
+
+
+async def test_a_hook_gets_the_event_as_json_on_standard_input(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    async with running(transcript=f"cat > {out}.part; mv {out}.part {out}") as hooks:
+        hooks.fire("transcript", {"text": "불 켜 줘"})
+        await eventually(out.exists)
+    assert json.loads(out.read_text()) == {"event": "transcript", "text": "불 켜 줘"}
+
+
+async def test_an_event_without_a_hook_is_nothing() -> None:
+    async with running() as hooks:
+        hooks.fire("idle")
+
+
+async def test_nothing_waits_for_a_slow_hook_and_few_run_at_once(tmp_path: Path) -> None:
+    async with running(idle=f"touch $(mktemp -p {tmp_path}); exec sleep 30") as hooks:
+        started = time.monotonic()
+        for _ in range(QUEUED + 20):
+            hooks.fire("idle")
+        assert time.monotonic() - started < 0.5
+        await eventually(lambda: count(tmp_path) == AT_ONCE)
+        await asyncio.sleep(0.2)
+        assert count(tmp_path) == AT_ONCE
+
+
+async def test_a_hook_that_does_not_end_is_killed_with_what_it_started(tmp_path: Path) -> None:
+    out = tmp_path / "pid"
+    async with running(0.5, idle=f"sleep 60 & echo $! > {out}; wait") as hooks:
+        hooks.fire("idle")
+        await eventually(lambda: out.exists() and out.read_text().strip() != "")
+        child = Path(f"/proc/{out.read_text().strip()}/cmdline")
+        await eventually(lambda: not child.exists() or not child.read_bytes(), 5)
+
+
+async def test_a_hook_that_fails_or_reads_nothing_is_only_logged(capfd: pytest.CaptureFixture[str]) -> None:
+    async with running(error="echo no such lamp >&2; exit 3") as hooks:
+        hooks.fire("error", {"text": "x" * 200_000})
+        await asyncio.sleep(0.3)
+        hooks.fire("error")
+        await asyncio.sleep(0.3)
+    captured = capfd.readouterr()
+    assert "no such lamp" in captured.out + captured.err

@@ -1,0 +1,162 @@
+"""The speaker's queue: what is heard, how a stop sounds, and when the end is told."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from antiphon.audio.pcm import Samples
+from antiphon_satellite.sound.cues import Cue, load
+from antiphon_satellite.sound.speaker import LONGEST_S, Speaker
+
+RATE = 24_000
+
+
+def constant(seconds: float, level: float = 0.5) -> Samples:
+    return np.full(int(seconds * RATE), level, dtype=np.float32)
+
+
+class Told:
+    """Counts how often the end of a stream was told."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def __call__(self) -> None:
+        self.times += 1
+
+
+def speaker(told: Told | None = None, volume: int = 100) -> Speaker:
+    return Speaker(told or Told(), rate=RATE, volume=volume)
+
+
+async def test_what_is_queued_is_played_in_order_and_then_silence() -> None:
+    one = speaker()
+    one.begin()
+    one.play(constant(0.01, 0.25))
+    one.play(constant(0.01, 0.5))
+    out = one.fill(720)
+    assert np.allclose(out[:240] / 32768, 0.25, atol=1e-3)
+    assert np.allclose(out[240:480] / 32768, 0.5, atol=1e-3)
+    assert not out[480:].any()
+
+
+async def test_the_end_is_told_once_after_the_device_has_played_it() -> None:
+    told = Told()
+    one = speaker(told)
+    one.latency_s = 0.1
+    one.begin()
+    one.play(constant(0.02))
+    one.finish()
+    one.fill(960)
+    await asyncio.sleep(0.05)
+    assert told.times == 0
+    await asyncio.sleep(0.1)
+    assert told.times == 1
+    assert one.heard_ms == 20
+
+
+async def test_an_empty_stream_ends_too() -> None:
+    told = Told()
+    one = speaker(told)
+    one.begin()
+    one.finish()
+    await asyncio.sleep(0.02)
+    assert told.times == 1
+
+
+async def test_an_underrun_is_silence_and_no_end() -> None:
+    told = Told()
+    one = speaker(told)
+    one.begin()
+    one.play(constant(0.01))
+    one.fill(480)
+    assert not one.fill(480).any()
+    await asyncio.sleep(0.02)
+    assert told.times == 0
+    one.play(constant(0.01))
+    assert one.fill(240).any()
+
+
+async def test_a_flush_fades_within_milliseconds_and_tells_no_end() -> None:
+    told = Told()
+    one = speaker(told)
+    one.begin()
+    one.play(constant(5))
+    one.finish()
+    one.fill(480)
+    one.flush()
+    out = one.fill(480).astype(float)
+    assert out[0] > 0
+    assert np.max(np.abs(np.diff(out))) < 400, "no click"
+    assert not out[240:].any()
+    assert one.silent
+    await asyncio.sleep(0.02)
+    assert told.times == 0
+
+
+async def test_a_flush_while_the_device_drains_tells_no_end() -> None:
+    told = Told()
+    one = speaker(told)
+    one.latency_s = 0.05
+    one.begin()
+    one.play(constant(0.01))
+    one.finish()
+    one.fill(480)
+    await asyncio.sleep(0.01)
+    one.begin()
+    await asyncio.sleep(0.1)
+    assert told.times == 0
+
+
+async def test_heard_counts_what_has_left_the_device() -> None:
+    one = speaker()
+    one.latency_s = 0.05
+    one.begin()
+    one.play(constant(1))
+    one.fill(4800)
+    assert one.heard_ms == 150
+    one.flush()
+    assert one.heard_ms == 150, "asked for after the flush"
+
+
+async def test_a_reply_is_kept_up_to_its_bound() -> None:
+    one = speaker()
+    one.begin()
+    for _ in range(int(LONGEST_S) + 20):
+        one.play(constant(1))
+    assert one.left_s == LONGEST_S
+
+
+@pytest.mark.parametrize(("percent", "level"), [(100, 0.5), (50, 0.125), (0, 0.0)])
+async def test_volume(percent: int, level: float) -> None:
+    one = speaker(volume=percent)
+    one.begin()
+    one.play(constant(0.01))
+    assert one.fill(240)[10] / 32768 == pytest.approx(level, abs=1e-3)
+
+
+async def test_cues_are_mixed_over_the_stream_and_clipped_not_wrapped() -> None:
+    one = speaker()
+    one.begin()
+    one.play(constant(0.1, 0.9))
+    one.cue(constant(0.1, 0.9), RATE)
+    assert one.fill(240)[100] == 32767
+
+
+async def test_only_so_many_cues_at_once() -> None:
+    one = speaker()
+    for _ in range(50):
+        one.cue(constant(0.01, 0.01), RATE)
+    assert one.fill(240)[100] / 32768 == pytest.approx(0.04, abs=0.01)
+
+
+@pytest.mark.parametrize("cue", list(Cue))
+def test_cues_are_short_soft_and_begin_and_end_in_silence(cue: Cue) -> None:
+    samples, rate = load(cue)
+    assert 0.1 <= len(samples) / rate <= 0.45
+    assert 0.05 < float(np.max(np.abs(samples))) < 0.6
+    assert abs(float(samples[0])) < 0.01
+    assert abs(float(samples[-1])) < 0.01

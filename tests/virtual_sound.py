@@ -1,0 +1,109 @@
+"""A sound server of a test's own: PulseAudio with two null sinks, in its own folder, that PortAudio sees as `pulse`.
+
+The sink `room` is what the microphone hears (its monitor is the default source); the sink `speaker` is what programs
+play to. Start programs with `environment` and they use this server and no other. What was learned:
+
+- a null sink that has idled renders two seconds ahead: a stream that is opened then does not move for up to 2 s;
+- PortAudio's ALSA host shows `pulse` only if the server answers while PortAudio is initialised;
+- killed with SIGKILL, the server takes PortAudio's streams with it: they become inactive and their finished callback
+  is called; closing them returns at once;
+- a monitor that is not fed delivers exact zeros.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+READY_S = 10.0
+
+
+class VirtualSound:
+    """The server; start it with `with VirtualSound() as sound:`."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="antiphon-sound-"))
+        self._socket = self.folder / "pulse.sock"
+        self._server: subprocess.Popen[bytes] | None = None
+
+    @staticmethod
+    def available() -> bool:
+        """PulseAudio and its tools are installed."""
+        return all(shutil.which(tool) for tool in ("pulseaudio", "pactl", "paplay", "parec"))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of a program that is to use this server."""
+        own = {"HOME": str(self.folder), "XDG_RUNTIME_DIR": str(self.folder), "PULSE_RUNTIME_PATH": str(self.folder)}
+        return {**os.environ, **own, "PULSE_SERVER": f"unix:{self._socket}"}
+
+    def start(self) -> None:
+        """Start the server, again after `kill` too."""
+        self._socket.unlink(missing_ok=True)
+        arguments = ["-n", "--daemonize=no", "--exit-idle-time=-1", "--disallow-exit=1", "--realtime=0"]
+        modules = [
+            f"module-native-protocol-unix auth-anonymous=1 socket={self._socket}",
+            "module-null-sink sink_name=speaker",
+            "module-null-sink sink_name=room",
+        ]
+        for module in modules:
+            arguments += ["-L", module]
+        self._server = subprocess.Popen(["pulseaudio", *arguments], env=self.environment, stderr=subprocess.DEVNULL)
+        end = time.monotonic() + READY_S
+        while subprocess.run(["pactl", "info"], env=self.environment, capture_output=True, check=False).returncode:
+            if time.monotonic() > end:
+                raise RuntimeError(f"PulseAudio is not ready within {READY_S:.0f} s")
+            time.sleep(0.05)
+        self._pactl("set-default-sink", "speaker")
+        self._pactl("set-default-source", "room.monitor")
+
+    def kill(self) -> None:
+        """Kill the server as a crash would."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End the server and remove its folder."""
+        self._end(signal.SIGTERM)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def say(self, wav: Path) -> None:
+        """Play a WAV file into the microphone; returns when it has been played."""
+        subprocess.run(["paplay", "--device=room", str(wav)], env=self.environment, check=True, timeout=60)
+
+    def echo(self) -> str:
+        """Let the microphone hear the speaker; returns what `unload` takes."""
+        return self._pactl("load-module", "module-loopback", "source=speaker.monitor", "sink=room", "latency_msec=20")
+
+    def unload(self, module: str) -> None:
+        """End an echo."""
+        self._pactl("unload-module", module)
+
+    def record(self, raw: Path, rate: int = 24_000) -> subprocess.Popen[bytes]:
+        """Record the speaker into a file of s16le mono until the process is terminated."""
+        form = ["--format=s16le", f"--rate={rate}", "--channels=1", "--latency-msec=20"]
+        with raw.open("wb") as file:
+            return subprocess.Popen(["parec", "--device=speaker.monitor", *form], env=self.environment, stdout=file)
+
+    def __enter__(self) -> VirtualSound:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _pactl(self, *arguments: str) -> str:
+        ran = subprocess.run(
+            ["pactl", *arguments], env=self.environment, capture_output=True, text=True, check=True, timeout=10
+        )
+        return ran.stdout.strip()
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._server is not None:
+            self._server.send_signal(how)
+            self._server.wait(10)
+            self._server = None
