@@ -14,8 +14,9 @@ import numpy as np
 from antiphon.audio.pcm import RATE, Samples
 from antiphon.audio.vad import Judge, SpeechBegan, SpeechPaused, SpeechTracker
 
-MARGIN = RATE * 3 // 10
-"""Sound before and after speech that a transcriber gets: the model's frames and soft consonants lie there."""
+BEFORE, AFTER = RATE // 2, RATE * 3 // 10
+"""Sound before and after speech that a transcriber gets: soft consonants lie there, and the voice activity model needs
+a moment to believe in speech that begins with the stream."""
 KEPT = RATE
 """Sound that is kept while nobody speaks."""
 LIVE_LEAD_S = 2.0
@@ -61,7 +62,7 @@ class Listening:
 
     def utterance(self, began: int, ended: int | None = None) -> Samples:
         """Return the sound from `began` to `ended` (default: now), with a margin on both sides."""
-        first, last = began - MARGIN, self.now if ended is None else ended + MARGIN
+        first, last = began - BEFORE, self.now if ended is None else ended + AFTER
         parts = []
         for at, samples in self._segments:
             start, stop = max(0, first - at), min(len(samples), last - at)
@@ -71,6 +72,6 @@ class Listening:
 
     def keep_from(self, began: int | None) -> None:
         """Forget sound before `began` (and a margin); with None, all but the last second."""
-        oldest = self.now - KEPT if began is None else began - MARGIN
+        oldest = self.now - KEPT if began is None else began - BEFORE
         while self._segments and self._segments[0][0] + len(self._segments[0][1]) < oldest:
             self._segments.popleft()

@@ -14,10 +14,8 @@ _ENGLISH: dict[Key, str] = {
     "started_over": "All right, let's start over.",
     "unknown_language": "Sorry, I can't understand that language yet.",
     "cut_short": "There is more, but I'll stop here.",
-    "prompt": (
-        "You are Antiphon, a friendly voice assistant in a home. Your answers are spoken aloud. "
-        "Answer in one or two short sentences of plain text, without lists, markup or emoji."
-    ),
+    # Small models answer best when told little: of six prompts this one had the most right answers.
+    "prompt": "You are a helpful AI assistant named Antiphon. Answer each question in one short sentence.",
 }
 _KOREAN: dict[Key, str] = {
     "stt": "죄송해요, 잘 못 알아들었어요.",
