@@ -7,6 +7,7 @@ play to. Start programs with `environment` and they use this server and no other
 - PortAudio's ALSA host shows `pulse` only if the server answers while PortAudio is initialised;
 - killed with SIGKILL, the server takes PortAudio's streams with it: they become inactive and their finished callback
   is called; closing them returns at once;
+- frozen (`freeze`), it makes every call into PortAudio hang until it goes on: closing a stream, opening one, exiting;
 - a monitor that is not fed delivers exact zeros.
 """
 
@@ -66,9 +67,19 @@ class VirtualSound:
         """Kill the server as a crash would."""
         self._end(signal.SIGKILL)
 
+    def freeze(self) -> None:
+        """Stop the server without ending it: calls into it never return."""
+        if self._server is not None:
+            self._server.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        if self._server is not None:
+            self._server.send_signal(signal.SIGCONT)
+
     def stop(self) -> None:
         """End the server and remove its folder."""
-        self._end(signal.SIGTERM)
+        self._end(signal.SIGKILL)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def say(self, wav: Path) -> None:

@@ -16,7 +16,7 @@ from wyoming.info import Info
 
 from antiphon.wire.link import LinkError, ask_info
 
-PROGRAM = "import sys; from antiphon.cli import antiphon; antiphon(sys.argv[1:])"
+PROGRAM = "from antiphon.cli import main; main()"
 
 
 def start(folder: Path, port: int) -> subprocess.Popen[bytes]:

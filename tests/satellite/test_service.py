@@ -12,6 +12,7 @@ from wyoming.info import Info
 
 from antiphon.audio.pcm import RATE, Samples
 from antiphon.wire.link import ask_info, open_link
+from antiphon_satellite import service
 from antiphon_satellite.sound.devices import Presence
 from antiphon_satellite.states import Limits, State
 
@@ -237,6 +238,27 @@ async def test_the_same_controller_replaces_its_half_open_connection() -> None:
             one.satellite.press()
             await home.expect("run-pipeline")
         await old.close()
+
+
+async def test_a_controller_that_goes_without_a_word_is_given_up_unless_it_muted_us(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, seconds in (("QUIET_S", 0.3), ("DEAD_S", 0.8), ("LOOK_S", 0.1)):
+        monkeypatch.setattr(service, name, seconds)
+    async with rig() as one:
+        silent = await open_link(f"tcp://127.0.0.1:{one.port}")
+        await silent.send(Event("run-satellite"))
+        await one.until(State.IDLE)
+        assert (await silent.receive(2.0)).type == "ping", "it is asked first"
+        await one.until(State.DISCONNECTED)
+        await silent.close()
+        muting = await open_link(f"tcp://127.0.0.1:{one.port}")
+        await muting.send(Event("run-satellite"))
+        await muting.send(Event("pause-satellite"))
+        await one.until(State.MUTED)
+        await asyncio.sleep(1.2)
+        assert one.satellite.service.active is not None
+        await muting.close()
 
 
 async def test_losing_the_controller_in_a_turn_sounds_and_ends_it() -> None:

@@ -8,6 +8,7 @@ return: every call into PortAudio is made in a thread with a deadline, and the c
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import sys
 import threading
@@ -32,6 +33,8 @@ OUT_RATE = 24_000
 """Asked of the speaker first: more than speech needs, half of what a reply would otherwise weigh."""
 CALL_S = 5.0
 """A call into PortAudio that takes longer will never return."""
+LEAVE_S = 1.5
+"""What closing may take when the program ends."""
 START_S = 6.0
 """A sound server may take this long until a new stream moves."""
 SILENT_S = 2.0
@@ -73,16 +76,16 @@ class Devices:
         self._streams: list[Any] = []
         self._called = [0.0, 0.0]
         self._ended = asyncio.Event()
-        self._closing: set[asyncio.Future[None]] = set()
-        """Calls that close a dead stream and have not returned."""
-        self._first = True
+        self._calls: set[asyncio.Future[Any]] = set()
+        """Calls into PortAudio that have not returned."""
+        self._used = False
 
     async def run(self) -> None:
         """Open, watch, close and open again, until cancelled."""
         attempt, said = 0, ""
         try:
             while True:
-                opening = begin(self._open)
+                opening = self._begin(partial(self._open, anew=self._used and not self._calls))
                 try:
                     names = await within(opening)
                     attempt, said = 0, ""
@@ -101,7 +104,7 @@ class Devices:
                 await asyncio.sleep(BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)])
                 attempt += 1
         finally:
-            await self._close()
+            await self._leave()
 
     async def _watch(self) -> str:
         """Return why the devices are gone, when they are."""
@@ -117,24 +120,31 @@ class Devices:
             if any(now - max(called, started) > patience for called in self._called):
                 return "a sound device has fallen silent"
 
-    def _open(self) -> str:
-        """Open both devices. Runs in a thread.
+    def _begin(self, function: Callable[[], T]) -> asyncio.Future[T]:
+        call = begin(function)
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+        return call
+
+    def _open(self, *, anew: bool) -> str:
+        """Open both devices, initialising PortAudio `anew` (not while a stream is open). Runs in a thread.
 
         Raises:
             SoundError: one is missing or refuses.
         """
         sd = portaudio()
-        if not self._first and not self._closing:  # not while a stream is open
+        if anew:
             sd._terminate()
             sd._initialize()
-        self._first = False
+        self._used = True
         self._ended.clear()
         try:
             listed = sd.query_devices()
             source = choose(listed, self._settings.input, "input", sd.default.device[0])
             sink = choose(listed, self._settings.output, "output", sd.default.device[1])
-            for stream in (self._open_input(sd, source), self._open_output(sd, sink)):
-                self._streams.append(stream)
+            self._streams.append(self._open_input(sd, source))
+            self._streams.append(self._open_output(sd, sink))
+            for stream in self._streams:
                 stream.start()
         except sd.PortAudioError as error:
             raise SoundError(f"the sound devices cannot be opened: {error.args[0]}") from None
@@ -184,18 +194,23 @@ class Devices:
             "finished_callback": lambda: _call(loop, self._ended.set),
         }
 
-    async def _close(self) -> None:
+    async def _close(self, longest_s: float = CALL_S) -> None:
         streams, self._streams = self._streams, []
-        for stream in streams:
-            closing = begin(partial(_end, stream))
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
-            try:
-                await within(closing)
-            except TimeoutError:
-                log.warning("a dead sound stream does not close: it is left behind")
-            except portaudio().PortAudioError as error:
-                log.debug("a dead sound stream closes badly", why=str(error))
+        closing = {self._begin(partial(_end, stream)) for stream in streams}
+        if not closing:
+            return
+        done, stuck = await asyncio.wait(closing, timeout=longest_s)
+        if stuck:
+            log.warning("a dead sound stream does not close: it is left behind")
+        for call in done:
+            if call.exception() is not None:
+                log.debug("a dead sound stream closes badly", why=str(call.exception()))
+
+    async def _leave(self) -> None:
+        """Close, but not for long; what is stuck must not keep the process from ending."""
+        await self._close(LEAVE_S)
+        if self._calls:
+            atexit.unregister(portaudio()._exit_handler)
 
 
 def _end(stream: Any) -> None:
