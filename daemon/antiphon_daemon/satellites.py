@@ -138,6 +138,7 @@ class Visit:
         self._format: Format | None = None
         self._rate = engines.synthesizer.rate
         self._sent_ms = 0
+        self._sounding = False
         self._language = settings.language
         self._answered_at = time.monotonic()
 
@@ -188,11 +189,22 @@ class Visit:
         elif Played.is_type(event.type):
             heard_ms = event.data.get("heard_ms")
             self._conversation.played(heard_ms if isinstance(heard_ms, int) else None)
+            self._end_sound()
         elif Info.is_type(event.type):
             parse(Info, event)
-        elif event.type == "user-event" and event.data.get("name") == "antiphon.active":
-            active = bool((event.data.get("data") or {}).get("active"))
-            log.info("satellite is ours" if active else "satellite waits on another controller", satellite=self._name)
+        elif event.type == "user-event":
+            self._take_extra(event)
+
+    def _take_extra(self, event: Event) -> None:
+        """Act on what only our own satellites say (docs/wire.md)."""
+        extra = event.data.get("data")
+        match event.data.get("name"):
+            case "antiphon.active":
+                active = isinstance(extra, dict) and bool(extra.get("active"))
+                log.info("satellite is ours" if active else "satellite waits on another", satellite=self._name)
+            case "antiphon.cut":
+                self._conversation.stop()
+                self._send(Error(text="The turn was interrupted", code="interrupted"))
 
     def _hear(self, chunk: AudioChunk) -> None:
         form = Format(chunk.rate, chunk.width, chunk.channels)
@@ -239,12 +251,12 @@ class Visit:
 
     def failed(self, error: EngineError) -> None:
         """End the run with an error event."""
-        self._send(AudioStop(timestamp=self._sent_ms))
+        self._end_sound()
         self._send(Error(text=str(error), code=f"{error.stage}-failed"))
 
     def reply_began(self, rate: int) -> None:
         """Begin the reply's sound."""
-        self._rate, self._sent_ms = rate, 0
+        self._rate, self._sent_ms, self._sounding = rate, 0, True
         self._send(AudioStart(rate=rate, width=2, channels=1, timestamp=0))
 
     def reply_sound(self, pcm: bytes) -> None:
@@ -261,10 +273,16 @@ class Visit:
 
     def reply_ended(self, trace: Trace) -> None:
         """End the reply's sound."""
-        self._send(AudioStop(timestamp=self._sent_ms))
+        self._end_sound()
         log.info("turn", satellite=self._name, **trace.timeline())
 
     def stop_speaking(self) -> None:
         """Have the satellite forget what it still holds of the reply."""
         self._send(Event("user-event", {"name": "antiphon.flush", "data": {}}))
-        self._send(AudioStop(timestamp=self._sent_ms))
+        self._end_sound()
+
+    def _end_sound(self) -> None:
+        """End the stream that was begun; a satellite that drops a reply drops it until then."""
+        if self._sounding:
+            self._sounding = False
+            self._send(AudioStop(timestamp=self._sent_ms))

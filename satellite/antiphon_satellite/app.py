@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import structlog
@@ -80,10 +81,10 @@ async def _announce(settings: Settings, port: int) -> None:
         await _within(mdns.stop)
 
 
-async def _within(stop: object) -> None:
+async def _within(stop: Callable[[], Awaitable[None]]) -> None:
     """Call an async function that ends something, for `STOP_S` at most."""
     try:
         async with asyncio.timeout(STOP_S):
-            await stop()  # type: ignore[operator]
+            await stop()
     except TimeoutError:
         log.warning("leaving takes too long: left")

@@ -29,6 +29,14 @@ async def run(settings: Settings) -> list[Check]:
     return [_wake(settings.satellite), *await _sound(settings.satellite)]
 
 
+def devices(settings: Settings) -> Check:
+    """Return whether there are a microphone and a speaker, without opening them. Blocks for a moment."""
+    try:
+        return Check("sound devices", True, _look(settings.satellite))
+    except SoundError as error:
+        return Check("sound devices", None, str(error), "Connect a microphone and a speaker, then start again.")
+
+
 def _wake(settings: Satellite) -> Check:
     if settings.start != "wake":
         return Check("wake words", None, f"not used: a turn starts by {settings.start}")
@@ -44,7 +52,7 @@ async def _sound(settings: Satellite) -> list[Check]:
         found = await within(begin(lambda: _look(settings)), OPEN_S)
     except (SoundError, TimeoutError) as error:
         says = str(error) or "the sound devices do not answer"
-        return [Check("sound devices", None, says, "connect a microphone and a speaker, or use the web page")]
+        return [Check("sound devices", None, says, "connect a microphone and a speaker")]
     return [Check("sound devices", True, found), *await _tone(settings)]
 
 

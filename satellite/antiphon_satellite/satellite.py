@@ -36,6 +36,7 @@ BUTTON_BACK = RATE // 4
 THINKING_S = 1.2
 """Silence after which a cue tells that the reply is being made."""
 RING_EVERY_S = 1.4
+GRACE_S = 5.0
 OWED_S = 30.0
 """An interrupted run's reply that has not begun by then will not come."""
 
@@ -72,7 +73,11 @@ class Satellite:
     def __init__(self, settings: Settings, limits: Limits | None = None) -> None:
         own = settings.satellite
         self._settings = own
-        self._limits = limits or Limits(follow_up_s=own.follow_up_s if own.follow_up else 0.0)
+        self._limits = limits or Limits(
+            # Whoever drives us ends the speech; this only ends it when nobody does, and cuts nobody off before.
+            stream_s=settings.turn.longest_s + GRACE_S,
+            follow_up_s=own.follow_up_s if own.follow_up else 0.0,
+        )
         self._loop = asyncio.get_running_loop()
         self.ears = Ears(own, self)
         self.microphone = Microphone(self.ears.hear)

@@ -31,7 +31,7 @@ ID_CHARACTERS = 128
 QUIET_S, DEAD_S = 15.0, 25.0
 """A controller that has said nothing for so long is asked, and then given up: both kinds ping every 2 s."""
 LOOK_S = 2.5
-US = Attribution(name="Antiphon", url="https://github.com/antiphon")
+US = Attribution(name="Antiphon", url="")
 
 log = structlog.get_logger(__name__)
 

@@ -82,7 +82,7 @@ async def test_each_service_describes_itself_as_home_assistant_wants_it(daemon: 
         assert info.satellite is None
         for program in (*info.asr, *info.tts, *info.handle):
             assert program.attribution.name
-            assert program.attribution.url
+            assert program.attribution.url is not None
 
 
 async def test_a_recording_becomes_its_words(daemon: Running, say: Say) -> None:

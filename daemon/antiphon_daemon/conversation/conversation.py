@@ -15,6 +15,7 @@ import structlog
 
 from antiphon.audio.pcm import RATE, Samples
 from antiphon.audio.vad import Judge, SpeechBegan, SpeechPaused
+from antiphon.log import spoken
 from antiphon.settings import Settings
 from antiphon_daemon.conversation import turns
 from antiphon_daemon.conversation.drafts import Draft, Drafts, ReplyPeer, Told
@@ -232,6 +233,7 @@ class Conversation:
         if draft is None or draft.reply is None or self._memory is None:
             return
         draft.token.revoke()
+        log.debug("said", text=spoken(draft.reply.text), heard_ms=heard_ms)
         if draft.reply.failed or not draft.text or (draft.answer and draft.answer.starts_over):
             return
         if heard_ms == turns.ESTIMATE:

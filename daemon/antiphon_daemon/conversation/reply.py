@@ -24,6 +24,9 @@ from antiphon_daemon.insight.trace import Trace
 CLAUSES_AHEAD = 4
 """Clauses that may wait to be spoken: the model need not run further ahead than that."""
 
+END_MS = 150
+"""The end of a reply is silence, and a speaker's count of what it played is not exact to the sample."""
+
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
@@ -103,8 +106,10 @@ class Reply:
         return sum(clause.samples for clause in self.clauses)
 
     def heard_text(self, heard_ms: float) -> str:
-        """Return the words that were heard in the first `heard_ms` of the sound."""
+        """Return the words that were heard in the first `heard_ms` of the sound (all, if `END_MS` of it are missing)."""
         left = heard_ms / 1000 * self._synthesizer.rate
+        if left >= self.samples - END_MS * self._synthesizer.rate / 1000:
+            return self.text
         heard: list[str] = []
         for clause in self.clauses:
             share = left / clause.samples if clause.samples else 0.0

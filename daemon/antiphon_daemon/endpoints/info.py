@@ -11,7 +11,7 @@ from wyoming.info import TtsVoiceSpeaker as Speaker
 from antiphon import __version__
 from antiphon_daemon.engines.contracts import Responder, Synthesizer, Transcriber
 
-ANTIPHON = Attribution(name="Antiphon", url="https://pypi.org/project/antiphon/")
+ANTIPHON = Attribution(name="Antiphon", url="")
 
 
 def asr_info(engine: Transcriber, language: str) -> Info:

@@ -23,7 +23,15 @@ from antiphon.audio.pcm import RATE, Samples
 from antiphon.settings import Stt
 from antiphon_daemon.engines import catalogue
 from antiphon_daemon.engines.contracts import EngineError, Revoked, Transcript, Work
-from antiphon_daemon.engines.stt.guards import SILENCE_DB, Heard, kept, looks_wrong, loudest_db, nobody_spoke
+from antiphon_daemon.engines.stt.guards import (
+    SHORTEST_S,
+    SILENCE_DB,
+    Heard,
+    kept,
+    looks_wrong,
+    loudest_db,
+    nobody_spoke,
+)
 from antiphon_daemon.engines.worker import Worker, threads
 
 FULL_WINDOW_S = 30.0
@@ -60,10 +68,10 @@ class FasterWhisper:
     async def transcribe(
         self, audio: Samples, work: Work, *, language: str | None, hints: Sequence[str] = ()
     ) -> Transcript:
-        """Return what is said in `audio`; the model is not asked about silence."""
+        """Return what is said in `audio`; the model is not asked about silence or a click."""
         code = self._known(language)
         duration_s = len(audio) / RATE
-        if not len(audio) or loudest_db(audio) < SILENCE_DB:
+        if duration_s < SHORTEST_S or loudest_db(audio) < SILENCE_DB:
             return Transcript("", code, duration_s=duration_s, tokens=0, window_s=0.0)
         words = ", ".join((*self._hints, *hints))
         return await self._worker.run(partial(self._transcribe, audio, work, code, words), work)
@@ -91,7 +99,7 @@ class FasterWhisper:
         parts: list[tuple[str, Heard]] = []
         for part in cut(audio):
             peak_db = loudest_db(part)
-            if peak_db < SILENCE_DB:
+            if peak_db < SILENCE_DB or len(part) < SHORTEST_S * RATE:
                 continue
             language, heard = self._hear(part, work, language, hints)
             parts.append((kept(heard, len(part) / RATE, peak_db), heard))

@@ -16,6 +16,9 @@ from antiphon.audio.pcm import RATE, Samples, level_db
 SILENCE_DB = -60.0
 """Sound whose loudest frame is below this is silence: the model is not asked."""
 
+SHORTEST_S = 0.1
+"""Nobody says a word in less."""
+
 QUIET_DB = -40.0
 SHORT_S = 2.0
 """Sound that is quieter or shorter than this may well be an invention where the words are a known one."""
