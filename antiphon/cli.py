@@ -60,7 +60,7 @@ def doctor(context: click.Context, as_json: bool) -> None:
     """Say what works here and what does not, each with its mend."""
     from antiphon.doctor import run
 
-    context.exit(run(context.obj.settings, as_json=as_json))
+    context.exit(run(context.obj.settings, context.obj.config, as_json=as_json))
 
 
 @antiphon.command(context_settings={"ignore_unknown_options": True})

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TypeAlias
 
 from rich.console import Console
+from rich.markup import escape
 
 from antiphon.checks import Check
 from antiphon.configuration import locate, state_dir
@@ -23,18 +24,19 @@ MARKS = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[yellow]–[/]"}
 Checks: TypeAlias = Callable[[Settings], Awaitable[list[Check]]]
 
 
-def run(settings: Settings, *, as_json: bool) -> int:
+def run(settings: Settings, config: str | None, *, as_json: bool) -> int:
     """Run every check and print what came of it; 1 when the main job cannot be done."""
     console = Console(highlight=False)
     sources: list[Checks] = [ground, *(point.load() for point in entry_points(group="antiphon.checks"))]
-    found: list[Check] = []
+    path = locate(config)
+    found = [Check("settings", True, str(path) if path else "no file: the defaults")]
+    if not as_json:
+        _print(console, found[0])
     for source in sources:
         for check in asyncio.run(_run(source, settings)):
             found.append(check)
             if not as_json:
-                console.print(f"{MARKS[check.ok]} [bold]{check.name}[/]: {check.says}")
-                if check.mend and check.ok is not True:
-                    console.print(f"    → {check.mend}")
+                _print(console, check)
     wrong = any(check.ok is False for check in found)
     if as_json:
         checks = [{"name": c.name, "ok": c.ok, "says": c.says, "mend": c.mend} for c in found]
@@ -42,14 +44,19 @@ def run(settings: Settings, *, as_json: bool) -> int:
     return int(wrong)
 
 
+def _print(console: Console, check: Check) -> None:
+    console.print(f"{MARKS[check.ok]} [bold]{check.name}[/]: {escape(check.says)}")
+    if check.mend and check.ok is not True:
+        console.print(f"    → {escape(check.mend)}")
+
+
 async def _run(source: Checks, settings: Settings) -> list[Check]:
     return await source(settings)
 
 
 async def ground(settings: Settings) -> list[Check]:
-    """Check the settings, the state folder and mDNS."""
-    path = locate()
-    checks = [Check("settings", True, str(path) if path else "no file: the defaults")]
+    """Check the state folder and mDNS."""
+    checks: list[Check] = []
     try:
         checks.append(Check("state", True, str(state_dir())))
     except OSError as error:

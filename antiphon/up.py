@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import click
 
@@ -35,7 +36,7 @@ async def _run(settings: Settings, config: str | None) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)
-    here = json.dumps([*settings.satellites.known, f"tcp://127.0.0.1:{settings.satellite.port}"])
+    here = json.dumps([*settings.satellites.known, f"tcp://{_here(settings)}:{settings.satellite.port}"])
     processes = [await _start("daemon", config, {f"{PREFIX}SATELLITES__KNOWN": here})]
     try:
         click.echo("Starting: the models are being loaded …")
@@ -70,7 +71,7 @@ async def _serves(settings: Settings, daemon: asyncio.subprocess.Process, ended:
     deadline = asyncio.get_running_loop().time() + READY_S
     while port and daemon.returncode is None and not ended.is_set():
         try:
-            await ask_info(f"tcp://127.0.0.1:{port}", within_s=2)
+            await ask_info(f"tcp://{_here(settings)}:{port}", within_s=2)
             return True
         except LinkError:
             if asyncio.get_running_loop().time() > deadline:
@@ -78,6 +79,14 @@ async def _serves(settings: Settings, daemon: asyncio.subprocess.Process, ended:
                 return False
             await asyncio.sleep(LOOK_S)
     return not port
+
+
+def _here(settings: Settings) -> str:
+    """Return the address under which this machine's own programs are reached."""
+    host = settings.network.host
+    if host in ("", "0.0.0.0", "::"):
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
 
 
 async def _sound(settings: Settings) -> Check:
@@ -92,7 +101,7 @@ async def _sound(settings: Settings) -> Check:
 def _how(settings: Settings) -> str:
     start = settings.satellite.start
     if start == "wake":
-        phrases = " or ".join(word.rpartition("/")[2].replace("_", " ") for word in settings.satellite.wake.words)
+        phrases = " or ".join(Path(word).stem.replace("_", " ") for word in settings.satellite.wake.words)
         return f"Say “{phrases}”, then your question."
     return "Just speak." if start == "voice" else "Press Enter, then speak."
 

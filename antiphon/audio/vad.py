@@ -94,13 +94,19 @@ class OnnxSilero:
 
 def load(*, light: bool = False) -> Judge:
     """Return a new Silero: the quick one where its parts are installed, else (or if `light`) the small one."""
-    if not light and find_spec("onnxruntime") is not None:
-        spec = find_spec("faster_whisper")
-        for folder in (spec.submodule_search_locations or []) if spec else []:
-            weights = Path(folder) / "assets" / "silero_vad_v6.onnx"
-            if weights.is_file():
-                return OnnxSilero(weights)
-    return GgmlSilero()
+    weights = None if light else _onnx_weights()
+    return OnnxSilero(weights) if weights else GgmlSilero()
+
+
+@cache
+def _onnx_weights() -> Path | None:
+    """Return the weights inside faster-whisper, found without importing it; None without it or its runtime."""
+    spec = find_spec("faster_whisper") if find_spec("onnxruntime") else None
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        weights = Path(folder, "assets", "silero_vad_v6.onnx")
+        if weights.is_file():
+            return weights
+    return None
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,14 @@ def addresses(host: str = "") -> list[str]:
     return sorted({str(a) for a in chosen}, key=lambda text: (":" in text, text))
 
 
+def _only_here(host: str) -> bool:
+    """Return whether `host`, an address to listen on, can be reached from this machine alone."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 class Mdns:
     """This host's place in mDNS: announces, browses, and starts anew when the host's addresses change.
 
@@ -160,7 +168,7 @@ class Mdns:
             await zeroconf.async_close()
 
     async def _register(self, kind: str, port: int) -> None:
-        if self._zeroconf is None or not self._known:
+        if self._zeroconf is None or not self._known or _only_here(self._host):
             return
         try:
             await self._zeroconf.async_register_service(self._service(kind, port))

@@ -8,9 +8,13 @@ bounds and takes a malformed one for the end of the stream; here every fault is 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
+from dataclasses import is_dataclass
+from functools import cache
 from typing import Any, TypeVar
 
+from pydantic import TypeAdapter, ValidationError
 from wyoming.event import Event, Eventable
 from wyoming.version import __version__ as WYOMING_VERSION
 
@@ -81,15 +85,30 @@ def encode_event(event: Event) -> bytes:
 
 
 def parse(kind: type[E], event: Event) -> E:
-    """Return `event` as the dataclass it should be.
+    """Return `event` as the dataclass it should be, every field of the type that it declares.
+
+    The `wyoming` package takes whatever JSON a field holds; a number for a text would fail somewhere far from here.
 
     Raises:
         FrameError: a field is missing or of the wrong type.
     """
     try:
-        return kind.from_event(event)  # type: ignore[return-value]  # the package declares the base class
+        found: E = kind.from_event(event)  # type: ignore[assignment]  # the package declares the base class
+        if is_dataclass(found) and not isinstance(found, type):
+            fields = {field.name: getattr(found, field.name) for field in dataclasses.fields(found) if field.init}
+            found = _checker(kind).validate_python(fields)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        at = ".".join(str(part) for part in fault["loc"])
+        raise FrameError(f"the data of {event.type!r} does not fit: {at}: {fault['msg']}") from None
     except (KeyError, TypeError, ValueError, AttributeError, AssertionError) as error:
         raise FrameError(f"the data of {event.type!r} does not fit: {type(error).__name__}: {error}") from None
+    return found
+
+
+@cache
+def _checker(kind: type[E]) -> TypeAdapter[E]:
+    return TypeAdapter(kind)
 
 
 def _object(text: bytes, what: str) -> dict[str, Any]:

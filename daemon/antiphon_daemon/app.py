@@ -106,8 +106,9 @@ async def serving(settings: Settings, engines: Engines) -> AsyncIterator[dict[st
         ListenError: a port is taken.
     """
     servers = make_servers(settings, engines)
-    mdns = Mdns(state_dir(), settings.network.host) if settings.network.zeroconf else None
-    satellites = Satellites(engines, settings, identity(state_dir()))
+    folder = await asyncio.to_thread(state_dir)
+    mdns = await asyncio.to_thread(Mdns, folder, settings.network.host) if settings.network.zeroconf else None
+    satellites = Satellites(engines, settings, await asyncio.to_thread(identity, folder))
     async with contextlib.AsyncExitStack() as stack:
         for server in servers.values():
             stack.push_async_callback(server.stop)

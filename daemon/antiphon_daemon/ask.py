@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from antiphon.audio import vad, wav
@@ -132,7 +133,9 @@ async def run(settings: Settings, inputs: Sequence[Input], *, out: str | None, a
                 await _ask(conversation, asker, kind, given, realtime=realtime)
             except wav.WavError as error:
                 turn.failure = str(error)
-            _show(turn, given if kind == "file" else "", as_json=as_json)
+            if kind == "file" and turn.failure and given not in turn.failure:
+                turn.failure = f"{given}: {turn.failure}"
+            _show(turn, as_json=as_json)
             wrong = wrong or turn.failure is not None
             sound += [to_samples(b"".join(turn.sound)), np.zeros(round(rate * BETWEEN_S), dtype=np.float32)]
         if out:
@@ -185,17 +188,17 @@ async def _speak_at_once(conversation: Conversation, asker: Asker, samples: Samp
     conversation.end()
 
 
-def _show(turn: Turn, source: str, *, as_json: bool) -> None:
+def _show(turn: Turn, *, as_json: bool) -> None:
     if turn.failure:
-        print(f"Error: {source}: {turn.failure}" if source else f"Error: {turn.failure}", file=sys.stderr)
+        print(f"Error: {turn.failure}", file=sys.stderr)
     if as_json:
         print(turn.as_json(), flush=True)
         return
     console = Console(highlight=False)
     if turn.transcript:
-        console.print(f"[bold]you[/]       {turn.transcript}")
+        console.print(f"[bold]you[/]       {escape(turn.transcript)}")
     if turn.reply:
-        console.print(f"[bold]antiphon[/]  {turn.reply}")
+        console.print(f"[bold]antiphon[/]  {escape(turn.reply)}")
         console.print(_waterfall(turn.trace.timeline()))
 
 

@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any
+from urllib.parse import urlsplit
 
 from antiphon.checks import Check
 from antiphon.settings import Settings
 from antiphon.wire.link import LinkError, ask_info
 from antiphon.wire.server import ListenError, Server
-from antiphon_daemon.endpoints.info import vad_info
+from antiphon_daemon.endpoints.info import plain_language, vad_info
 from antiphon_daemon.endpoints.vad import VadHandler
 from antiphon_daemon.engines.build import build_responder, build_synthesizer, build_transcriber
-from antiphon_daemon.engines.contracts import EngineError
+from antiphon_daemon.engines.contracts import EngineError, Synthesizer
 
 
 async def run(settings: Settings) -> list[Check]:
     """Check everything the daemon needs."""
     ports = [await _port(name, settings) for name in ("asr", "tts", "handle", "vad")]
     engines = [
-        await _engine("speech to text", build_transcriber(settings)),
-        await _engine("language model", build_responder(settings)),
-        await _engine("voice", build_synthesizer(settings)),
+        *await _engine("speech to text", build_transcriber(settings), lambda e: e.languages, settings, "stt.model"),
+        *await _engine("language model", build_responder(settings), None, settings, ""),
+        *await _engine("voice", build_synthesizer(settings), _spoken, settings, "tts.voice"),
     ]
-    language = await _language(settings)
-    return [*ports, *engines, *language, await _ollama(settings)]
+    return [*ports, *engines, await _ollama(settings)]
+
+
+def _spoken(synthesizer: Synthesizer) -> list[str]:
+    return [plain_language(language) or "" for voice in synthesizer.voices for language in voice.languages]
 
 
 async def _port(name: str, settings: Settings) -> Check:
@@ -47,40 +51,36 @@ async def _port(name: str, settings: Settings) -> Check:
     return Check(title, True, "is free")
 
 
-async def _engine(title: str, building: Coroutine[Any, Any, Any]) -> Check:
+async def _engine(
+    title: str,
+    building: Coroutine[Any, Any, Any],
+    languages: Callable[[Any], Collection[str]] | None,
+    settings: Settings,
+    setting: str,
+) -> list[Check]:
+    """Load an engine, and check that it knows the language of the house."""
     began = time.monotonic()
     try:
         engine = await building
     except EngineError as error:
-        return Check(title, False, str(error), "Mend that, or choose another engine in config.yaml.")
+        return [Check(title, False, str(error), "Mend that, or choose another engine in config.yaml.")]
     took_s = time.monotonic() - began
-    name = engine.name
+    checks = [Check(title, True, f"{engine.name}, loaded and tried in {took_s:.1f} s")]
+    if languages is not None and settings.language not in languages(engine):
+        says = f"{engine.name} does not know {settings.language!r}"
+        checks.append(Check(f"{title}, language", False, says, f"Set {setting} to one that does."))
     await engine.close()
-    return Check(title, True, f"{name}, loaded and tried in {took_s:.1f} s")
-
-
-async def _language(settings: Settings) -> list[Check]:
-    """Check that the models know the language of the house."""
-    try:
-        transcriber = await build_transcriber(settings)
-    except EngineError:
-        return []
-    languages = transcriber.languages
-    name = transcriber.name
-    await transcriber.close()
-    if settings.language in languages:
-        return [Check("language", True, f"{name} hears {settings.language}")]
-    mend = "Set stt.model to a model that knows it, such as small."
-    return [Check("language", False, f"{name} does not hear {settings.language!r}", mend)]
+    return checks
 
 
 async def _ollama(settings: Settings) -> Check:
     """Look for Ollama even when it is not the engine: many people have it and could use it."""
-    host, _, port = settings.llm.url.rpartition("://")[2].partition("/")[0].rpartition(":")
+    url = urlsplit(settings.llm.url)
     used = settings.llm.engine == "ollama"
     try:
         async with asyncio.timeout(2):
-            _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+            port = url.port or (443 if url.scheme == "https" else 80)
+            _, writer = await asyncio.open_connection(url.hostname, port)
         writer.close()
     except (OSError, TimeoutError, ValueError):
         mend = "Start it (ollama serve), or set llm.url." if used else "Not needed: the embedded model answers."

@@ -46,6 +46,8 @@ CHUNK_MS = 50
 OUTGOING = 4096
 """Events that may wait for a satellite to take them (200 s of reply): a satellite reads at full speed."""
 SATELLITES = 64
+OURS = "-antiphon-satellite-"
+"""What the names of our satellites hold in mDNS (`Mdns.instance`)."""
 
 log = structlog.get_logger(__name__)
 
@@ -75,6 +77,8 @@ class Satellites:
         self._drivers.clear()
 
     def _changed(self, instance: str, found: Found | None) -> None:
+        if OURS not in instance:  # another maker's belongs to whoever set it up: it knows no waiting controllers
+            return
         before = self._found.pop(instance, None)
         if found is not None:
             self._found[instance] = found.uri

@@ -72,7 +72,7 @@ async def _announce(settings: Settings, port: int) -> None:
     from antiphon.configuration import state_dir
     from antiphon.wire.discovery import Mdns
 
-    mdns = Mdns(state_dir(), settings.network.host)
+    mdns = await asyncio.to_thread(lambda: Mdns(state_dir(), settings.network.host))
     try:
         await mdns.start()
         await mdns.announce("satellite", port)

@@ -131,10 +131,16 @@ class Drafts:
     def apologise(self, draft: Draft, language: str, listener: Listener) -> Reply:
         """Return the reply that says that hearing failed; it is not remembered."""
         known = language in self._engines.transcriber.languages
-        words = _said(message("stt" if known else "unknown_language", language))
-        draft.reply = self._reply(words, draft, language, listener, early_speech=True)
+        spoken_in = self._voice_language(language)
+        words = _said(message("stt" if known else "unknown_language", spoken_in))
+        draft.reply = self._reply(words, draft, spoken_in, listener, early_speech=True)
         draft.reply.failed = True
         return draft.reply
+
+    def _voice_language(self, language: str) -> str:
+        """Return `language` if a voice speaks it, else the language of the first voice: an apology must be heard."""
+        spoken_by = [tag.split("-")[0].split("_")[0] for v in self._engines.synthesizer.voices for tag in v.languages]
+        return language if language in spoken_by or not spoken_by else spoken_by[0]
 
     def _reply(
         self, words: AsyncIterator[str], draft: Draft, language: str, listener: Listener, early_speech: bool

@@ -106,7 +106,7 @@ class Reply:
         return sum(clause.samples for clause in self.clauses)
 
     def heard_text(self, heard_ms: float) -> str:
-        """Return the words that were heard in the first `heard_ms` of the sound (all, if `END_MS` of it are missing)."""
+        """Return the words that were heard in the first `heard_ms` of the sound; all, if only `END_MS` are missing."""
         left = heard_ms / 1000 * self._synthesizer.rate
         if left >= self.samples - END_MS * self._synthesizer.rate / 1000:
             return self.text

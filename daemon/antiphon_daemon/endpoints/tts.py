@@ -105,7 +105,7 @@ class TtsHandler:
         rate = self._engine.rate
         name = voice.name if voice else None
         if voice and voice.speaker:
-            name = f"{name or self._engine.voices[0].name}#{voice.speaker}"
+            name = f"{name or self._engine.voices[0].name}/{voice.speaker}"
         language = plain_language(voice.language) if voice else None
         sent_ms = 0
         await self._peer.send(AudioStart(rate=rate, width=2, channels=1, timestamp=0))
