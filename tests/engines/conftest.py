@@ -8,9 +8,11 @@ from typing import TypeVar
 
 import numpy as np
 import pytest
+from piper import PiperVoice, SynthesisConfig
 
-from antiphon.audio.pcm import RATE, Samples
+from antiphon.audio.pcm import RATE, Samples, resample, to_samples
 from antiphon.settings import Settings
+from antiphon_daemon.engines import catalogue
 from antiphon_daemon.engines.build import build_responder, build_synthesizer, build_transcriber
 from antiphon_daemon.engines.contracts import Engines
 
@@ -35,8 +37,15 @@ def engines() -> Iterator[Engines]:
 
 
 @pytest.fixture(scope="session")
-def speech(say: Callable[[str], Samples]) -> Mapping[str, Samples]:
-    """Some commands as a satellite would send them, with a little silence around."""
+def speech() -> Mapping[str, Samples]:
+    """Some commands as a satellite would send them, said the same way every time, with a little silence around."""
+    voice = PiperVoice.load(catalogue.piper())
+    even = SynthesisConfig(noise_scale=0.0, noise_w_scale=0.0)
+
+    def say(text: str) -> Samples:
+        pcm = b"".join(chunk.audio_int16_bytes for chunk in voice.synthesize(text, even))
+        return resample(to_samples(pcm), voice.config.sample_rate, RATE)
+
     texts = ("Turn on the light in the kitchen.", "What is the capital of France?", "Set a timer for ten minutes.")
     silence = np.zeros(RATE // 5, dtype=np.float32)
     return {text: np.concatenate((silence, say(text) * np.float32(0.5), silence)) for text in texts}
