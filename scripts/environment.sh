@@ -63,7 +63,9 @@ sync() {
     bring_uv
     rm -f "$stamp"
     if [ ! -x "$venv/bin/python" ]; then
-        "$uv" venv --quiet --python "${ANTIPHON_PYTHON:->=3.11,<3.15}" "$venv" || fail "no Python 3.11 to 3.14 was found."
+        # uv looks on the PATH; what pyenv installed is found too.
+        PATH="$PATH$(printf ':%s' "${PYENV_ROOT:-$HOME/.pyenv}"/versions/*/bin)" \
+            "$uv" venv --quiet --python "${ANTIPHON_PYTHON:->=3.11,<3.15}" "$venv" || fail "no Python 3.11 to 3.14 was found."
     fi
     say "Bringing $venv to $lock …"
     "$uv" pip sync --quiet --python "$venv/bin/python" --require-hashes "$root/$lock" || fail "the packages could not be installed: is the package index reachable?"
