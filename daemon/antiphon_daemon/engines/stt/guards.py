@@ -65,7 +65,7 @@ def loudest_db(audio: Samples) -> float:
     if not whole:
         return level_db(audio)
     powers = np.square(audio[:whole].reshape(-1, _FRAME)).mean(axis=1)
-    return float(10 * np.log10(max(1e-12, float(powers.max()))))
+    return float(10 * np.log10(max(1e-12, float(np.max(powers)))))
 
 
 def nobody_spoke(heard: Heard) -> bool:
