@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
-import numpy as np
 import pytest
-
-from antiphon.audio.pcm import RATE, Samples, resample, to_samples
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from marks import MARKS
-
-Say = Callable[[str], Samples]
+from speech import Say, speaker
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -60,22 +52,4 @@ def own_state(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture(scope="session")
 def say() -> Say:
     """Return a function that speaks a text with the embedded Piper voice: mono, 16 kHz."""
-    from piper import PiperVoice
-
-    from antiphon_daemon.engines import catalogue
-
-    voice = PiperVoice.load(catalogue.piper())
-    spoken: dict[str, Samples] = {}
-
-    def speak(text: str) -> Samples:
-        if text not in spoken:
-            pcm = b"".join(chunk.audio_int16_bytes for chunk in voice.synthesize(text))
-            spoken[text] = resample(to_samples(pcm), voice.config.sample_rate, RATE)
-        return spoken[text]
-
-    return speak
-
-
-def silence(seconds: float) -> Samples:
-    """Return digital silence."""
-    return np.zeros(round(seconds * RATE), dtype=np.float32)
+    return speaker()

@@ -7,9 +7,9 @@ import time
 
 import psutil
 import pytest
-from conftest import Say
 from hostile import CONVERSATION, talk
 from hypothesis import HealthCheck, given, settings
+from speech import Say
 from structlog.testing import capture_logs
 
 from antiphon.wire.link import ask_info

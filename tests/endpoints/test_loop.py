@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
-from conftest import Say, silence
+from speech import Say, silence
 
 from antiphon.audio import vad
 from antiphon.audio.pcm import RATE

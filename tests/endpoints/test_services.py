@@ -7,8 +7,8 @@ import time
 
 import numpy as np
 import pytest
-from conftest import Say, silence
 from jiwer import wer
+from speech import Say, silence
 from wyoming.asr import Transcribe, Transcript
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.error import Error

@@ -8,11 +8,10 @@ from typing import TypeVar
 
 import numpy as np
 import pytest
-from piper import PiperVoice, SynthesisConfig
+from speech import Say, silence
 
-from antiphon.audio.pcm import RATE, Samples, resample, to_samples
+from antiphon.audio.pcm import Samples
 from antiphon.settings import Settings
-from antiphon_daemon.engines import catalogue
 from antiphon_daemon.engines.build import build_responder, build_synthesizer, build_transcriber
 from antiphon_daemon.engines.contracts import Engines
 
@@ -37,18 +36,11 @@ def engines() -> Iterator[Engines]:
 
 
 @pytest.fixture(scope="session")
-def speech() -> Mapping[str, Samples]:
+def speech(say: Say) -> Mapping[str, Samples]:
     """Some commands as a satellite would send them, said the same way every time, with a little silence around."""
-    voice = PiperVoice.load(catalogue.piper())
-    even = SynthesisConfig(noise_scale=0.0, noise_w_scale=0.0)
-
-    def say(text: str) -> Samples:
-        pcm = b"".join(chunk.audio_int16_bytes for chunk in voice.synthesize(text, even))
-        return resample(to_samples(pcm), voice.config.sample_rate, RATE)
-
     texts = ("Turn on the light in the kitchen.", "What is the capital of France?", "Set a timer for ten minutes.")
-    silence = np.zeros(RATE // 5, dtype=np.float32)
-    return {text: np.concatenate((silence, say(text) * np.float32(0.5), silence)) for text in texts}
+    around = silence(0.2)
+    return {text: np.concatenate((around, say(text) * np.float32(0.5), around)) for text in texts}
 
 
 @pytest.fixture

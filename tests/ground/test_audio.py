@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from conftest import Say, silence
+from speech import Say, silence
 
 from antiphon.audio import pcm, vad, wake, wav
 from antiphon.audio.pcm import RATE, Converter, Format, FormatError, Framer, Resampler

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from conftest import Say, silence
 from jiwer import wer
+from speech import Say, silence
 
 from antiphon.audio import wav
 from antiphon.audio.pcm import RATE, Samples, resample

@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from conftest import Say, silence
 from jiwer import cer
+from speech import Say, silence
 from virtual_sound import VirtualSound
 from wyoming.asr import Transcribe, Transcript
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
