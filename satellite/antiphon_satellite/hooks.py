@@ -22,6 +22,9 @@ QUEUED = 64
 LONGEST_S = 10.0
 """Then a command is killed, with what it started."""
 
+GIVEN = dict(os.environ)
+"""The environment that the program was started with, which commands get: `app.py` sets variables for itself alone."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -62,6 +65,7 @@ class Hooks:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,
+                env=GIVEN,
                 start_new_session=True,
             )
         except OSError as error:

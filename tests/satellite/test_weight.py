@@ -12,7 +12,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import yaml
+
+from antiphon_satellite.app import ONE_THREAD
 
 HEAVY = {
     "antiphon_daemon",
@@ -51,6 +57,18 @@ from antiphon_satellite.app import run
 sys.exit(run(load(sys.argv[1])))
 """
 
+VOICE = """
+import os, psutil
+from antiphon_satellite.app import ONE_THREAD
+os.environ.setdefault(*ONE_THREAD)
+import numpy as np
+from antiphon.audio import vad
+judge, own = vad.load(light=True), psutil.Process()
+before = own.num_threads()
+judge.probability(np.zeros(vad.FRAME, dtype=np.float32))
+print(own.num_threads() - before)
+"""
+
 
 def heavy(modules: set[str]) -> set[str]:
     return {module for module in modules if module.partition(".")[0] in HEAVY}
@@ -65,26 +83,53 @@ def test_no_module_of_the_satellite_loads_anything_heavy() -> None:
     assert not heavy(modules)
 
 
-def test_a_satellite_that_runs_has_loaded_nothing_heavy(tmp_path: Path) -> None:
-    config, log = tmp_path / "config.yaml", tmp_path / "log.txt"
-    config.write_text("network: {host: 127.0.0.1, zeroconf: false}\nsatellite: {port: 0, name: attic}\n")
-    nowhere = {"PULSE_SERVER": f"unix:{tmp_path}/none", "PIPEWIRE_REMOTE": str(tmp_path / "none")}
-    command = [sys.executable, "-X", "importtime", "-c", RUNNING, str(config)]
+@contextmanager
+def running(folder: Path, *options: str, **satellite: object) -> Iterator[Path]:
+    """Run a satellite without sound until the context ends; gives what it logs."""
+    config, log = folder / "config.yaml", folder / "log.txt"
+    given = {"port": 0, "name": "attic", **satellite}
+    config.write_text(yaml.safe_dump({"network": {"host": "127.0.0.1", "zeroconf": False}, "satellite": given}))
+    nowhere = {"PULSE_SERVER": f"unix:{folder}/none", "PIPEWIRE_REMOTE": str(folder / "none")}
+    command = [sys.executable, *options, "-c", RUNNING, str(config)]
     with log.open("wb") as file:
         process = subprocess.Popen(
             command, env={**os.environ, **nowhere}, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT
         )
     try:
-        end = time.monotonic() + LOADS_S
-        while not re.search("waiting for sound|sound devices open", log.read_text()):
-            assert process.poll() is None, log.read_text()[-2000:]
-            assert time.monotonic() < end, log.read_text()[-2000:]
-            time.sleep(0.1)
+        until(lambda: re.search("waiting for sound|sound devices open", log.read_text()) is not None, log)
+        yield log
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
     finally:
         process.kill()
         process.wait()
+
+
+def until(true: Callable[[], bool], log: Path) -> None:
+    end = time.monotonic() + LOADS_S
+    while not true():
+        assert time.monotonic() < end, log.read_text()[-2000:]
+        time.sleep(0.1)
+
+
+def test_a_satellite_that_runs_has_loaded_nothing_heavy(tmp_path: Path) -> None:
+    with running(tmp_path, "-X", "importtime") as log:
+        pass
     modules = set(re.findall(r"^import time:.*\| +([\w.]+)$", log.read_text(), re.MULTILINE))
     assert {"antiphon_satellite.satellite", "antiphon_satellite.service", "antiphon_satellite.ears"} <= modules
     assert not heavy(modules)
+
+
+def test_the_voice_detector_takes_one_thread() -> None:
+    """Four threads, which it asks for, take five times as much of the processor, waiting for each other."""
+    ran = subprocess.run([sys.executable, "-c", VOICE], capture_output=True, text=True, timeout=LOADS_S, check=True)
+    assert int(ran.stdout) == 0
+
+
+def test_commands_of_hooks_may_take_all_threads(tmp_path: Path) -> None:
+    out = tmp_path / "environment"
+    with running(tmp_path, hooks={"error": f"env > {out}.part; mv {out}.part {out}"}) as log:
+        until(out.exists, log)
+    environment = out.read_text()
+    assert "PULSE_SERVER=" in environment
+    assert ONE_THREAD[0] not in environment
