@@ -24,8 +24,11 @@ from antiphon_daemon.conversation.memory import Memory
 from antiphon_daemon.engines.contracts import EngineError, Engines
 from antiphon_daemon.insight.trace import Trace
 
-GAP_S = 0.1
-"""When no audio has come for this long, the session's time follows the wall clock."""
+GAP_S = 0.5
+"""When an open stream has brought no audio for this long, time goes on without it. A network that holds audio back for
+less, and then brings it all at once, does not make a pause seem longer than it was."""
+LATE_S = 0.05
+"""A deadline is looked at so long after it would have come: the audio that brings it is then there."""
 
 log = structlog.get_logger(__name__)
 
@@ -254,7 +257,7 @@ class Conversation:
     def _now(self) -> int:
         """Bring the session's time up to date, if no audio has done so, and return it."""
         silent_s = self._clock() - self._audio_at
-        if silent_s > GAP_S:
+        if silent_s > GAP_S or not self._state.open:
             self._listening.pass_time(round(silent_s * RATE))
             self._audio_at = self._clock()
         return self._listening.now
@@ -276,7 +279,7 @@ class Conversation:
             self._timer.cancel()
             self._timer = None
         if self._state.deadline is not None:
-            wait_s = max(0.0, (self._state.deadline - self._listening.now) / RATE) + GAP_S
+            wait_s = max(0.0, (self._state.deadline - self._listening.now) / RATE) + LATE_S
             self._timer = asyncio.get_running_loop().call_later(wait_s, self._woken)
 
     def _woken(self) -> None:

@@ -6,7 +6,8 @@ A draft is pure: nothing of it is heard, remembered or done until it is committe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from typing import Protocol
 
 import structlog
@@ -143,7 +144,7 @@ class Drafts:
         return language if language in spoken_by or not spoken_by else spoken_by[0]
 
     def _reply(
-        self, words: AsyncIterator[str], draft: Draft, language: str, listener: Listener, early_speech: bool
+        self, words: AsyncGenerator[str, None], draft: Draft, language: str, listener: Listener, early_speech: bool
     ) -> Reply:
         return Reply(
             words,
@@ -157,23 +158,24 @@ class Drafts:
             early_speech=early_speech,
         )
 
-    def _written(self, text: str, memory: Memory, work: Work) -> AsyncIterator[str]:
+    def _written(self, text: str, memory: Memory, work: Work) -> AsyncGenerator[str, None]:
         deltas = self._engines.responder.respond(memory.messages(text), work)
         return written(deltas, self._settings)
 
 
-async def written(deltas: AsyncIterator[object], settings: Settings) -> AsyncIterator[str]:
-    """Yield the text of a model's reply, within the deadlines.
+async def written(deltas: AsyncIterator[object], settings: Settings) -> AsyncGenerator[str, None]:
+    """Yield the text of a model's reply, within the deadlines; closing this (use `aclosing`) stops the model.
 
     Raises:
         EngineError: the model failed, or stopped answering.
     """
     limits = settings.deadlines
     late = EngineError("llm", "the language model has stopped answering")
-    async for delta in limited(deltas, limits.llm_first_s, limits.llm_next_s, lambda: late):
-        if isinstance(delta, TextDelta):
-            yield delta.text
+    async with aclosing(limited(deltas, limits.llm_first_s, limits.llm_next_s, lambda: late)) as timely:
+        async for delta in timely:
+            if isinstance(delta, TextDelta):
+                yield delta.text
 
 
-async def _said(text: str) -> AsyncIterator[str]:
+async def _said(text: str) -> AsyncGenerator[str, None]:
     yield text

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -66,7 +67,7 @@ class Reply:
 
     def __init__(
         self,
-        words: AsyncIterator[str],
+        words: AsyncGenerator[str, None],
         synthesizer: Synthesizer,
         listener: Listener,
         work: Work,
@@ -152,10 +153,11 @@ class Reply:
         cutter = ClauseCutter()
         said = False
         try:
-            async for delta in self._words:
-                self._trace.first("llm_first")
-                for clause in cutter.feed(delta):
-                    said |= await _put(clauses, speakable(clause))
+            async with aclosing(self._words) as words:
+                async for delta in words:
+                    self._trace.first("llm_first")
+                    for clause in cutter.feed(delta):
+                        said |= await _put(clauses, speakable(clause))
             said |= await _put(clauses, speakable(cutter.rest()))
             if not said:
                 self.failed = True
@@ -185,13 +187,15 @@ class Reply:
         self.clauses.append(clause)
         sound = self._synthesizer.speak(text, self._work, voice=self._voice, language=self._language)
         within_s = self._deadlines.tts_first_s
-        async for pcm in limited(sound, within_s, within_s, lambda: EngineError("tts", "the voice is too slow")):
-            self._trace.first("tts_first")
-            clause.samples += len(pcm) // 2
-            if self._released.is_set():
-                self._out(pcm)
-            else:
-                self._held.append(pcm)
+        late = EngineError("tts", "the voice is too slow")
+        async with aclosing(limited(sound, within_s, within_s, lambda: late)) as blocks:
+            async for pcm in blocks:
+                self._trace.first("tts_first")
+                clause.samples += len(pcm) // 2
+                if self._released.is_set():
+                    self._out(pcm)
+                else:
+                    self._held.append(pcm)
 
     def _out(self, pcm: bytes) -> None:
         if not self._began:
@@ -217,8 +221,8 @@ async def _put(clauses: asyncio.Queue[str | None], text: str) -> bool:
 
 async def limited(
     items: AsyncIterator[T], first_s: float, next_s: float, late: Callable[[], EngineError]
-) -> AsyncIterator[T]:
-    """Yield `items`, each within its deadline; the source is closed however this ends.
+) -> AsyncGenerator[T, None]:
+    """Yield `items`, each within its deadline; the source is closed when this is (use `aclosing`) or ends.
 
     Raises:
         EngineError: what `late()` returns, when an item does not come in time.

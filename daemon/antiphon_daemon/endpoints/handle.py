@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import OrderedDict
+from contextlib import aclosing
 
 import structlog
 from wyoming.asr import Transcript
@@ -96,9 +97,10 @@ class HandleHandler:
             await self._peer.send(HandledChunk(text=reply))
         else:
             parts: list[str] = []
-            async for part in written(self._engine.respond(memory.messages(text), work), self._settings):
-                parts.append(part)
-                await self._peer.send(HandledChunk(text=part))
+            async with aclosing(written(self._engine.respond(memory.messages(text), work), self._settings)) as writing:
+                async for part in writing:
+                    parts.append(part)
+                    await self._peer.send(HandledChunk(text=part))
             reply = "".join(parts).strip()
             if reply:
                 memory.remember(text, reply)

@@ -10,6 +10,7 @@ so the first sound does not wait for the last word.
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.error import Error
@@ -121,9 +122,11 @@ class TtsHandler:
         rate, within_s = self._engine.rate, self._settings.deadlines.tts_first_s
         size = rate * CHUNK_MS // 1000 * 2
         sound = self._engine.speak(text, self._work, voice=voice, language=language)
-        async for pcm in limited(sound, within_s, within_s, lambda: EngineError("tts", "the voice is too slow")):
-            for start in range(0, len(pcm), size):
-                block = pcm[start : start + size]
-                await self._peer.send(AudioChunk(rate=rate, width=2, channels=1, audio=block, timestamp=sent_ms))
-                sent_ms += len(block) // 2 * 1000 // rate
+        late = EngineError("tts", "the voice is too slow")
+        async with aclosing(limited(sound, within_s, within_s, lambda: late)) as blocks:
+            async for pcm in blocks:
+                for start in range(0, len(pcm), size):
+                    block = pcm[start : start + size]
+                    await self._peer.send(AudioChunk(rate=rate, width=2, channels=1, audio=block, timestamp=sent_ms))
+                    sent_ms += len(block) // 2 * 1000 // rate
         return sent_ms

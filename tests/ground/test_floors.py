@@ -1,0 +1,35 @@
+"""The floors of the house that import-linter cannot say: the two machines are pure, and nothing heavy comes unasked."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+
+import pytest
+
+from antiphon.configuration import ROOT
+
+PURE = {"__future__", "dataclasses", "enum", "typing", "collections"}
+
+
+@pytest.mark.parametrize(
+    "path", ["daemon/antiphon_daemon/conversation/turns.py", "satellite/antiphon_satellite/states.py"]
+)
+def test_the_machines_import_nothing_that_acts(path: str) -> None:
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    imported = {
+        alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
+    }
+    imported |= {
+        (node.module or "").split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module
+    }
+    assert imported <= PURE
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef | ast.Await)]
+
+
+def test_the_command_line_starts_without_the_engines() -> None:
+    code = "import sys, antiphon.cli, antiphon_daemon.commands, antiphon_satellite.commands; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    heavy = {"numpy", "onnxruntime", "faster_whisper", "ctranslate2", "xllamacpp", "piper", "ollama", "sounddevice"}
+    assert not heavy & set(ran.stdout.split())
