@@ -41,11 +41,14 @@ class Program:
     def said(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
+    @property
+    def last_words(self) -> str:
+        return (self.said.strip().splitlines() or ["without a word"])[-1]
+
     def must_run(self) -> None:
-        """Raises `Unmeasured` with its last words if it has ended."""
+        """Raise `Unmeasured` if it has ended."""
         if self.process.poll() is not None:
-            last = self.said.strip().splitlines()[-1:] or ["without a word"]
-            raise Unmeasured(f"{self.name} has ended: {last[0]}")
+            raise Unmeasured(f"{self.name} has ended by itself")
 
     async def described(self, uris: Sequence[str]) -> float:
         """Return the seconds from its start until every one of these addresses has answered `describe`.
@@ -81,14 +84,21 @@ class Program:
 
 @contextmanager
 def program(name: str, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Iterator[Program]:
-    """Run a program while the context lasts; then it is asked to end, and killed if it does not."""
+    """Run a program while the context lasts; then it is asked to end, and killed if it does not.
+
+    Raises:
+        Unmeasured: something could not be measured inside the context; the last words of the log are added.
+    """
     path = folder / f"{name}.log"
     with path.open("wb") as log:
         process = subprocess.Popen(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log
         )
+    one = Program(name, process, path)
     try:
-        yield Program(name, process, path)
+        yield one
+    except (Unmeasured, LinkError) as error:
+        raise Unmeasured(f"{error} (the log of {name} ends: {one.last_words})") from None
     finally:
         end(process)
 

@@ -174,9 +174,8 @@ async def weigh(bench: Bench, python: str, kind: str) -> tuple[float, Figures]:
 async def idle(bench: Bench, venv: Path, sound: VirtualSound, start: str, level: float) -> Figures:
     """Return what a satellite takes that waits in a room for somebody to begin."""
     (port,) = free_ports(1)
-    config = bench.config(
-        "satellite", log={"format": "json"}, satellite={"port": port, "name": "bench", "start": start}
-    )
+    given = {"port": port, "name": "bench", "start": start}
+    config = bench.config("satellite", log={"format": "json"}, satellite=given)
     command = [str(venv / "bin" / "antiphon"), "--config", config, "satellite"]
     environment = clean_environment(bench.folder, sound.environment)
     uri = f"tcp://127.0.0.1:{port}"
@@ -191,6 +190,7 @@ async def idle(bench: Bench, venv: Path, sound: VirtualSound, start: str, level:
             await satellite.until_said('"now": "idle"', SOUND_S)
             await asyncio.sleep(WARM_S)
             found = await usage(satellite.process.pid, bench.seconds)
+            satellite.must_run()
             if player.poll() is not None:
                 raise Unmeasured("the noise has ended too early")
             if driver.runs:
@@ -220,11 +220,8 @@ async def measure_daemon(bench: Bench) -> Figures:
     figures: Figures = dict.fromkeys(("rss_mb", "ready_s", "first_answer_s", "describe_p99_ms", *BUDGETS["daemon"]))
     ports = dict(zip(ENDPOINTS, free_ports(len(ENDPOINTS)), strict=True))
     uris = {name: f"tcp://127.0.0.1:{port}" for name, port in ports.items()}
-    config = bench.config(
-        "daemon",
-        endpoints={name: {"port": port} for name, port in ports.items()},
-        satellites={"discover": False},
-    )
+    endpoints = {name: {"port": port} for name, port in ports.items()}
+    config = bench.config("daemon", endpoints=endpoints, satellites={"discover": False})
     antiphon = [sys.executable, "-m", "antiphon", "--config", config]
     environment = clean_environment(bench.folder)
     with bench.excused("the first answer after a cold start"):
@@ -255,7 +252,10 @@ def ask(antiphon: list[str], environment: Mapping[str, str]) -> Figures:
 
 
 async def work_and_describe(bench: Bench, daemon: Program, uris: Mapping[str, str]) -> Figures:
-    """Return what the daemon weighs after one turn, and how it describes itself while all engines work."""
+    """Return what the daemon weighs after one turn, and how it describes itself while all engines work.
+
+    Recordings are sent at once, as a file is: that asks more of the daemon than a microphone does.
+    """
     question = speech(QUESTION)
     done: Counter[str] = Counter()
     jobs: dict[str, Callable[[Link], Awaitable[None]]] = {
@@ -279,11 +279,9 @@ async def work_and_describe(bench: Bench, daemon: Program, uris: Mapping[str, st
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
-    if any(not done[name] for name in jobs):
-        bench.notes.append("an engine did not end one work meanwhile: the descriptions saw less than all of them")
     after = await usage(daemon.process.pid, 0)
     figures |= {"rss_worked_mb": after.rss_mb, "pss_mb": after.pss_mb, "threads": after.threads}
-    return {**figures, **spread("describe", took), "works": dict(done)}
+    return {**figures, **spread("describe", took), "works_ended": {name: done[name] for name in jobs}}
 
 
 async def work(uri: str, name: str, job: Callable[[Link], Awaitable[None]], done: Counter[str]) -> None:
@@ -318,9 +316,13 @@ def shown(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) and value < 1000 else str(value)
 
 
+def rounded(figures: Figures) -> Figures:
+    return {key: round(value, 3) if isinstance(value, float) else value for key, value in figures.items()}
+
+
 async def measure(bench: Bench, only: str | None) -> dict[str, Figures]:
     parts = {"satellite": measure_satellite, "daemon": measure_daemon}
-    return {name: await part(bench) for name, part in parts.items() if only in (None, name)}
+    return {name: rounded(await part(bench)) for name, part in parts.items() if only in (None, name)}
 
 
 @click.command()
@@ -346,9 +348,7 @@ def main(as_json: bool, seconds: float, only: str | None) -> None:
         console.print(table(part, figures))
     for note in bench.notes:
         console.print(note)
-    console.print(
-        f"{machine['cores']} cores, load {machine['load_before']:.1f} before, {machine['load_after']:.1f} after"
-    )
+    console.print("{cores} cores, load {load_before:.1f} before and {load_after:.1f} after".format_map(machine))
 
 
 if __name__ == "__main__":
