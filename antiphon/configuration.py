@@ -90,8 +90,18 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
     if not isinstance(document, dict):
         raise SettingsError(f"{path}:1: expected sections such as `stt:`, got {type(document).__name__}")
     lines = dict(_lines(node, ()))
+    _refuse_odd_keys(document, path)
     _read_secret_files(document, Settings, path, lines, ())
     return document, lines
+
+
+def _refuse_odd_keys(section: object, path: Path) -> None:
+    """Refuse names that YAML does not read as text: `on`, `yes`, `1`."""
+    if isinstance(section, dict):
+        for key, value in section.items():
+            if not isinstance(key, str):
+                raise SettingsError(f"{path}: expected the name of a setting, got {key!r} (YAML's reading of it)")
+            _refuse_odd_keys(value, path)
 
 
 def _lines(node: Any, at: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int]]:

@@ -41,7 +41,7 @@ async def _run(settings: Settings, config: str | None) -> int:
     try:
         click.echo("Starting: the models are being loaded …")
         if not await _serves(settings, processes[0], ended):
-            return 0 if ended.is_set() else await processes[0].wait() or 1
+            return 0 if ended.is_set() else processes[0].returncode or 1
         sound = await _sound(settings)
         if sound.ok:
             processes.append(await _start("satellite", config, {}))

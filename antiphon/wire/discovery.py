@@ -16,7 +16,7 @@ import socket
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 from pathlib import Path
 
 import ifaddr
@@ -28,6 +28,8 @@ WYOMING = "_wyoming._tcp.local."
 LOOK_S = 5.0
 """How often the interfaces are looked at for changed addresses."""
 RESOLVE_MS = 3000
+BRIDGES = ("docker", "br-", "virbr", "veth", "cni", "podman", "lxc", "lxd")
+"""What the names of interfaces begin with that lead to containers and virtual machines on this host alone."""
 
 log = structlog.get_logger(__name__)
 
@@ -63,19 +65,38 @@ def identity(folder: Path, *, fresh: bool = False) -> str:
 def addresses(host: str = "") -> list[str]:
     """Return the addresses under which this host can be reached: every interface's, or `host` alone.
 
-    Link-local addresses and loopback are left out, unless there is nothing else.
+    Link-local addresses, bridges to containers and loopback are left out, unless there is nothing else.
     """
     if host and host not in ("0.0.0.0", "::"):
         return [host]
-    found: list[IPv4Address | IPv6Address] = []
-    for adapter in ifaddr.get_adapters():
-        for entry in adapter.ips:
-            text = entry.ip if isinstance(entry.ip, str) else entry.ip[0]
-            with contextlib.suppress(ValueError):
-                found.append(ip_address(text.partition("%")[0]))
+    found = [interface.ip for interface in _interfaces()]
     real = [a for a in found if not (a.is_loopback or a.is_link_local or a.is_multicast or a.is_unspecified)]
     chosen = real or [a for a in found if a.is_loopback and a.version == 4]
     return sorted({str(a) for a in chosen}, key=lambda text: (":" in text, text))
+
+
+def _interfaces() -> list[IPv4Interface | IPv6Interface]:
+    """Return the addresses of this host's interfaces with their networks, without bridges to containers."""
+    found: list[IPv4Interface | IPv6Interface] = []
+    for adapter in ifaddr.get_adapters():
+        if adapter.name.startswith(BRIDGES):
+            continue
+        for entry in adapter.ips:
+            text = entry.ip if isinstance(entry.ip, str) else entry.ip[0]
+            with contextlib.suppress(ValueError):
+                found.append(ip_interface(f"{text.partition('%')[0]}/{entry.network_prefix}"))
+    return found
+
+
+def nearest(candidates: list[str]) -> str:
+    """Return the address to dial: one on a network of ours before others, IPv4 before IPv6."""
+    networks = [interface.network for interface in _interfaces()]
+
+    def far(text: str) -> tuple[bool, bool, str]:
+        address = ip_address(text)
+        return not any(address in network for network in networks), address.version == 6, text
+
+    return min(candidates, key=far)
 
 
 def _only_here(host: str) -> bool:
@@ -210,7 +231,7 @@ class Mdns:
             return
         usable = [a for a in info.parsed_addresses() if not ip_address(a).is_unspecified]
         if usable:
-            host = min(usable, key=lambda text: ":" in text)
+            host = nearest(usable)
             self._tell(
                 instance, Found(instance, f"tcp://[{host}]:{info.port}" if ":" in host else f"tcp://{host}:{info.port}")
             )

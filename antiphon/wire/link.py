@@ -24,6 +24,9 @@ class Link:
     def __init__(self, uri: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.uri = uri
         self._reader, self._writer = reader, writer
+        address = writer.get_extra_info("peername") or ("?", 0)
+        self.peer = f"{address[0]}:{address[1]}"
+        """The address and port that were connected to."""
 
     async def send(self, event: Event | Eventable) -> None:
         """Send one event.
@@ -50,8 +53,9 @@ class Link:
         try:
             async with asyncio.timeout(within_s):
                 event = await read_event(self._reader)
-        except TimeoutError:
-            raise LinkError(f"{self.uri} has said nothing for {within_s:g} s") from None
+        except TimeoutError as error:  # ours, or the system's for a connection that is dead
+            why = f"said nothing for {within_s:g} s" if within_s is not None else f"left: {error}"
+            raise LinkError(f"{self.uri} has {why}") from None
         except FrameError as error:
             raise LinkError(f"{self.uri}: {error}") from None
         except (ConnectionError, OSError) as error:

@@ -27,6 +27,7 @@ from antiphon.wire.frames import HEADER_BYTES, FrameError, encode_event, parse, 
 
 QUEUED_EVENTS = 2048
 """What waits for a handler at most, some 20 s of 10 ms chunks. Then the oldest microphone audio is dropped."""
+QUEUED_BYTES = 8 * 1024 * 1024
 SEND_S = 10.0
 """A peer that takes nothing for this long is gone."""
 
@@ -102,19 +103,22 @@ class Connection:
 class Inbox:
     """Events between reader and worker. Full, it drops the oldest microphone audio, which is worth least."""
 
-    def __init__(self, most: int = QUEUED_EVENTS) -> None:
+    def __init__(self, most: int = QUEUED_EVENTS, most_bytes: int = QUEUED_BYTES) -> None:
         self._events: deque[Event] = deque()
-        self._most = most
+        self._most, self._most_bytes = most, most_bytes
+        self._bytes = 0
         self._filled = asyncio.Event()
 
     def put(self, event: Event) -> bool:
         """Add an event; returns False when there is no room and nothing that may be dropped."""
-        if len(self._events) >= self._most:
+        self._events.append(event)
+        self._bytes += _weight(event)
+        while len(self._events) > self._most or self._bytes > self._most_bytes:
             oldest = next((at for at, queued in enumerate(self._events) if queued.type == "audio-chunk"), None)
             if oldest is None:
                 return False
+            self._bytes -= _weight(self._events[oldest])
             del self._events[oldest]
-        self._events.append(event)
         self._filled.set()
         return True
 
@@ -123,7 +127,14 @@ class Inbox:
         while not self._events:
             self._filled.clear()
             await self._filled.wait()
-        return self._events.popleft()
+        event = self._events.popleft()
+        self._bytes -= _weight(event)
+        return event
+
+
+def _weight(event: Event) -> int:
+    """Return about how many bytes an event holds; its texts are counted where they can be long."""
+    return 200 + len(event.payload or b"") + sum(len(value) for value in event.data.values() if isinstance(value, str))
 
 
 class Server:
@@ -187,6 +198,8 @@ class Server:
         return f"port {self._wanted_port} ({self.name}) cannot be listened on: {error.strerror}"
 
     def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if (connected := writer.get_extra_info("socket")) is not None:  # a peer that vanished is noticed some day
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         task = asyncio.get_running_loop().create_task(self._serve(Connection(reader, writer), reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

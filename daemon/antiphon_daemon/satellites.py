@@ -61,6 +61,8 @@ class Satellites:
         self._drivers: dict[str, asyncio.Task[None]] = {}
         self._found: dict[str, str] = {}
         self._memories: dict[str, Memory] = {}
+        self._visited: set[str] = set()
+        """Addresses of the satellites that are connected now."""
 
     def start(self, mdns: Mdns | None) -> None:
         """Begin to drive the known satellites and to look for others."""
@@ -108,11 +110,11 @@ class Satellites:
                     if known:
                         log.warning("this is no satellite", uri=uri)
                     return
-                name = info.satellite.name
-                tries = 0
-                await self._visit(uri, name)
+                await self._visit(uri, info.satellite.name)
             except LinkError as error:
                 (log.info if tries == 0 else log.debug)("satellite away", uri=uri, why=str(error))
+            except Exception:  # the edge: a fault of ours must not leave a satellite alone for ever
+                log.exception("driving a satellite failed", uri=uri)
             if time.monotonic() - connected_at > BACKOFF_S[-1]:
                 tries = 0
             wait_s = BACKOFF_S[min(tries, len(BACKOFF_S) - 1)]
@@ -123,10 +125,15 @@ class Satellites:
         memory = self._memories.get(name) or new_memory(self._settings, self._settings.language)
         self._memories[name] = memory
         link = await open_link(uri, within_s=self._settings.deadlines.connect_s)
+        if link.peer in self._visited:  # the same satellite under another name
+            await link.close()
+            raise LinkError(f"{uri} is {link.peer}, which is driven already")
+        self._visited.add(link.peer)
         visit = Visit(link, name, self._engines, self._settings, memory)
         try:
             await visit.run(self._controller)
         finally:
+            self._visited.discard(link.peer)
             await visit.close()
 
 
@@ -143,6 +150,8 @@ class Visit:
         self._rate = engines.synthesizer.rate
         self._sent_ms = 0
         self._sounding = False
+        self._running = False
+        """A run is open: neither `synthesize` nor `error` has ended it."""
         self._language = settings.language
         self._answered_at = time.monotonic()
 
@@ -186,6 +195,7 @@ class Visit:
         elif RunPipeline.is_type(event.type):
             parse(RunPipeline, event)
             self._format = None
+            self._running = True
             self._conversation.open()
             self._send(Transcribe(language=self._language))
         elif AudioStop.is_type(event.type):
@@ -208,7 +218,8 @@ class Visit:
                 log.info("satellite is ours" if active else "satellite waits on another", satellite=self._name)
             case "antiphon.cut":
                 self._conversation.stop()
-                self._send(Error(text="The turn was interrupted", code="interrupted"))
+                if self._running:  # else what ends the run is already on its way, and crossed this
+                    self._end_run(Error(text="The turn was interrupted", code="interrupted"))
 
     def _hear(self, chunk: AudioChunk) -> None:
         form = Format(chunk.rate, chunk.width, chunk.channels)
@@ -251,12 +262,12 @@ class Visit:
 
     def nothing_heard(self) -> None:
         """Say it in Home Assistant's words."""
-        self._send(Error(text="No speech was heard", code="stt-no-text-recognized"))
+        self._end_run(Error(text="No speech was heard", code="stt-no-text-recognized"))
 
     def failed(self, error: EngineError) -> None:
         """End the run with an error event."""
         self._end_sound()
-        self._send(Error(text=str(error), code=f"{error.stage}-failed"))
+        self._end_run(Error(text=str(error), code=f"{error.stage}-failed"))
 
     def reply_began(self, rate: int) -> None:
         """Begin the reply's sound."""
@@ -273,7 +284,7 @@ class Visit:
 
     def reply_written(self, text: str) -> None:
         """Say what the reply was: the satellite listens again if it asks something."""
-        self._send(Synthesize(text=text))
+        self._end_run(Synthesize(text=text))
 
     def reply_ended(self, trace: Trace) -> None:
         """End the reply's sound."""
@@ -284,6 +295,10 @@ class Visit:
         """Have the satellite forget what it still holds of the reply."""
         self._send(Event("user-event", {"name": "antiphon.flush", "data": {}}))
         self._end_sound()
+
+    def _end_run(self, event: Eventable) -> None:
+        self._running = False
+        self._send(event)
 
     def _end_sound(self) -> None:
         """End the stream that was begun; a satellite that drops a reply drops it until then."""

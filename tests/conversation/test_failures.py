@@ -296,3 +296,56 @@ async def test_typing_interrupts_what_is_being_said(voice: Synthesizer) -> None:
     turn = await house.type("what else")
     assert turn.reply == "It is fine."
     assert model.closed == 1
+
+
+async def test_a_fault_of_ours_in_the_model_ends_the_turn_and_is_told(voice: Synthesizer) -> None:
+    """The race: the writer falls with an error that no engine may raise, and the speaker waits for its next clause."""
+
+    async def fall() -> AsyncIterator[str]:
+        yield "It began well. And then "
+        raise KeyError("a fault")
+
+    house = House(voice, Script(fall))
+    turn = await house.type("hello")
+    assert turn.failure
+    async with asyncio.timeout(5):
+        while house.conversation.phase is not turns.Phase.IDLE:
+            await asyncio.sleep(0.01)
+    house.conversation._drafts._engines.responder._say = quick  # type: ignore[attr-defined]
+    assert (await house.type("again")).reply == "It is fine."
+
+
+async def test_discarded_drafts_leave_no_task_behind(voice: Synthesizer, say: Say) -> None:
+    """The race: a draft that may not speak before its turn is over waits for that, and is discarded instead."""
+    model = Script(quick)
+    house = House(voice, model, turn=Turn(soft_end_ms=100, silence_ms=5000, speculate="reply"))
+    before = asyncio.all_tasks()
+    one = say("What is the capital of France?")
+    house.conversation.open()
+    for sound in (silence(0.3), one, silence(0.6), one, silence(0.6), one):
+        for at in range(0, len(sound), RATE // 50):
+            house.conversation.hear(sound[at : at + RATE // 50])
+            await asyncio.sleep(0.02)
+    assert len(model.asked) >= 2
+    house.conversation.stop()
+    async with asyncio.timeout(5):
+        while asyncio.all_tasks() != before:
+            await asyncio.sleep(0.01)
+    await house.conversation.close()
+
+
+async def test_a_backlog_sent_at_once_does_not_keep_a_turn_from_ending(voice: Synthesizer, say: Say) -> None:
+    """The race: a satellite held the microphone back for seconds, sends it all at once, and goes on live."""
+    house = House(voice, Script(quick))
+    house.asker.begin()
+    house.conversation.open()
+    for sound, paced in ((np.concatenate((silence(3), say("What is the capital"))), False), (silence(4), True)):
+        for at in range(0, len(sound), RATE // 50):
+            house.conversation.hear(sound[at : at + RATE // 50])
+            if paced:
+                await asyncio.sleep(0.02)
+            if house.asker.over.is_set():
+                break
+    assert house.asker.over.is_set(), "the turn has not ended by its silence"
+    await house.done()
+    await house.conversation.close()

@@ -117,3 +117,12 @@ def test_start_over_is_known_in_both_languages(text: str) -> None:
 
 def test_other_sentences_go_to_the_model() -> None:
     assert skills.match("How do I start over with my garden?", "en") is None
+
+
+def test_a_text_of_a_megabyte_is_cut_in_proportion_to_its_length() -> None:
+    """Counted in steps, not seconds: the regular expressions see a window, never the whole text."""
+    cutter = ClauseCutter()
+    text = "This is one sentence of many. " * 30_000
+    clauses = list(cutter.feed(text))
+    assert len(clauses) >= 29_999
+    assert len(cutter.rest()) < LONGEST_CHARACTERS

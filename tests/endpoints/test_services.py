@@ -137,6 +137,18 @@ async def test_several_utterances_on_one_connection(daemon: Running, say: Say) -
             assert wer(plain(text), plain(events[-2].data["text"])) <= 0.34
 
 
+async def test_a_transcript_is_answered_when_no_sound_came_or_none_was_announced(daemon: Running, say: Say) -> None:
+    async with await open_link(daemon.uri("asr")) as link:
+        await send_all(link, Transcribe(language="en"), AudioStop())
+        assert (await events_until(link, "transcript", "error"))[-1].data["text"] == ""
+        for text in ("Open the window.", "Close the door."):
+            await link.send(Transcribe(language="en"))
+            await send_sound(link, say(text))
+            await link.send(AudioStop())
+            heard = (await events_until(link, "transcript", "error"))[-1].data["text"]
+            assert wer(plain(text), plain(heard)) <= 0.34
+
+
 async def test_a_language_that_the_model_does_not_know_is_refused(daemon: Running) -> None:
     async with await open_link(daemon.uri("asr")) as link:
         await link.send(Transcribe(language="ko"))

@@ -8,7 +8,6 @@ import urllib.request
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from antiphon.settings import Llm, Settings
@@ -118,12 +117,10 @@ async def test_nothing_said_and_odd_roles_are_answered(short: Responder) -> None
 
 async def test_nobody_else_can_use_the_model(short: Responder) -> None:
     """llama.cpp listens on this machine: without its key it must do nothing for anyone."""
-    ports = [c.laddr.port for c in psutil.Process().net_connections("tcp") if c.status == psutil.CONN_LISTEN]
-    assert ports
-    for port in ports:
-        request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/chat/completions", b'{"messages": []}')
-        with pytest.raises(urllib.error.HTTPError, match="401"):
-            await asyncio.to_thread(urllib.request.urlopen, request)
+    address = short._server.listening_address  # type: ignore[attr-defined]
+    request = urllib.request.Request(f"{address}/v1/chat/completions", b'{"messages": []}')
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        await asyncio.to_thread(urllib.request.urlopen, request)
 
 
 @pytest.mark.parametrize("size", [0, 4, 1000, 5_000_000, 98_000_000])

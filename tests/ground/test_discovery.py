@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_interface
 from pathlib import Path
 
 import pytest
 
 from antiphon.wire import discovery
-from antiphon.wire.discovery import Found, Mdns, addresses, identity
+from antiphon.wire.discovery import Found, Mdns, addresses, identity, nearest
 
 
 class Seen:
@@ -51,6 +51,15 @@ def test_addresses_are_those_that_others_can_reach() -> None:
     assert not any(address.is_unspecified or address.is_link_local for address in found)
     assert addresses("192.168.7.7") == ["192.168.7.7"]
     assert addresses("0.0.0.0") == addresses()
+
+
+def test_an_address_on_our_own_network_is_dialled_before_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = [ip_interface("192.168.0.10/24"), ip_interface("fd00::10/64"), ip_interface("127.0.0.1/8")]
+    monkeypatch.setattr(discovery, "_interfaces", lambda: ours)
+    assert nearest(["172.17.0.1", "192.168.0.7"]) == "192.168.0.7"
+    assert nearest(["192.168.122.1", "fd00::7", "192.168.0.7"]) == "192.168.0.7"
+    assert nearest(["10.1.1.1", "fd00::7"]) == "fd00::7"
+    assert nearest(["10.1.1.2", "10.1.1.1"]) == "10.1.1.1"
 
 
 async def test_announced_found_and_withdrawn(tmp_path: Path) -> None:

@@ -11,8 +11,11 @@ from collections.abc import Iterator
 
 FIRST_CHARACTERS = 12
 """The first clause has at least so many characters before a comma ends it."""
+ABBREVIATION_CHARACTERS = 12
 LONGEST_CHARACTERS = 220
 """Text without an end is cut at a space near here: a synthesis costs time by its length."""
+
+SLICE_CHARACTERS = 1000
 
 _SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)|[。！？]+[」』”’）]*|\n+")
 _CLAUSE_END = re.compile(r"[,;:—–](?=\s)|[，、；：]")
@@ -29,7 +32,11 @@ class ClauseCutter:
 
     def feed(self, text: str) -> Iterator[str]:
         """Add text; yield every clause that is whole now. Exhaust the iterator."""
-        self._text += text
+        for start in range(0, len(text), SLICE_CHARACTERS):  # each clause copies the rest: let it be short
+            self._text += text[start : start + SLICE_CHARACTERS]
+            yield from self._whole()
+
+    def _whole(self) -> Iterator[str]:
         while (end := self._end()) is not None:
             clause, self._text = self._text[:end].strip(), self._text[end:].lstrip()
             if clause:
@@ -42,10 +49,10 @@ class ClauseCutter:
         return text
 
     def _end(self) -> int | None:
-        ends = [m.end() for m in _SENTENCE_END.finditer(self._text) if not _protected(self._text[: m.end()])]
-        sentence = ends[0] if ends else None
+        window = self._text[: LONGEST_CHARACTERS + 1]
+        sentence = next((m.end() for m in _SENTENCE_END.finditer(window) if not _protected(window, m.end())), None)
         if self._first:
-            clause = next((m.end() for m in _CLAUSE_END.finditer(self._text) if m.start() >= FIRST_CHARACTERS), None)
+            clause = next((m.end() for m in _CLAUSE_END.finditer(window) if m.start() >= FIRST_CHARACTERS), None)
             if clause is not None and (sentence is None or clause < sentence):
                 return clause
         if sentence is None and len(self._text) > LONGEST_CHARACTERS:
@@ -61,6 +68,8 @@ class ClauseCutter:
         return space + 1 if space > 0 else LONGEST_CHARACTERS
 
 
-def _protected(text: str) -> bool:
-    """Return whether the full stop that `text` ends with ends no sentence."""
-    return bool(_ABBREVIATION.search(text) or _LIST_NUMBER.search(text))
+def _protected(text: str, end: int) -> bool:
+    """Return whether the full stop before `end` ends no sentence."""
+    start = max(0, end - ABBREVIATION_CHARACTERS)
+    tail = text[start:end]
+    return bool(_ABBREVIATION.search(tail) or _LIST_NUMBER.search(tail if start == 0 else f" {tail}"))

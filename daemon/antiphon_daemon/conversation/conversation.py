@@ -96,9 +96,9 @@ class Conversation:
     def open(self, language: str | None = None) -> None:
         """A stream of microphone audio begins."""
         self.language = language or self._settings.language
+        self._apply(turns.Opened(self._now()))
         self._listening.open()
         self._audio_at = self._clock()
-        self._apply(turns.Opened(self._listening.now))
 
     def hear(self, samples: Samples) -> None:
         """Audio of the stream: mono, 16 kHz. Ignored while no stream is open."""
@@ -121,12 +121,12 @@ class Conversation:
 
     def typed(self, text: str) -> None:
         """The user wrote `text` instead of saying it."""
-        self._apply(turns.Stop(self._listening.now))
-        self._apply(turns.Typed(self._listening.now, text))
+        self._apply(turns.Stop(self._now()))
+        self._apply(turns.Typed(self._now(), text))
 
     def stop(self, heard_ms: int | None = None) -> None:
         """Silence: the reply, or the turn that is being heard, is given up."""
-        self._apply(turns.Stop(self._listening.now, heard_ms))
+        self._apply(turns.Stop(self._now(), heard_ms))
 
     def played(self, heard_ms: int | None = None) -> None:
         """The peer has played the reply, all of it or `heard_ms`."""
@@ -266,7 +266,8 @@ class Conversation:
         """Fire what is due. A recording that comes faster than sound is not judged by its pauses."""
         while self._state.deadline is not None and self._listening.now >= self._state.deadline:
             waits = self._state.phase in (turns.Phase.PAUSED, turns.Phase.LISTENING)
-            if waits and self._state.open and not self._listening.live:
+            full = self._listening.now > self._state.began + self._policy.longest
+            if waits and self._state.open and not full and not self._listening.live:
                 return
             before = self._state
             self._apply(turns.Deadline(self._listening.now))

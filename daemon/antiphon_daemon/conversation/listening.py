@@ -19,8 +19,10 @@ BEFORE, AFTER = RATE // 2, RATE * 3 // 10
 a moment to believe in speech that begins with the stream."""
 KEPT = RATE
 """Sound that is kept while nobody speaks."""
+PACE_S = 1.0
 LIVE_LEAD_S = 2.0
-"""A stream that is so far ahead of the wall clock is no microphone (with its pre-roll) but a recording."""
+"""Sound that came so much faster than real time within the last `PACE_S` is no microphone (with its pre-roll) but a
+recording."""
 
 
 class Listening:
@@ -31,8 +33,7 @@ class Listening:
         self._clock = clock
         self._segments: deque[tuple[int, Samples]] = deque()
         self._offset = 0
-        self._opened_at = clock()
-        self._opened_now = 0
+        self._pace: deque[tuple[float, int]] = deque()
         self.now = 0
         """The session's time."""
 
@@ -40,10 +41,14 @@ class Listening:
         """Begin a stream: what came before is forgotten, time goes on."""
         self._tracker.reset()
         self._segments.clear()
-        self._opened_at, self._opened_now = self._clock(), self.now
+        self._pace.clear()
 
     def feed(self, samples: Samples) -> list[SpeechBegan | SpeechPaused]:
         """Hear more sound (mono, 16 kHz); return what happened in it."""
+        at = self._clock()
+        self._pace.append((at, len(samples)))
+        while self._pace[0][0] < at - PACE_S:
+            self._pace.popleft()
         self._segments.append((self.now, samples))
         self.now += len(samples)
         happened = self._tracker.feed(samples)
@@ -56,9 +61,9 @@ class Listening:
 
     @property
     def live(self) -> bool:
-        """Whether the stream comes at the pace of a microphone."""
-        ahead_s = (self.now - self._opened_now) / RATE - (self._clock() - self._opened_at)
-        return ahead_s <= LIVE_LEAD_S
+        """Whether the sound comes at the pace of a microphone now."""
+        since = self._clock() - PACE_S
+        return sum(count for at, count in self._pace if at >= since) / RATE <= PACE_S + LIVE_LEAD_S
 
     def utterance(self, began: int, ended: int | None = None) -> Samples:
         """Return the sound from `began` to `ended` (default: now), with a margin on both sides."""

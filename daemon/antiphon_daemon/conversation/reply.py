@@ -20,6 +20,7 @@ from antiphon_daemon.conversation.memory import heard_part
 from antiphon_daemon.conversation.messages import message
 from antiphon_daemon.conversation.speakable import speakable
 from antiphon_daemon.engines.contracts import EngineError, Revoked, Synthesizer, Work
+from antiphon_daemon.engines.worker import revocable
 from antiphon_daemon.insight.trace import Trace
 
 CLAUSES_AHEAD = 4
@@ -92,6 +93,7 @@ class Reply:
         self._held: list[bytes] = []
         self._began = False
         self._over: EngineError | bool = False
+        self._fault: Exception | None = None
         self.clauses: list[Clause] = []
         self.failed = False
         """An engine failed: the words are an apology, not an answer."""
@@ -136,15 +138,20 @@ class Reply:
         over: EngineError | bool = True
         try:
             await self._speak_all(clauses)
+            if self._fault is not None:
+                raise self._fault
         except Revoked:
-            return
+            if not self._work.wanted():
+                return
+            over = EngineError("tts", "the engine has been stopped")
         except EngineError as error:
             log.error("the reply cannot be spoken", why=str(error))
-            self.failed = True
+            self._trace.failure = str(error)
             over = error
         finally:
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)
+        self.failed = self.failed or over is not True
         self._over = over
         if self._released.is_set():
             self._tell_over()
@@ -163,20 +170,22 @@ class Reply:
                 self.failed = True
                 self._trace.failure = "the language model answered nothing"
                 await clauses.put(message("empty", self._language))
-        except Revoked:
-            pass
-        except EngineError as error:
-            log.error("the reply cannot be written", why=str(error))
-            self.failed = True
-            self._trace.failure = str(error)
-            await _put(clauses, speakable(cutter.rest()))
-            await clauses.put(message("llm", self._language))
+        except (Revoked, EngineError) as error:
+            if self._work.wanted():
+                log.error("the reply cannot be written", why=str(error))
+                self.failed = True
+                self._trace.failure = str(error) or "the language model has been stopped"
+                await _put(clauses, speakable(cutter.rest()))
+                await clauses.put(message("llm", self._language))
+        except Exception as error:  # noqa: BLE001 - a fault of ours: `run` raises it, and whoever speaks waits no more
+            self._fault = error
         await clauses.put(None)
 
     async def _speak_all(self, clauses: asyncio.Queue[str | None]) -> None:
         longest = self._deadlines.reply_s * self._synthesizer.rate
         while (clause := await clauses.get()) is not None:
-            await self._may_speak.wait()
+            async with revocable(self._work):
+                await self._may_speak.wait()
             if self.samples > longest:
                 await self._speak(message("cut_short", self._language))
                 return

@@ -34,24 +34,40 @@ class AsrHandler:
         self._converter: Converter | None = None
         self._conversation: Conversation | None = None
         self._hearing = False
+        """A stream is open."""
+        self._asked = False
+        """A transcript was asked for, and none has been sent."""
 
     async def handle(self, event: Event) -> None:
         """Act on one event."""
         if Transcribe.is_type(event.type):
+            self._begin()
             self._language = self._known(plain_language(parse(Transcribe, event).language))
-            self._hearing = False
         elif AudioStart.is_type(event.type):
             start = parse(AudioStart, event)
             self._open(start.rate, start.width, start.channels)
         elif AudioChunk.is_type(event.type):
             self._hear(parse(AudioChunk, event))
-        elif AudioStop.is_type(event.type) and self._conversation is not None and self._hearing:
-            self._conversation.end()
+        elif AudioStop.is_type(event.type):
+            self._stop()
 
     async def gone(self) -> None:
         """The peer left: its work is given up."""
         if self._conversation is not None:
             await self._conversation.close()
+
+    def _begin(self) -> None:
+        """Forget the utterance before: what it may still become answers nothing any more."""
+        self._converter, self._hearing, self._asked = None, False, True
+        if self._conversation is not None:
+            self._conversation.stop()
+
+    def _stop(self) -> None:
+        """The sound is over. One that was asked for and never came is an empty transcript."""
+        if self._hearing and self._conversation is not None:
+            self._conversation.end()
+        elif self._asked:
+            self.nothing_heard()
 
     def _known(self, language: str | None) -> str | None:
         languages = self._engines.transcriber.languages
@@ -86,7 +102,7 @@ class AsrHandler:
 
     def turn_over(self, text: str, language: str | None) -> None:
         """Send the transcript."""
-        self._hearing = False
+        self._hearing = self._asked = False
         self._peer.send_nowait(TranscriptStart(language=language))
         if text:
             self._peer.send_nowait(TranscriptChunk(text=text))
@@ -99,7 +115,7 @@ class AsrHandler:
 
     def failed(self, error: EngineError) -> None:
         """Send the error."""
-        self._hearing = False
+        self._hearing = self._asked = False
         self._peer.send_nowait(Error(text=str(error), code=f"{error.stage}-failed"))
 
     def stop_speaking(self) -> None: ...

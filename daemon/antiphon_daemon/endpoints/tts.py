@@ -31,7 +31,7 @@ from antiphon_daemon.conversation.clauses import ClauseCutter
 from antiphon_daemon.conversation.reply import limited
 from antiphon_daemon.conversation.speakable import speakable
 from antiphon_daemon.endpoints.info import plain_language
-from antiphon_daemon.engines.contracts import EngineError, Synthesizer
+from antiphon_daemon.engines.contracts import EngineError, Revoked, Synthesizer
 from antiphon_daemon.engines.work import Token
 
 CHUNK_MS = 100
@@ -80,8 +80,9 @@ class TtsHandler:
         self._speaking = asyncio.create_task(self._speak_all(self._clauses, voice))
 
     async def _add(self, text: str) -> None:
-        for clause in self._cutter.feed(str(text)):
+        for clause in self._cutter.feed(text):
             await self._put(clause)
+            await asyncio.sleep(0)  # a long text must not keep others waiting
 
     async def _put(self, clause: str | None) -> None:
         """Hand a clause over, unless the speaking has ended with an error and takes none any more."""
@@ -95,12 +96,14 @@ class TtsHandler:
     async def _end(self) -> None:
         if self._speaking is None:
             return
-        if rest := self._cutter.rest():
-            await self._put(rest)
-        await self._put(None)
-        speaking = self._speaking
-        await speaking
-        self._speaking = None
+        try:
+            if rest := self._cutter.rest():
+                await self._put(rest)
+            await self._put(None)
+            await self._speaking
+        finally:
+            if self._speaking.done():
+                self._speaking = None
 
     async def _speak_all(self, clauses: asyncio.Queue[str | None], voice: SynthesizeVoice | None) -> None:
         rate = self._engine.rate
@@ -116,6 +119,8 @@ class TtsHandler:
                     sent_ms = await self._speak(text, name, language, sent_ms)
         except EngineError as error:
             await self._peer.send(Error(text=str(error), code="tts-failed"))
+        except Revoked:
+            await self._peer.send(Error(text="The voice has been stopped", code="tts-failed"))
         await self._peer.send(AudioStop(timestamp=sent_ms))
 
     async def _speak(self, text: str, voice: str | None, language: str | None, sent_ms: int) -> int:
