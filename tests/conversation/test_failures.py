@@ -6,11 +6,12 @@ The voice is the real one; the scripts keep the contract (they stream, end when 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from scripted import Ears, Script, quick
 from speech import Say, silence
 
 from antiphon.audio import vad
@@ -26,63 +27,10 @@ from antiphon_daemon.engines.build import build_synthesizer
 from antiphon_daemon.engines.contracts import (
     EngineError,
     Engines,
-    Message,
     Synthesizer,
-    TextDelta,
-    Tool,
-    ToolCall,
-    Transcript,
-    Work,
 )
 
 SHORT = Deadlines(stt_s=0.3, llm_first_s=0.3, llm_next_s=0.3, tts_first_s=5, reply_s=6)
-
-
-class Script:
-    """A language model that says what it is told to say; `closed` counts replies that were given up."""
-
-    name = "script"
-
-    def __init__(self, say: Callable[[], AsyncIterator[str]]) -> None:
-        self._say = say
-        self.asked: list[list[str]] = []
-        self.closed = 0
-
-    async def respond(
-        self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()
-    ) -> AsyncIterator[TextDelta | ToolCall]:
-        self.asked.append([message.text for message in messages])
-        try:
-            async for text in self._say():
-                yield TextDelta(text)
-        except (GeneratorExit, asyncio.CancelledError):
-            self.closed += 1
-            raise
-
-    async def close(self) -> None: ...
-
-
-class Ears:
-    """A transcriber that hears what it is told, after a while; `fails` times it fails first."""
-
-    name = "ears"
-    languages: Collection[str] = ("en",)
-
-    def __init__(self, text: str = "hello there", takes_s: float = 0.0, fails: int = 0) -> None:
-        self.text, self.takes_s, self.fails = text, takes_s, fails
-        self.heard: list[int] = []
-
-    async def transcribe(
-        self, audio: Samples, work: Work, *, language: str | None, hints: Sequence[str] = ()
-    ) -> Transcript:
-        self.heard.append(len(audio))
-        await asyncio.sleep(self.takes_s)
-        if self.fails:
-            self.fails -= 1
-            raise EngineError("stt", "the model has failed")
-        return Transcript(self.text, language)
-
-    async def close(self) -> None: ...
 
 
 @pytest.fixture(scope="module")
@@ -127,11 +75,6 @@ class House:
     @property
     def remembered(self) -> list[str]:
         return [one.text for one in self.memory.messages("")[1:-1]]
-
-
-async def quick() -> AsyncIterator[str]:
-    yield "It is "
-    yield "fine."
 
 
 async def test_a_model_that_never_begins(voice: Synthesizer) -> None:

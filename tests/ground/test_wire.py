@@ -279,3 +279,11 @@ def test_random_bytes_are_an_event_an_end_or_a_frame_error(data: bytes) -> None:
             pass
 
     asyncio.run(read())
+
+
+def test_an_inbox_is_bounded_in_bytes_too() -> None:
+    inbox = Inbox(most=1000, most_bytes=10_000)
+    for _ in range(50):
+        assert inbox.put(Event("audio-chunk", {}, b"x" * 1000))
+    assert len(inbox._events) <= 10
+    assert not inbox.put(Event("transcript", {"text": "x" * 20_000}))
