@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "ANTIPHON__"
@@ -72,6 +72,18 @@ class Endpoints(Section):
     tts: Endpoint = Endpoint(port=10200)
     handle: Endpoint = Endpoint(port=10500)
     vad: Endpoint = Endpoint(port=10600)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_ports(cls, given: Any) -> Any:
+        """Let an endpoint that is only switched off, or on, keep its own port."""
+        if not isinstance(given, dict):
+            return given
+        ports = {name: field.default.port for name, field in cls.model_fields.items()}
+        return {
+            name: {"port": ports[name], **value} if name in ports and isinstance(value, dict) else value
+            for name, value in given.items()
+        }
 
 
 class Stt(Section):

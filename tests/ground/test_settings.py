@@ -91,3 +91,14 @@ def test_secrets_come_from_files_and_are_not_shown(tmp_path: Path, monkeypatch: 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="nowhere.yaml: cannot be read"):
         load(str(tmp_path / "nowhere.yaml"))
+
+
+def test_an_endpoint_that_is_switched_off_keeps_its_port(tmp_path: Path) -> None:
+    settings = load(written(tmp_path, "endpoints:\n  vad: {enabled: false}\n  asr: {port: 10301}\n"))
+    assert (settings.endpoints.vad.enabled, settings.endpoints.vad.port) == (False, 10_600)
+    assert (settings.endpoints.asr.enabled, settings.endpoints.asr.port) == (True, 10_301)
+
+
+def test_a_key_that_yaml_does_not_read_as_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="expected the name of a setting, got True"):
+        load(written(tmp_path, "on: 1\n"))
