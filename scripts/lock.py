@@ -62,7 +62,7 @@ def main() -> int:
         command = ["uv", "export", "--frozen", "--no-emit-workspace", "--no-default-groups", "--no-header", *selection]
         exported = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
         (ROOT / name).write_text(f"# made by scripts/lock.py from {digest()}\n{exported}", encoding="utf-8")
-        print(f"{name}: {exported.count('==')} packages")
+        print(f"{name}: {sum('==' in line.split(' ')[0] for line in exported.splitlines())} packages")
     return 0
 
 

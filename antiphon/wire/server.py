@@ -214,8 +214,8 @@ class Server:
             log.warning("peer refused", server=self.name, peer=peer.name, why=str(fault))
             with contextlib.suppress(ConnectionError):
                 await peer.send(Error(text=str(fault), code=getattr(fault, "code", "bad-frame")))
-        except ConnectionError:
-            pass  # the peer left, which every connection ends with
+        except OSError:
+            pass  # the peer left, or the network to it: every connection ends with one of these
         finally:
             if handler is not None:
                 await handler.gone()
@@ -264,9 +264,9 @@ class Server:
                 raise
             except Exception:  # the edge: a fault of ours is told to the peer and logged, and harms nobody else
                 log.exception("handler failed", server=self.name, peer=peer.name, event_type=event.type)
-                await peer.send(
-                    Error(text=f"{event.type} failed for a reason of ours; the log says which", code="internal")
-                )
+                text = f"{event.type} failed for a reason of ours; the log says which"
+                await peer.send(Error(text=text, code="internal"))
+            await asyncio.sleep(0)  # a peer that sends a whole recording at once must not keep the others waiting
 
 
 def allowed(host: str, admitted: Sequence[IPv4Network | IPv6Network] = ()) -> bool:
