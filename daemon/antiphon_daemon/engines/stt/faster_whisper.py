@@ -209,7 +209,10 @@ def _open(name: str, settings: Stt) -> Any:
     try:
         model = WhisperModel(name, device=device, compute_type=compute, cpu_threads=threads(settings.threads))
         # The first call pays for allocations, and finds what loading does not: a torn vocabulary, a missing library.
-        list(model.transcribe(np.zeros(RATE, dtype=np.float32), beam_size=1, temperature=0.0, max_new_tokens=1)[0])
+        # A window of one second will do: the full one would cost every start half a second.
+        seen = np.ascontiguousarray(model.feature_extractor(np.zeros(RATE, dtype=np.float32))[:, :FRAMES_PER_S])
+        begin = model.hf_tokenizer.token_to_id("<|startoftranscript|>")
+        model.hf_tokenizer.decode(model.model.generate(model.encode(seen), [[begin]], max_length=3)[0].sequences_ids[0])
     except Exception as error:  # CTranslate2, tokenizers and the hub have no error in common, some raise bare ones
         if Path(name).is_dir():
             raise catalogue.broken("stt", name, error) from error
