@@ -36,13 +36,13 @@ async def _run(settings: Settings, config: str | None) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)
-    here = json.dumps([*settings.satellites.known, f"tcp://{_here(settings)}:{settings.satellite.port}"])
-    processes = [await _start("daemon", config, {f"{PREFIX}SATELLITES__KNOWN": here})]
+    click.echo("Starting: the models are being loaded …")
+    sound = await _sound(settings)
+    known = [*settings.satellites.known, *([f"tcp://{_here(settings)}:{settings.satellite.port}"] if sound.ok else [])]
+    processes = [await _start("daemon", config, {f"{PREFIX}SATELLITES__KNOWN": json.dumps(known)})]
     try:
-        click.echo("Starting: the models are being loaded …")
         if not await _serves(settings, processes[0], ended):
             return 0 if ended.is_set() else processes[0].returncode or 1
-        sound = await _sound(settings)
         if sound.ok:
             processes.append(await _start("satellite", config, {}))
             click.echo(f"Ready. {_how(settings)} Ctrl-C ends.")

@@ -34,7 +34,7 @@ def devices(settings: Settings) -> Check:
     try:
         return Check("sound devices", True, _look(settings.satellite))
     except SoundError as error:
-        return Check("sound devices", None, str(error), "Connect a microphone and a speaker, then start again.")
+        return Check("sound devices", None, str(error), "Then start again.")
 
 
 def _wake(settings: Satellite) -> Check:
