@@ -122,19 +122,23 @@ class Satellites:
             await asyncio.sleep(wait_s * random.uniform(0.8, 1.2))
 
     async def _visit(self, uri: str, name: str) -> None:
-        memory = self._memories.get(name) or new_memory(self._settings, self._settings.language)
-        self._memories[name] = memory
         link = await open_link(uri, within_s=self._settings.deadlines.connect_s)
         if link.peer in self._visited:  # the same satellite under another name
             await link.close()
             raise LinkError(f"{uri} is {link.peer}, which is driven already")
         self._visited.add(link.peer)
-        visit = Visit(link, name, self._engines, self._settings, memory)
+        visit = Visit(link, name, self._engines, self._settings, self._memory(f"{name} {link.peer}"))
         try:
             await visit.run(self._controller)
         finally:
             self._visited.discard(link.peer)
             await visit.close()
+
+    def _memory(self, who: str) -> Memory:
+        """Return what this satellite's conversation was: it outlives a lost connection, not five silent minutes."""
+        kept_s = self._settings.conversation.reset_after_s
+        self._memories = {key: memory for key, memory in self._memories.items() if memory.idle_s <= kept_s}
+        return self._memories.setdefault(who, new_memory(self._settings, self._settings.language))
 
 
 class Visit:

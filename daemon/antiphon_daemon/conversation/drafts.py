@@ -108,9 +108,9 @@ class Drafts:
                 heard = await self._engines.transcriber.transcribe(
                     utterance, draft.token, language=language, hints=hints
                 )
-        except Revoked:
-            return None
-        except (EngineError, TimeoutError) as error:
+        except (EngineError, Revoked, TimeoutError) as error:
+            if not draft.token.wanted():
+                return None
             draft.token.revoke()
             late = EngineError("stt", f"there was no transcript within {within_s:g} s")
             draft.error = error if isinstance(error, EngineError) else late

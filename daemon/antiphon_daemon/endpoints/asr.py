@@ -8,13 +8,15 @@ until the next `transcribe` or `audio-start`. A failure is an `error` event, nev
 
 from __future__ import annotations
 
+import asyncio
+
 from wyoming.asr import Transcribe, Transcript, TranscriptChunk, TranscriptStart, TranscriptStop
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.error import Error
 from wyoming.event import Event
 
 from antiphon.audio import vad
-from antiphon.audio.pcm import Converter, Format, FormatError
+from antiphon.audio.pcm import RATE, Converter, Format, FormatError
 from antiphon.settings import Settings
 from antiphon.wire.frames import parse
 from antiphon.wire.server import Connection, Refusal
@@ -47,7 +49,7 @@ class AsrHandler:
             start = parse(AudioStart, event)
             self._open(start.rate, start.width, start.channels)
         elif AudioChunk.is_type(event.type):
-            self._hear(parse(AudioChunk, event))
+            await self._hear(parse(AudioChunk, event))
         elif AudioStop.is_type(event.type):
             self._stop()
 
@@ -88,11 +90,15 @@ class AsrHandler:
         self._hearing = True
         self._conversation.open(self._language)
 
-    def _hear(self, chunk: AudioChunk) -> None:
+    async def _hear(self, chunk: AudioChunk) -> None:
         if self._converter is None:
             self._open(chunk.rate, chunk.width, chunk.channels)
-        if self._hearing and self._conversation is not None and self._converter is not None:
-            self._conversation.hear(self._converter.feed(chunk.audio))
+        assert self._converter is not None
+        samples = self._converter.feed(chunk.audio)
+        for start in range(0, len(samples), RATE):  # a chunk may hold half a minute: others are let in between
+            if self._hearing and self._conversation is not None:
+                self._conversation.hear(samples[start : start + RATE])
+                await asyncio.sleep(0)
 
     # What the conversation tells (see `Peer`).
 
