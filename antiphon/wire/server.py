@@ -27,6 +27,8 @@ from antiphon.wire.frames import HEADER_BYTES, FrameError, encode_event, parse, 
 
 QUEUED_EVENTS = 2048
 """What waits for a handler at most, some 20 s of 10 ms chunks. Then the oldest microphone audio is dropped."""
+SLICE_S = 0.01
+"""How long a connection's events are handled before other tasks get their turn."""
 QUEUED_BYTES = 8 * 1024 * 1024
 SEND_S = 10.0
 """A peer that takes nothing for this long is gone."""
@@ -121,6 +123,16 @@ class Inbox:
             del self._events[oldest]
         self._filled.set()
         return True
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing waits."""
+        return not self._events
+
+    @property
+    def crowded(self) -> bool:
+        """Whether half of the room is taken."""
+        return len(self._events) > self._most // 2 or self._bytes > self._most_bytes // 2
 
     async def get(self) -> Event:
         """Return the oldest event, waiting for one."""
@@ -252,9 +264,15 @@ class Server:
                 await peer.send(Pong(text=parse(Ping, event).text))
             elif not inbox.put(event):
                 raise Refusal(f"more than {QUEUED_EVENTS} events wait to be handled", "too-many-events")
+            elif inbox.crowded:  # the stream gives what it has without a pause: let the worker keep up with it
+                await asyncio.sleep(0)
 
     async def _work(self, peer: Connection, inbox: Inbox, handler: Handler) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         while True:
+            if inbox.empty:
+                began = loop.time()
             event = await inbox.get()
             try:
                 await handler.handle(event)
@@ -266,7 +284,9 @@ class Server:
                 log.exception("handler failed", server=self.name, peer=peer.name, event_type=event.type)
                 text = f"{event.type} failed for a reason of ours; the log says which"
                 await peer.send(Error(text=text, code="internal"))
-            await asyncio.sleep(0)  # a peer that sends a whole recording at once must not keep the others waiting
+            if loop.time() - began > SLICE_S:  # a peer that sends a whole recording must not keep the others waiting
+                await asyncio.sleep(0)
+                began = loop.time()
 
 
 def allowed(host: str, admitted: Sequence[IPv4Network | IPv6Network] = ()) -> bool:

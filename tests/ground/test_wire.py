@@ -141,6 +141,28 @@ async def test_a_failing_handler_becomes_an_error_event_and_the_connection_lives
         assert (await link.receive(5)).data == {"of": "still there"}
 
 
+async def test_a_long_recording_sent_at_once_comes_whole_though_it_is_more_than_may_wait() -> None:
+    """The race: the reader takes what the stream holds without a pause, and outruns a handler that is not slow."""
+    heard: list[int] = []
+
+    class Ear(Echo):
+        async def handle(self, event: Event) -> None:
+            heard.append(event.data["n"])
+            sum(range(2000))
+
+    served = Server("ear", 0, info=Info, handler=lambda peer: Ear(peer, []), network=LOOPBACK)
+    await served.start()
+    count = 6 * server.QUEUED_EVENTS
+    async with await open_link(f"tcp://127.0.0.1:{served.port}") as link:
+        for number in range(count):
+            await link.send(Event("audio-chunk", {"n": number}, b"x" * 320))
+        async with asyncio.timeout(30):
+            while len(heard) < count:
+                await asyncio.sleep(0.01)
+    assert heard == list(range(count))
+    await served.stop()
+
+
 @pytest.mark.parametrize("bad", [b"nonsense\n", b'{"type": "audio-chunk"}\n', b'{"type":"x","data_length":99999999}\n'])
 async def test_a_bad_peer_gets_an_error_and_is_closed_and_others_are_served(bad: bytes) -> None:
     async with echo() as (served, _):
