@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Sequence
 from typing import Any
 
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 # fmt: off
@@ -58,6 +60,8 @@ def frame(draw: st.DrawFn) -> bytes:
 
 
 FRAMES = st.one_of(frame(), frame(), frame(), frame(), st.binary(max_size=100))
+EXAMPLES = 500
+"""Conversations, of twenty frames each."""
 CONVERSATION = st.lists(FRAMES, min_size=20, max_size=20)
 
 
@@ -71,3 +75,21 @@ def talk(port: int, frames: list[bytes]) -> None:
             peer.recv(65_536)
         except (ConnectionError, TimeoutError):
             pass
+
+
+def attack(ports: Sequence[int]) -> None:
+    """Hold `EXAMPLES` conversations, the same every time, with each of the ports."""
+
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(CONVERSATION)
+    def hold(frames: list[bytes]) -> None:
+        for port in ports:
+            talk(port, frames)
+
+    hold()

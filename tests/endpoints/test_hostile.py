@@ -7,8 +7,7 @@ import time
 
 import psutil
 import pytest
-from hostile import CONVERSATION, talk
-from hypothesis import HealthCheck, given, settings
+from hostile import attack
 from speech import Say
 from structlog.testing import capture_logs
 
@@ -17,25 +16,10 @@ from antiphon.wire.link import ask_info
 from .conftest import Running
 from .test_services import plain, transcribe
 
-EXAMPLES = 500
-"""Of twenty frames each."""
-
 
 @pytest.mark.timeout(300)
 def test_hostile_frames_harm_nobody(daemon: Running, say: Say) -> None:
     process = psutil.Process()
-
-    @settings(
-        max_examples=EXAMPLES,
-        deadline=None,
-        database=None,
-        derandomize=True,
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(CONVERSATION)
-    def attack(frames: list[bytes]) -> None:
-        for server in daemon.servers.values():
-            talk(server.port, frames)
 
     def at_rest() -> tuple[int, int]:
         """Wait until every connection has been cleared away; return file descriptors and the loop's tasks."""
@@ -53,7 +37,7 @@ def test_hostile_frames_harm_nobody(daemon: Running, say: Say) -> None:
         asyncio.run(ask_info(daemon.uri(name)))
     fds, tasks = at_rest()
     with capture_logs() as logs:
-        attack()
+        attack([server.port for server in daemon.servers.values()])
     assert not [line for line in logs if line["event"] == "handler failed"], "a frame was not understood as a bad one"
     for name in daemon.servers:
         asyncio.run(ask_info(daemon.uri(name)))
