@@ -16,12 +16,13 @@ from wyoming.error import Error
 from wyoming.event import Event
 
 from antiphon.audio import vad
-from antiphon.audio.pcm import RATE, Converter, Format, FormatError
+from antiphon.audio.pcm import RATE, Converter
 from antiphon.settings import Settings
 from antiphon.wire.frames import parse
 from antiphon.wire.server import Connection, Refusal
 from antiphon_daemon.conversation.conversation import Conversation
 from antiphon_daemon.endpoints.info import plain_language
+from antiphon_daemon.endpoints.sound import converter
 from antiphon_daemon.engines.contracts import EngineError, Engines
 from antiphon_daemon.insight.trace import Trace
 
@@ -81,10 +82,7 @@ class AsrHandler:
         )
 
     def _open(self, rate: int, width: int, channels: int) -> None:
-        try:
-            self._converter = Converter(Format(rate, width, channels))
-        except FormatError as error:
-            raise Refusal(str(error), "audio-format") from None
+        self._converter = converter(rate, width, channels)
         if self._conversation is None:
             self._conversation = Conversation(self._engines, self._settings, self, vad.load(), None)
         self._hearing = True

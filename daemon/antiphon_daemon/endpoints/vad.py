@@ -9,10 +9,11 @@ from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.event import Event
 from wyoming.vad import VoiceStarted, VoiceStopped
 
-from antiphon.audio.pcm import RATE, Converter, Format, FormatError
+from antiphon.audio.pcm import RATE, Converter
 from antiphon.audio.vad import SpeechBegan, SpeechTracker, load
 from antiphon.wire.frames import parse
-from antiphon.wire.server import Connection, Refusal
+from antiphon.wire.server import Connection
+from antiphon_daemon.endpoints.sound import converter
 
 
 class VadHandler:
@@ -39,10 +40,7 @@ class VadHandler:
         """The peer left; nothing is held for it."""
 
     def _open(self, rate: int, width: int, channels: int) -> None:
-        try:
-            self._converter = Converter(Format(rate, width, channels))
-        except FormatError as error:
-            raise Refusal(str(error), "audio-format") from None
+        self._converter = converter(rate, width, channels)
         self._tracker = SpeechTracker(load())
 
     async def _hear(self, chunk: AudioChunk) -> None:

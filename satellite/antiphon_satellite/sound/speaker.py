@@ -134,11 +134,6 @@ class Speaker:
             if len(self._cues) < CUES:
                 self._cues.append(pcm)
 
-    def hush(self) -> None:
-        """Drop the cues."""
-        with self._lock:
-            self._cues.clear()
-
     def fill(self, frames: int) -> Pcm:
         """Return the next `frames` samples, silence where there is nothing; from the device's thread, never waits."""
         with self._lock:
