@@ -125,11 +125,30 @@ class Tts(Section):
     threads: int = Field(0, ge=0, le=256)
 
 
+class Thresholds(Section):
+    """How sure one must be of a turn's end in one language."""
+
+    likely: float = Field(0.75, gt=0, le=1)
+    unlikely: float = Field(0.35, ge=0, lt=1)
+
+
 class Turn(Section):
-    soft_end_ms: int = Field(200, ge=64, le=2000)
+    model: Literal["smart_turn", "silence"] = "smart_turn"
+    """What tells how likely a turn is over: Smart Turn and the words, or (`silence`) nothing."""
+    soft_end_ms: int = Field(130, ge=64, le=2000)
     """Silence after which a draft is begun."""
-    silence_ms: int = Field(600, ge=100, le=5000)
-    """Silence that ends a turn."""
+    likely_ms: int = Field(500, ge=100, le=5000)
+    """Silence that ends a turn which is believed over."""
+    unknown_ms: int = Field(700, ge=100, le=5000)
+    """Silence that ends a turn when nothing tells whether it is over."""
+    silence_ms: int = Field(950, ge=100, le=5000)
+    """Silence that ends every turn."""
+    likely: float = Field(0.75, gt=0, le=1)
+    """Probability from which a turn is believed over."""
+    unlikely: float = Field(0.35, ge=0, lt=1)
+    """Probability below which it is believed unfinished; in between, the silence is in between."""
+    languages: dict[str, Thresholds] = {}
+    """Other probabilities for single languages."""
     longest_s: float = Field(60, ge=1, le=600)
     """A turn is answered at the latest after this much sound."""
     no_speech_s: float = Field(8, ge=1, le=60)

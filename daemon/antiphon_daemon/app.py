@@ -21,8 +21,8 @@ from antiphon_daemon.endpoints.asr import AsrHandler
 from antiphon_daemon.endpoints.handle import HandleHandler, Memories
 from antiphon_daemon.endpoints.tts import TtsHandler
 from antiphon_daemon.endpoints.vad import VadHandler
-from antiphon_daemon.engines.build import build_responder, build_synthesizer, build_transcriber
-from antiphon_daemon.engines.contracts import EngineError, Engines, Revoked
+from antiphon_daemon.engines.build import build_responder, build_synthesizer, build_transcriber, build_turn_model
+from antiphon_daemon.engines.contracts import EngineError, Engines, Revoked, WordJudge
 from antiphon_daemon.engines.work import Token
 from antiphon_daemon.satellites import Satellites
 
@@ -42,11 +42,15 @@ async def build_engines(settings: Settings) -> Engines:
         hearing = asyncio.create_task(build_transcriber(settings))
         thinking = asyncio.create_task(build_responder(settings))
         speaking = asyncio.create_task(build_synthesizer(settings))
-        await asyncio.wait((hearing, thinking, speaking))
-        for task in (hearing, thinking, speaking):
-            if task.exception() is None:
-                built.push_async_callback(task.result().close)
-        engines = Engines(hearing.result(), thinking.result(), speaking.result())
+        judging = asyncio.create_task(build_turn_model(settings))
+        await asyncio.wait((hearing, thinking, speaking, judging))
+        for task in (hearing, thinking, speaking, judging):
+            engine = None if task.exception() else task.result()
+            if engine is not None:
+                built.push_async_callback(engine.close)
+        responder = thinking.result()
+        words = responder if isinstance(responder, WordJudge) else None
+        engines = Engines(hearing.result(), responder, speaking.result(), judging.result(), words)
         await _warm_prompt(engines, settings)
         await asyncio.to_thread(vad.load)
         built.pop_all()

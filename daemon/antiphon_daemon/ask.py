@@ -84,6 +84,14 @@ class Asker:
 
     def stop_speaking(self) -> None: ...
 
+    def duck(self) -> None: ...
+
+    def swell(self) -> None: ...
+
+    wants_partials = False
+
+    def heard_so_far(self, text: str) -> None: ...
+
     def turn_over(self, text: str, language: str | None) -> None:
         self.turn.transcript, self.turn.language = text, language
         self.over.set()

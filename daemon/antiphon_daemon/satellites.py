@@ -295,6 +295,17 @@ class Visit:
         self._end_sound()
         log.info("turn", satellite=self._name, **trace.timeline())
 
+    wants_partials = False
+
+    def heard_so_far(self, text: str) -> None:
+        """Not asked for: a satellite shows no captions."""
+
+    def duck(self) -> None:
+        """A satellite decides that itself."""
+
+    def swell(self) -> None:
+        """A satellite decides that itself."""
+
     def stop_speaking(self) -> None:
         """Have the satellite forget what it still holds of the reply."""
         self._send(Event("user-event", {"name": "antiphon.flush", "data": {}}))

@@ -19,7 +19,7 @@ from antiphon.audio.pcm import RATE, Samples
 from antiphon.settings import Deadlines, Settings, Turn
 from antiphon_daemon.ask import Asker
 from antiphon_daemon.ask import Turn as Asked
-from antiphon_daemon.conversation import turns
+from antiphon_daemon.conversation import turn_types as turns
 from antiphon_daemon.conversation.conversation import Conversation
 from antiphon_daemon.conversation.memory import Memory, new_memory
 from antiphon_daemon.conversation.messages import message
@@ -261,7 +261,7 @@ async def test_a_fault_of_ours_in_the_model_ends_the_turn_and_is_told(voice: Syn
 async def test_discarded_drafts_leave_no_task_behind(voice: Synthesizer, say: Say) -> None:
     """The race: a draft that may not speak before its turn is over waits for that, and is discarded instead."""
     model = Script(quick)
-    house = House(voice, model, turn=Turn(soft_end_ms=100, silence_ms=5000, speculate="reply"))
+    house = House(voice, model, turn=Turn(soft_end_ms=100, unknown_ms=5000, speculate="reply"))
     before = asyncio.all_tasks()
     one = say("What is the capital of France?")
     house.conversation.open()

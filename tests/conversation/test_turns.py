@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from antiphon_daemon.conversation.turns import (
+from antiphon_daemon.conversation.turn_types import (
     PLAYED_SLACK,
     RATE,
     Action,
@@ -15,6 +15,7 @@ from antiphon_daemon.conversation.turns import (
     Commit,
     Deadline,
     Discard,
+    Duck,
     Ended,
     Event,
     Failed,
@@ -27,20 +28,29 @@ from antiphon_daemon.conversation.turns import (
     ReplyBegan,
     ReplyEnded,
     Respond,
+    Resume,
     SpeechBegan,
     SpeechPaused,
     State,
     Stop,
     StopSpeaking,
+    Swell,
     Transcribe,
     Transcribed,
     TurnJudged,
     Typed,
     Withdraw,
-    step,
 )
+from antiphon_daemon.conversation.turns import step
 
-POLICY = Policy(soft_end=3200, silence=9600, likely_silence=4800, longest=60 * RATE, no_speech=8 * RATE)
+POLICY = Policy(
+    soft_end=3200,
+    unknown_silence=9600,
+    likely_silence=4800,
+    longest_silence=16_000,
+    longest=60 * RATE,
+    no_speech=8 * RATE,
+)
 
 
 def play(policy: Policy, *events: Event) -> tuple[State, list[Action]]:
@@ -134,11 +144,21 @@ def test_how_far_a_draft_goes(speculate: str) -> None:
     assert actions[-1] == Commit(2, "hello")
 
 
-def test_the_end_of_turn_model_brings_the_end_forward_never_back() -> None:
+@pytest.mark.parametrize(
+    ("likely", "deadline"), [(0.9, 24_800), (0.85, 24_800), (0.4, 36_000), (0.1, 36_000), (0.625, 30_400)]
+)
+def test_the_end_comes_sooner_or_later_as_likely_as_the_turn_is_over(likely: float, deadline: int) -> None:
     state, _ = heard()
-    state, _ = step(POLICY, state, TurnJudged(24_100, 2, 0.9))
-    assert state.deadline == 24_800
-    assert step(POLICY, state, TurnJudged(24_200, 2, 0.1)) == (state, ())
+    state, _ = step(POLICY, state, TurnJudged(24_100, 2, likely))
+    assert state.deadline == deadline
+
+
+def test_a_judgement_that_comes_after_its_silence_ends_the_turn_now_and_a_later_one_counts_instead() -> None:
+    state, _ = heard()
+    state, _ = step(POLICY, state, TurnJudged(26_000, 2, 0.9))
+    assert state.deadline == 26_000
+    state, _ = step(POLICY, state, TurnJudged(26_000, 2, 0.1))
+    assert state.deadline == 36_000
 
 
 @pytest.mark.parametrize(
@@ -225,8 +245,81 @@ def test_stop_and_interruption() -> None:
 def test_speech_over_a_reply_interrupts_only_where_the_policy_says_so() -> None:
     state = replace(speaking(), open=True)
     assert step(POLICY, state, SpeechBegan(40_000)) == (state, ())
-    state, actions = step(replace(POLICY, interrupts=True), state, SpeechBegan(40_000))
+    decides = replace(POLICY, interrupts=True)
+    over, actions = step(decides, state, SpeechBegan(40_000))
+    assert (over.phase, actions, over.deadline) == (Phase.OVERLAP, (Duck(),), 44_800)
+    back, actions = step(decides, over, SpeechPaused(42_000))
+    assert (back.phase, actions, back.deadline) == (Phase.SPEAKING, (Swell(),), state.reply_until)
+    state, actions = step(decides, over, Deadline(44_800))
     assert (state.phase, actions, state.began) == (Phase.HEARING, (StopSpeaking(2), Remember(2, -1)), 40_000)
+
+
+def stopped(heard_ms: int = 5000, at: int = 120_000) -> State:
+    """A reply that the satellite stopped after `heard_ms`."""
+    state, actions = step(POLICY, speaking(), Played(at, heard_ms))
+    assert (state.phase, actions) == (Phase.IDLE, (Remember(2, heard_ms),))
+    return state
+
+
+@pytest.mark.parametrize("text", ["", "yeah"])
+def test_a_cough_or_an_mm_over_a_reply_lets_it_go_on(text: str) -> None:
+    state, actions = step(POLICY, stopped(), Opened(121_000, by_voice=True))
+    assert (state.phase, actions) == (Phase.LISTENING, ())
+    state, _ = step(POLICY, state, SpeechBegan(121_500))
+    state, _ = step(POLICY, state, SpeechPaused(126_000))
+    state, _ = step(POLICY, state, Deadline(129_200))
+    state, actions = step(POLICY, state, Transcribed(130_000, state.revision, text, filler=bool(text)))
+    assert actions == ()
+    state, actions = step(POLICY, state, Deadline(130_800))
+    assert (state.phase, actions) == (Phase.THINKING, (Resume(state.revision, 2, 5000, text),))
+    state, _ = step(POLICY, state, ReplyBegan(131_000, state.revision))
+    assert state.phase is Phase.SPEAKING
+
+
+def test_a_turn_over_a_reply_ends_it_for_good() -> None:
+    state, _ = step(POLICY, stopped(), Opened(121_000, by_voice=True))
+    state, _ = step(POLICY, state, SpeechBegan(121_500))
+    state, _ = step(POLICY, state, Ended(140_000))
+    state, actions = step(POLICY, state, Transcribed(141_000, state.revision, "stop that"))
+    assert actions == (Respond(state.revision, "stop that"), Commit(state.revision, "stop that"))
+    assert state.stopped is None
+
+
+@pytest.mark.parametrize(("at", "by_voice"), [(121_000, False), (120_000 + POLICY.kept + 1, True)])
+def test_a_button_or_a_late_voice_goes_on_with_nothing(at: int, by_voice: bool) -> None:
+    state, actions = step(POLICY, stopped(), Opened(at, by_voice))
+    assert (state.stopped, actions) == (None, ())
+    assert step(POLICY, state, Deadline(at + POLICY.no_speech))[1] == (NothingHeard(),)
+
+
+def test_who_goes_on_at_once_had_not_finished() -> None:
+    committed = speaking().committed
+    state, _ = step(POLICY, speaking(), Played(committed + 8_000, 300))
+    state, actions = step(POLICY, state, Opened(committed + 9_000, by_voice=True))
+    assert (state.phase, actions, state.joined, state.began) == (Phase.LISTENING, (Withdraw(2),), True, 1000)
+    state, _ = step(POLICY, state, SpeechBegan(committed + 9_500))
+    assert (state.phase, state.began) == (Phase.HEARING, 1000)
+
+
+def test_who_has_heard_a_second_of_the_reply_begins_a_turn_of_their_own() -> None:
+    committed = speaking().committed
+    state, _ = step(POLICY, speaking(), Played(committed + 8_000, 1000))
+    state, actions = step(POLICY, state, Opened(committed + 9_000, by_voice=True))
+    assert (actions, state.joined) == ((), False)
+
+
+def test_nobody_speaks_after_an_interruption_and_the_reply_goes_on() -> None:
+    state, _ = step(POLICY, stopped(), Opened(121_000, by_voice=True))
+    assert state.deadline == 121_000 + POLICY.no_speech_over
+    state, actions = step(POLICY, state, Deadline(state.deadline))
+    assert actions == (Resume(state.revision, 2, 5000, ""),)
+
+
+def test_a_reply_that_ends_while_somebody_speaks_over_it_was_heard() -> None:
+    decides = replace(POLICY, interrupts=True)
+    state, _ = step(decides, replace(speaking(), open=True), SpeechBegan(40_000))
+    state, actions = step(decides, state, Played(42_000))
+    assert (state.phase, actions, state.began) == (Phase.HEARING, (Remember(2, None),), 40_000)
 
 
 def test_a_new_stream_gives_up_what_was_being_heard() -> None:

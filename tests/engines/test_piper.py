@@ -1,4 +1,4 @@
-"""Piper speaks, sentence by sentence."""
+"""Piper speaks, sentence by sentence, each from its beginning on."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from antiphon.audio.pcm import level_db, to_samples
@@ -15,7 +17,8 @@ from antiphon.settings import Settings, Tts
 from antiphon_daemon.engines import catalogue
 from antiphon_daemon.engines.build import build_synthesizer
 from antiphon_daemon.engines.contracts import EngineError, Engines, Revoked, Synthesizer
-from antiphon_daemon.engines.tts.piper import LONGEST_PIECE, RATE, pieces
+from antiphon_daemon.engines.tts.piper import LONGEST_PIECE, RATE, _open, pieces
+from antiphon_daemon.engines.tts.piper_parts import parts
 from antiphon_daemon.engines.work import Token
 
 Meanwhile = Callable[[Awaitable[list[bytes]]], Awaitable[list[bytes]]]
@@ -29,9 +32,12 @@ def seconds(pcm: bytes) -> float:
     return len(pcm) / 2 / RATE
 
 
-async def test_a_block_per_sentence_while_the_loop_goes_on(engines: Engines, ticks_meanwhile: Meanwhile) -> None:
-    spoken = await ticks_meanwhile(blocks(engines.synthesizer, "The light is on. Good night! Anything else?"))
-    assert len(spoken) == 3
+async def test_a_sentence_begins_before_it_is_whole_while_the_loop_goes_on(
+    engines: Engines, ticks_meanwhile: Meanwhile
+) -> None:
+    spoken = await ticks_meanwhile(blocks(engines.synthesizer, "Once upon a time there was a dragon. Good night!"))
+    assert len(spoken) > 3
+    assert len(spoken[0]) / 2 / engines.synthesizer.rate < 0.6
     for block in spoken:
         assert 0.4 < seconds(block) < 3
         assert -40 < level_db(to_samples(block)) < -6
@@ -164,3 +170,26 @@ async def test_closing_while_it_speaks() -> None:
     assert time.monotonic() - began < 10
     with pytest.raises(Revoked):
         [block async for block in stream]
+
+
+def test_the_pieces_of_a_sentence_are_the_sentence() -> None:
+    """A voice in two parts, decoded in pieces, gives the very samples of the voice as it is."""
+    path = catalogue.piper()
+    two = parts(path, partial(_open, computing=2))
+    assert two is not None
+    ids = [1, *(symbol for number in range(20, 60) for symbol in (0, number)), 0, 2]
+    given = {
+        "input": np.array([ids], dtype=np.int64),
+        "input_lengths": np.array([len(ids)], dtype=np.int64),
+        "scales": np.array([0.0, 1.0, 0.0], dtype=np.float32),
+    }
+    whole = _open(path, 2).run(None, given)[0].reshape(-1)
+    pieces = list(two.say(given))
+    assert len(pieces) > 2
+    np.testing.assert_allclose(np.concatenate(pieces), whole, atol=1e-5)
+
+
+def test_a_voice_of_another_shape_is_used_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    other = catalogue.smart_turn()  # a model, but no voice
+    assert parts(other, partial(_open, computing=1)) is None

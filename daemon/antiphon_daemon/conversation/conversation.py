@@ -17,11 +17,17 @@ from antiphon.audio.pcm import RATE, Samples
 from antiphon.audio.vad import Judge, SpeechBegan, SpeechPaused
 from antiphon.log import spoken
 from antiphon.settings import Settings
-from antiphon_daemon.conversation import turns
+from antiphon_daemon.conversation import turn_types as turns
 from antiphon_daemon.conversation.drafts import Draft, Drafts, ReplyPeer, Told
+from antiphon_daemon.conversation.interruptions import is_filler
+from antiphon_daemon.conversation.judging import Judges
 from antiphon_daemon.conversation.listening import Listening
-from antiphon_daemon.conversation.memory import Memory
+from antiphon_daemon.conversation.memory import Memory, new_memory
+from antiphon_daemon.conversation.partials import EVERY_S, Agreement, bare
+from antiphon_daemon.conversation.shelf import Shelf
+from antiphon_daemon.conversation.turns import step
 from antiphon_daemon.engines.contracts import EngineError, Engines
+from antiphon_daemon.engines.work import Token
 from antiphon_daemon.insight.trace import Trace
 
 GAP_S = 0.5
@@ -29,6 +35,11 @@ GAP_S = 0.5
 less, and then brings it all at once, does not make a pause seem longer than it was."""
 LATE_S = 0.05
 """A deadline is looked at so long after it would have come: the audio that brings it is then there."""
+
+PARKED_S = 0.8
+"""A reply whose speaker went on is kept so long: if they only cleared their throat, it is still the right one."""
+STOPPED_S = 8.0
+"""A reply that was stopped is kept at most so long, while it is found out whether anybody meant to stop it."""
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +61,23 @@ class Peer(ReplyPeer, Protocol):
 
     def stop_speaking(self) -> None:
         """What was given of the reply is not to be played any further."""
+        ...
+
+    def duck(self) -> None:
+        """Play the reply softly: somebody may be interrupting (only where the daemon decides that)."""
+        ...
+
+    def swell(self) -> None:
+        """Play it as before."""
+        ...
+
+    @property
+    def wants_partials(self) -> bool:
+        """Whether `heard_so_far` is of use."""
+        ...
+
+    def heard_so_far(self, text: str) -> None:
+        """`text`, to be appended to what came before in this turn, is certain although speech goes on."""
         ...
 
 
@@ -82,6 +110,13 @@ class Conversation:
         self._state = turns.State()
         self._listening = Listening(judge, clock)
         self._draft: Draft | None = None
+        self._judges = Judges(engines, self._judged)
+        self._parked, self._stopped = Shelf(PARKED_S), Shelf(STOPPED_S)
+        self._agreement = Agreement()
+        self._partial: Token | None = None
+        self._partial_at = 0
+        self._remembered: int | None = None
+        """The revision whose turn was written into memory last."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._audio_at = clock()
@@ -93,11 +128,17 @@ class Conversation:
         """Where the turn stands."""
         return self._state.phase
 
-    def open(self, language: str | None = None) -> None:
-        """A stream of microphone audio begins."""
+    @property
+    def agreed(self) -> Agreement:
+        """What `heard_so_far` has told of this turn."""
+        return self._agreement
+
+    def open(self, language: str | None = None, *, by_voice: bool = False) -> None:
+        """A stream of microphone audio begins; `by_voice` when speech over, or soon after, a reply began it."""
         self.language = language or self._settings.language
-        self._apply(turns.Opened(self._now()))
-        self._listening.open()
+        self._apply(turns.Opened(self._now(), by_voice))
+        self._listening.open(go_on=self._state.joined)
+        self._agreement, self._partial_at = Agreement(), 0
         self._audio_at = self._clock()
 
     def hear(self, samples: Samples) -> None:
@@ -113,7 +154,10 @@ class Conversation:
             else:
                 self._peer.speech_paused(at_ms)
         self._fire_deadline()
-        self._listening.keep_from(None if self._state.phase is turns.Phase.LISTENING else self._state.began)
+        fresh = self._state.phase is turns.Phase.LISTENING and not self._state.joined
+        self._listening.keep_from(None if fresh else self._state.began)
+        if self._peer.wants_partials and self._state.phase is turns.Phase.HEARING:
+            self._hear_meanwhile()
 
     def end(self) -> None:
         """The stream is over: what came is all there is."""
@@ -137,6 +181,8 @@ class Conversation:
         if self._timer is not None:
             self._timer.cancel()
         self._give_up()
+        self._parked.drop()
+        self._stopped.drop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -145,7 +191,7 @@ class Conversation:
 
     def _apply(self, event: turns.Event) -> None:
         before = self._state.phase
-        self._state, actions = turns.step(self._policy, self._state, event)
+        self._state, actions = step(self._policy, self._state, event)
         if self._state.phase is not before:
             log.debug("turn", phase=self._state.phase.value, by=type(event).__name__, revision=self._state.revision)
         for action in actions:
@@ -165,19 +211,30 @@ class Conversation:
             case turns.NothingHeard():
                 self._give_up()
                 self._peer.nothing_heard()
-            case turns.Discard() | turns.Withdraw():
+            case turns.Discard() if self._state.phase is turns.Phase.HEARING:
+                self._park()
+            case turns.Discard():
                 self._give_up()
+            case turns.Withdraw():
+                self._withdraw(action.revision)
             case turns.StopSpeaking():
                 self._peer.stop_speaking()
-                if self._draft is not None:
-                    self._draft.token.revoke()
+            case turns.Duck():
+                self._peer.duck()
+            case turns.Swell():
+                self._peer.swell()
+            case turns.Resume():
+                self._resume(action)
             case turns.Remember():
                 self._remember(action.heard_ms)
             case turns.AskTurnModel():
-                pass  # there is no end-of-turn model yet: silence alone decides
+                if self._draft is not None:
+                    utterance = self._listening.utterance(self._state.began, self._state.paused)
+                    self._spawn(self._judges.ask_sound(self._draft, utterance, self.language))
 
     def _transcribe(self, revision: int) -> None:
         self._give_up()
+        self._stop_partial()
         trace = Trace(self._clock)
         ended = self._state.paused or self._listening.now
         trace.mark("speech_end", ago_s=max(0, self._listening.now - ended) / RATE)
@@ -185,15 +242,33 @@ class Conversation:
         trace.revision = revision
         trace.heard_ms = (ended - self._state.began) * 1000 // RATE
         self._draft = Draft(revision, trace)
+        self._draft.speech_s = (ended - self._state.began) / RATE
         utterance = self._listening.utterance(self._state.began, ended)
         self._spawn(self._hear_all(self._draft, utterance))
 
     async def _hear_all(self, draft: Draft, utterance: Samples) -> None:
         heard = await self._drafts.hear(draft, utterance, self.language, self.hints)
-        if heard is not None:
-            self._apply(turns.Transcribed(self._now(), draft.revision, heard.text))
-        elif draft.error is not None:
-            self._apply(turns.Failed(self._now(), draft.revision))
+        if heard is None:
+            if draft.error is not None:
+                self._apply(turns.Failed(self._now(), draft.revision))
+            return
+        draft.heard = heard
+        filler = self._fills(heard.text)
+        if heard.text and not filler:
+            memory = self._memory or new_memory(self._settings, self.language)
+            await self._judges.ask_words(draft, memory.messages(heard.text))
+        self._apply(turns.Transcribed(self._now(), draft.revision, heard.text, filler))
+        self._judges.tell(draft)
+
+    def _fills(self, text: str) -> bool:
+        """Return whether `text` is no turn beside the reply that it stopped."""
+        stopped = self._stopped.look() if self._state.stopped is not None else None
+        if stopped is None or stopped.reply is None or not text:
+            return False
+        return _same(text, stopped.text) or is_filler(text, self.language, stopped.reply.text)
+
+    def _judged(self, draft: Draft, likely: float) -> None:
+        self._apply(turns.TurnJudged(self._now(), draft.revision, likely))
 
     def _respond(self, revision: int, text: str) -> None:
         draft = self._draft
@@ -203,13 +278,61 @@ class Conversation:
             draft.trace.revision = revision
             draft.language = self.language
         assert self._memory is not None
+        if self._unpark(draft, text):
+            return
         self._drafts.answer(draft, text, self._memory, self.language, self._told(draft))
         assert draft.reply is not None
         self._spawn(draft.reply.run())
 
+    def _park(self) -> None:
+        """The speaker goes on: keep the draft for a moment, in case they say nothing more."""
+        draft, self._draft = self._draft, None
+        if draft is None:
+            return
+        if draft.reply is not None and not draft.reply.failed:
+            self._parked.put(draft)
+        else:
+            draft.token.revoke()
+
+    def _unpark(self, draft: Draft, text: str) -> bool:
+        """Let the parked reply answer this draft if it was written to the same words; return whether it does."""
+        parked = self._parked.look()
+        if parked is None or parked.reply is None or not _same(parked.text, text):
+            self._parked.drop()
+            return False
+        self._parked.take()
+        draft.token.revoke()
+        parked.renew(draft)
+        self._draft = parked
+        return True
+
+    def _withdraw(self, revision: int) -> None:
+        """The turn goes on: its reply, and what memory has of it, are taken back."""
+        if self._draft is not None and self._draft.revision == revision:
+            self._give_up()
+        if self._remembered == revision and self._memory is not None:
+            self._memory.withdraw()
+            self._remembered = None
+
+    def _resume(self, action: turns.Resume) -> None:
+        """Let the stopped reply go on from where it was heard."""
+        self._give_up()
+        stopped = self._stopped.take()
+        if stopped is None or stopped.reply is None or stopped.revision != action.of:
+            self._apply(turns.ReplyEnded(self._now(), action.revision, 0))
+            self._peer.nothing_heard()
+            return
+        self._withdraw(action.of)
+        stopped.revision, self._draft = action.revision, stopped
+        log.debug("the reply goes on", heard=spoken(action.text), from_ms=action.heard_ms)
+        self._peer.turn_over(action.text, stopped.language)
+        stopped.reply.resume(action.heard_ms)
+
     def _commit(self, action: turns.Commit) -> None:
         draft = self._draft
         assert draft is not None
+        self._stopped.drop()
+        self._parked.drop()
         draft.trace.mark("turn_end")
         self._peer.turn_over(action.text, draft.language)
         if draft.answer and draft.answer.starts_over and self._memory:
@@ -235,17 +358,44 @@ class Conversation:
         draft, self._draft = self._draft, None
         if draft is None or draft.reply is None or self._memory is None:
             return
-        draft.token.revoke()
         log.debug("said", text=spoken(draft.reply.text), heard_ms=heard_ms)
-        if draft.reply.failed or not draft.text or (draft.answer and draft.answer.starts_over):
-            return
+        keeps = not draft.reply.failed and bool(draft.text) and not (draft.answer and draft.answer.starts_over)
         if heard_ms == turns.ESTIMATE:
             heard_ms = max(0, self._now() - self._state.reply_began) * 1000 // RATE
-        if heard_ms is None:
-            self._memory.remember(draft.text, draft.reply.text)
-        else:
-            heard = draft.reply.heard_text(heard_ms)
+        heard = draft.reply.text if heard_ms is None else draft.reply.heard_text(heard_ms)
+        if keeps:
             self._memory.remember(draft.text, heard, interrupted=heard != draft.reply.text)
+            self._remembered = draft.revision
+        if self._state.stopped is not None and self._state.stopped.revision == draft.revision:
+            draft.reply.pause()
+            self._stopped.put(draft)
+        else:
+            draft.token.revoke()
+
+    # Transcripts while speech goes on.
+
+    def _hear_meanwhile(self) -> None:
+        """Hear the turn so far, once a second of speech, if nothing else is being heard."""
+        since = max(self._state.began, self._partial_at)
+        if self._partial is not None or self._listening.now - since < EVERY_S * RATE:
+            return
+        self._partial_at = self._listening.now
+        self._partial = Token(self._state.revision)
+        self._spawn(self._hear_partial(self._partial, self._listening.utterance(self._state.began)))
+
+    async def _hear_partial(self, token: Token, utterance: Samples) -> None:
+        heard = await self._drafts.glance(token, utterance, self.language, self.hints)
+        if token is not self._partial:
+            return
+        self._partial = None
+        fresh = self._agreement.add(heard.text) if heard is not None else ""
+        if fresh:
+            self._peer.heard_so_far(fresh)
+
+    def _stop_partial(self) -> None:
+        if self._partial is not None:
+            self._partial.revoke()
+            self._partial = None
 
     def _give_up(self) -> None:
         draft, self._draft = self._draft, None
@@ -313,15 +463,24 @@ def policy_of(settings: Settings, *, answers: bool) -> turns.Policy:
     def samples(ms: float) -> int:
         return round(ms * RATE / 1000)
 
+    sure = turn.languages.get(settings.language)
     return turns.Policy(
         soft_end=samples(turn.soft_end_ms),
-        silence=samples(turn.silence_ms),
-        likely_silence=samples(turn.silence_ms),
+        likely_silence=samples(turn.likely_ms),
+        unknown_silence=samples(turn.unknown_ms),
+        longest_silence=samples(turn.silence_ms),
+        likely=sure.likely if sure else turn.likely,
+        unlikely=sure.unlikely if sure else turn.unlikely,
         longest=samples(turn.longest_s * 1000),
         no_speech=samples(turn.no_speech_s * 1000),
         speculate=turn.speculate,
         answers=answers,
     )
+
+
+def _same(one: str, other: str) -> bool:
+    """Return whether two transcripts have the same words."""
+    return [bare(word) for word in one.split()] == [bare(word) for word in other.split()]
 
 
 def _turn_event(event: SpeechBegan | SpeechPaused) -> turns.Event:

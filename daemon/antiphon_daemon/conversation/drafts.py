@@ -15,7 +15,8 @@ import structlog
 from antiphon.audio.pcm import Samples
 from antiphon.log import spoken
 from antiphon.settings import Settings
-from antiphon_daemon.conversation import skills, turns
+from antiphon_daemon.conversation import skills
+from antiphon_daemon.conversation import turn_types as turns
 from antiphon_daemon.conversation.memory import Memory
 from antiphon_daemon.conversation.messages import message
 from antiphon_daemon.conversation.reply import Listener, Reply, limited
@@ -58,6 +59,19 @@ class Draft:
         self.reply: Reply | None = None
         self.answer: skills.Answer | None = None
         self.error: EngineError | None = None
+        self.speech_s = 0.0
+        """From the first to the last speech of the turn."""
+        self.heard: Transcript | None = None
+        self.sound: float | None = None
+        """The end-of-turn model's probability that the turn is over."""
+        self.ended: float | None = None
+        """The language model's probability that its words are all."""
+
+    def renew(self, draft: Draft) -> None:
+        """Stand for another draft, whose words are the same: its revision and its times, but this one's reply."""
+        self.revision = self.token.revision = draft.revision
+        self.speech_s, self.heard, self.sound, self.ended = draft.speech_s, draft.heard, draft.sound, draft.ended
+        self.trace.renew(draft.trace)
 
 
 class Told:
@@ -121,6 +135,13 @@ class Drafts:
         draft.language = heard.language or language
         log.debug("heard", text=spoken(heard.text), revision=draft.revision, avg_logprob=heard.avg_logprob)
         return heard
+
+    async def glance(self, work: Work, utterance: Samples, language: str, hints: Sequence[str]) -> Transcript | None:
+        """Return what was said so far, for nobody to rely on; None when it was given up or failed."""
+        try:
+            return await self._engines.transcriber.transcribe(utterance, work, language=language, hints=hints)
+        except (EngineError, Revoked):
+            return None
 
     def answer(self, draft: Draft, text: str, memory: Memory, language: str, listener: Listener) -> None:
         """Give the draft the reply to `text`, ready to run."""

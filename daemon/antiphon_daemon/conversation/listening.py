@@ -37,10 +37,11 @@ class Listening:
         self.now = 0
         """The session's time."""
 
-    def open(self) -> None:
-        """Begin a stream: what came before is forgotten, time goes on."""
+    def open(self, *, go_on: bool = False) -> None:
+        """Begin a stream: what came before is forgotten (unless it goes on with that), time goes on."""
         self._tracker.reset()
-        self._segments.clear()
+        if not go_on:
+            self._segments.clear()
         self._pace.clear()
 
     def feed(self, samples: Samples) -> list[SpeechBegan | SpeechPaused]:

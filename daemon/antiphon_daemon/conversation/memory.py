@@ -33,6 +33,8 @@ class Memory:
         self._reset_after_s = reset_after_s
         self._clock = clock
         self._messages: list[Message] = []
+        self._before: list[Message] | None = None
+        """The messages without the last exchange."""
         self._touched = clock()
 
     @property
@@ -50,15 +52,22 @@ class Memory:
         if self.idle_s > self._reset_after_s:
             self._messages.clear()
         self._touched = self._clock()
+        self._before = list(self._messages)
         self._messages.append(Message("user", text))
         self._messages.append(Message("assistant", reply, interrupted=interrupted))
         if _tokens(self._messages) > self._budget:
             while self._messages and _tokens(self._messages) > self._budget // 2:
                 del self._messages[:2]
 
+    def withdraw(self) -> None:
+        """Take the last exchange back: its turn goes on. Once; without one, nothing happens."""
+        if self._before is not None:
+            self._messages, self._before = self._before, None
+
     def forget(self) -> None:
         """Start over."""
         self._messages.clear()
+        self._before = None
 
 
 def _tokens(messages: Sequence[Message]) -> int:

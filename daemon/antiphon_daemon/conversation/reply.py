@@ -91,6 +91,10 @@ class Reply:
         if early_speech:
             self._may_speak.set()
         self._held: list[bytes] = []
+        self._sound: list[bytes] = []
+        """All of the sound, in case it is stopped and goes on."""
+        self._base = 0
+        """Samples at the synthesizer's rate that were heard before it went on."""
         self._began = False
         self._over: EngineError | bool = False
         self._fault: Exception | None = None
@@ -110,7 +114,7 @@ class Reply:
 
     def heard_text(self, heard_ms: float) -> str:
         """Return the words that were heard in the first `heard_ms` of the sound; all, if only `END_MS` are missing."""
-        left = heard_ms / 1000 * self._synthesizer.rate
+        left = heard_ms / 1000 * self._synthesizer.rate + self._base
         if left >= self.samples - END_MS * self._synthesizer.rate / 1000:
             return self.text
         heard: list[str] = []
@@ -128,8 +132,23 @@ class Reply:
         self._may_speak.set()
         held, self._held = self._held, []
         for pcm in held:
-            self._out(pcm)
+            if pcm:
+                self._out(pcm)
         self._tell_over()
+
+    def pause(self) -> None:
+        """The listener hears no more of it; it is written and spoken no further than it has come."""
+        self._released.clear()
+        self._may_speak.clear()
+        self._held.clear()
+
+    def resume(self, heard_ms: int) -> None:
+        """Go on after what was heard, as a stream of its own."""
+        sound = b"".join(self._sound)
+        heard = self._base + heard_ms * self._synthesizer.rate // 1000
+        self._base = min(heard, len(sound) // 2)
+        self._held, self._began = [sound[self._base * 2 :]], False
+        self.release()
 
     async def run(self) -> None:
         """Write and speak the reply to its end. Ends at once when the work is revoked."""
@@ -201,6 +220,7 @@ class Reply:
             async for pcm in blocks:
                 self._trace.first("tts_first")
                 clause.samples += len(pcm) // 2
+                self._sound.append(pcm)
                 if self._released.is_set():
                     self._out(pcm)
                 else:
@@ -219,7 +239,7 @@ class Reply:
         elif self._over:
             self._trace.mark("done")
             self._listener.reply_written(self.text)
-            self._listener.reply_ended(round(self.samples / self._synthesizer.rate * 16_000))
+            self._listener.reply_ended(round((self.samples - self._base) / self._synthesizer.rate * 16_000))
 
 
 async def _put(clauses: asyncio.Queue[str | None], text: str) -> bool:

@@ -13,34 +13,46 @@ A draft is what may be done before the turn is over: `Transcribe`, then `Respond
 acted on before `Commit`. One revision number decides what is stale: an event that carries another than the state's is
 ignored.
 
+How long the silence must be is `Policy.hold`: short when the turn is believed over, long when it is not.
+
+A reply that is stopped before its end is kept for a while (`State.stopped`). If the turn that stopped it turns out to
+be none (a cough, an "mm", the reply's own echo), it goes on from where it stopped (`Resume`). If the speaker goes on
+within a second of the end of their turn, they had not finished: the turn is withdrawn and its sound joined to theirs.
+
 | phase     | event        | next      | actions                                                           |
 | --------- | ------------ | --------- | ----------------------------------------------------------------- |
 | IDLE      | Opened       | LISTENING | deadline: nobody speaks                                           |
+| IDLE      | Opened       | LISTENING | by voice, soon after a stopped reply: Withdraw, the turn goes on  |
 | IDLE      | Typed        | THINKING  | Respond, Commit                                                   |
 | LISTENING | SpeechBegan  | HEARING   | deadline: longest turn                                            |
-| LISTENING | Ended        | IDLE      | NothingHeard                                                      |
-| LISTENING | Deadline     | IDLE      | NothingHeard                                                      |
+| LISTENING | Ended        | IDLE      | NothingHeard; with a stopped reply: THINKING, Resume              |
+| LISTENING | Deadline     | IDLE      | NothingHeard; with a stopped reply: THINKING, Resume              |
 | LISTENING | Typed        | THINKING  | Respond, Commit                                                   |
 | HEARING   | SpeechPaused | PAUSED    | deadline: soft end                                                |
 | HEARING   | Ended        | THINKING  | Transcribe                                                        |
 | HEARING   | Deadline     | THINKING  | Transcribe (the longest turn)                                     |
 | PAUSED    | SpeechBegan  | HEARING   | Discard the draft                                                 |
 | PAUSED    | Deadline     | PAUSED    | Transcribe, AskTurnModel (the soft end)                           |
-| PAUSED    | Deadline     | THINKING  | (the end) Commit if heard; if nothing was: LISTENING              |
+| PAUSED    | Deadline     | THINKING  | (the end) Commit if heard; if nothing was: LISTENING, or Resume   |
 | PAUSED    | Ended        | THINKING  | as at the end                                                     |
 | PAUSED    | Transcribed  | PAUSED    | Respond, if drafts may go that far                                |
-| PAUSED    | TurnJudged   | PAUSED    | the end comes sooner when the turn is likely over                 |
+| PAUSED    | TurnJudged   | PAUSED    | deadline: sooner or later, as likely as the turn is over          |
 | PAUSED    | Failed       | PAUSED    | the draft is dropped; at the end it is heard once more            |
-| THINKING  | Transcribed  | THINKING  | Respond, Commit; if nothing was heard: IDLE, NothingHeard         |
+| THINKING  | Transcribed  | THINKING  | Respond, Commit; a filler: Resume; nothing: IDLE, NothingHeard    |
 | THINKING  | Failed       | THINKING  | Apologise (a reply like any other, but not remembered)            |
 | THINKING  | ReplyBegan   | SPEAKING  |                                                                   |
 | THINKING  | ReplyEnded   | IDLE      | Remember (a reply without sound)                                  |
 | THINKING  | SpeechBegan  | HEARING   | Withdraw, if the stream is open: the user goes on, one utterance  |
 | SPEAKING  | ReplyEnded   | SPEAKING  | deadline: the reply has been played                               |
-| SPEAKING  | Played       | IDLE      | Remember what was heard                                           |
+| SPEAKING  | Played       | IDLE      | Remember what was heard; stopped, unless that was all             |
 | SPEAKING  | Deadline     | IDLE      | Remember all                                                      |
-| SPEAKING  | SpeechBegan  | HEARING   | StopSpeaking, Remember what was heard, if the policy interrupts   |
+| SPEAKING  | SpeechBegan  | OVERLAP   | Duck, if the policy interrupts; deadline: the speech lasts        |
 | SPEAKING  | Opened       | LISTENING | StopSpeaking, Remember what was heard (the satellite interrupted) |
+| OVERLAP   | SpeechPaused | SPEAKING  | Swell                                                             |
+| OVERLAP   | Deadline     | HEARING   | StopSpeaking, Remember what was heard; stopped                    |
+| OVERLAP   | ReplyEnded   | OVERLAP   |                                                                   |
+| OVERLAP   | Played       | HEARING   | Remember what was heard                                           |
+| OVERLAP   | Opened       | LISTENING | StopSpeaking, Remember what was heard                             |
 | THINKING  | Opened       | LISTENING | Withdraw                                                          |
 | any other | Opened       | LISTENING | Discard                                                           |
 | any       | Stop         | IDLE      | StopSpeaking or Discard; Remember what was heard                  |
@@ -50,270 +62,51 @@ What is not in the table changes nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from enum import Enum
-from typing import Literal, TypeAlias
+from dataclasses import replace
 
-RATE = 16_000
-PLAYED_SLACK = 3 * RATE
-"""After a reply should have been played, its `Played` is waited for this long."""
-
-
-class Phase(Enum):
-    """Where a turn stands."""
-
-    IDLE = "idle"
-    LISTENING = "listening"
-    HEARING = "hearing"
-    PAUSED = "paused"
-    THINKING = "thinking"
-    SPEAKING = "speaking"
-
-
-@dataclass(frozen=True)
-class Policy:
-    """When a turn ends. Durations are in samples."""
-
-    soft_end: int = RATE // 5
-    """Silence that begins a draft."""
-    silence: int = RATE * 6 // 10
-    """Silence that ends a turn."""
-    likely_silence: int = RATE * 6 // 10
-    """Silence that ends a turn which the end-of-turn model believes over."""
-    likely: float = 0.5
-    """Probability from which it is believed over."""
-    longest: int = RATE * 60
-    no_speech: int = RATE * 8
-    speculate: Literal["off", "transcript", "reply", "speech"] = "speech"
-    interrupts: bool = False
-    """Speech over a reply interrupts it here: for peers that cancel echo and cannot decide themselves."""
-    answers: bool = True
-    """False: a turn is over when it is transcribed (speech to text for other people's pipelines)."""
-
-
-@dataclass(frozen=True)
-class State:
-    """All that is known of a session's turn."""
-
-    phase: Phase = Phase.IDLE
-    revision: int = 0
-    """The draft or response that counts; rises with each."""
-    drafted: bool = False
-    """A draft of this revision was begun."""
-    text: str | None = None
-    """What it heard; None until it is known."""
-    responding: bool = False
-    open: bool = False
-    """Microphone audio is coming."""
-    began: int = 0
-    """Where the turn's speech began."""
-    paused: int = 0
-    """Where it fell silent last."""
-    reply_began: int = 0
-    deadline: int | None = None
-    """When the driver fires `Deadline`."""
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A stream of microphone audio began."""
-
-    at: int
-
-
-@dataclass(frozen=True)
-class SpeechBegan:
-    at: int
-
-
-@dataclass(frozen=True)
-class SpeechPaused:
-    """Speech fell silent at `at`, a little while ago."""
-
-    at: int
-
-
-@dataclass(frozen=True)
-class Ended:
-    """The stream ended: what came is all there is."""
-
-    at: int
-
-
-@dataclass(frozen=True)
-class TurnJudged:
-    """The end-of-turn model's probability that the turn is over."""
-
-    at: int
-    revision: int
-    probability: float
-
-
-@dataclass(frozen=True)
-class Transcribed:
-    at: int
-    revision: int
-    text: str
-
-
-@dataclass(frozen=True)
-class ReplyBegan:
-    """The first sound of the committed reply went out."""
-
-    at: int
-    revision: int
-
-
-@dataclass(frozen=True)
-class ReplyEnded:
-    """The last sound of the reply went out; all of it lasts `samples`."""
-
-    at: int
-    revision: int
-    samples: int
-
-
-@dataclass(frozen=True)
-class Played:
-    """The peer has played the reply, or stopped it after `heard_ms`."""
-
-    at: int
-    heard_ms: int | None = None
-
-
-@dataclass(frozen=True)
-class Typed:
-    at: int
-    text: str
-
-
-@dataclass(frozen=True)
-class Stop:
-    """The user or the peer wants silence; `heard_ms` of the reply were heard, if known."""
-
-    at: int
-    heard_ms: int | None = None
-
-
-@dataclass(frozen=True)
-class Failed:
-    """This hearing of the turn failed: there is no text to answer."""
-
-    at: int
-    revision: int
-
-
-@dataclass(frozen=True)
-class Deadline:
-    at: int
-
-
-Event: TypeAlias = (
-    Opened
-    | SpeechBegan
-    | SpeechPaused
-    | Ended
-    | TurnJudged
-    | Transcribed
-    | ReplyBegan
-    | ReplyEnded
-    | Played
-    | Typed
-    | Stop
-    | Failed
-    | Deadline
+from antiphon_daemon.conversation.turn_types import (
+    ESTIMATE,
+    PLAYED_SLACK,
+    RATE,
+    Action,
+    Apologise,
+    AskTurnModel,
+    Commit,
+    Deadline,
+    Discard,
+    Duck,
+    Ended,
+    Event,
+    Failed,
+    NothingHeard,
+    Opened,
+    Phase,
+    Played,
+    Policy,
+    Remember,
+    ReplyBegan,
+    ReplyEnded,
+    Respond,
+    Resume,
+    SpeechBegan,
+    SpeechPaused,
+    State,
+    Step,
+    Stop,
+    Stopped,
+    StopSpeaking,
+    Swell,
+    Transcribe,
+    Transcribed,
+    TurnJudged,
+    Typed,
+    Withdraw,
 )
-
-
-@dataclass(frozen=True)
-class Transcribe:
-    """Hear the turn so far."""
-
-    revision: int
-
-
-@dataclass(frozen=True)
-class AskTurnModel:
-    revision: int
-
-
-@dataclass(frozen=True)
-class Respond:
-    """Write and speak the reply to `text`, silently until `Commit`."""
-
-    revision: int
-    text: str
-
-
-@dataclass(frozen=True)
-class Commit:
-    """The turn is over: `text` was said, and its reply may be heard."""
-
-    revision: int
-    text: str
-
-
-@dataclass(frozen=True)
-class Discard:
-    """Nothing of this draft is wanted any more; no trace of it stays."""
-
-    revision: int
-
-
-@dataclass(frozen=True)
-class Withdraw:
-    """A committed reply that nobody heard is taken back; the turn goes on."""
-
-    revision: int
-
-
-@dataclass(frozen=True)
-class StopSpeaking:
-    revision: int
-
-
-@dataclass(frozen=True)
-class Remember:
-    """Write the turn into memory: all of the reply, or what was heard of it in `heard_ms`, or (-1) as estimated."""
-
-    revision: int
-    heard_ms: int | None = None
-
-
-@dataclass(frozen=True)
-class NothingHeard:
-    """The stream held nothing to answer."""
-
-
-@dataclass(frozen=True)
-class Apologise:
-    """Say that hearing failed (or, to a pipeline of others, send the error)."""
-
-    revision: int
-
-
-Action: TypeAlias = (
-    Transcribe
-    | AskTurnModel
-    | Respond
-    | Commit
-    | Discard
-    | Withdraw
-    | StopSpeaking
-    | Remember
-    | NothingHeard
-    | Apologise
-)
-Step: TypeAlias = tuple[State, tuple[Action, ...]]
-
-ESTIMATE = -1
-"""`heard_ms` of a reply whose listener does not tell how far it was played."""
 
 
 def step(policy: Policy, state: State, event: Event) -> Step:
     """Return the state after `event` and what is to be done now, in order."""
-    revision = getattr(event, "revision", state.revision)
-    if revision != state.revision:
+    if getattr(event, "revision", state.revision) != state.revision:
         return state, ()
     match event:
         case Opened():
@@ -321,7 +114,7 @@ def step(policy: Policy, state: State, event: Event) -> Step:
         case Stop():
             return _stop(state, event)
         case Typed() if state.phase in (Phase.IDLE, Phase.LISTENING) and event.text.strip():
-            return _answer(policy, _next(state), event.text.strip())
+            return _answer(policy, replace(_next(state), stopped=None), event.text.strip(), event.at)
     match state.phase:
         case Phase.LISTENING:
             return _listening(policy, state, event)
@@ -333,28 +126,39 @@ def step(policy: Policy, state: State, event: Event) -> Step:
             return _thinking(policy, state, event)
         case Phase.SPEAKING:
             return _speaking(policy, state, event)
+        case Phase.OVERLAP:
+            return _overlap(policy, state, event)
     return state, ()
 
 
 def _open(policy: Policy, state: State, event: Opened) -> Step:
     actions: tuple[Action, ...] = ()
     match state.phase:
-        case Phase.SPEAKING:
+        case Phase.SPEAKING | Phase.OVERLAP:
+            state = _stopped(state, event.at, ESTIMATE)
             actions = (StopSpeaking(state.revision), Remember(state.revision, ESTIMATE))
         case Phase.THINKING:
             actions = (Withdraw(state.revision),)
         case Phase.PAUSED | Phase.HEARING:
             actions = _discard(state)
-    return _listen(policy, state, event.at), actions
+    stopped = state.stopped
+    if stopped is None or not event.by_voice or event.at > stopped.at + policy.kept:
+        return _listen(policy, replace(state, stopped=None), event.at), actions
+    state = replace(_listen(policy, state, event.at), deadline=event.at + policy.no_speech_over)
+    if event.at <= stopped.committed + policy.merge and stopped.heard_ms * RATE < policy.merge * 1000:
+        return replace(state, joined=True, began=stopped.began), (*actions, Withdraw(stopped.revision))
+    return state, actions
 
 
 def _stop(state: State, event: Stop) -> Step:
     heard = ESTIMATE if event.heard_ms is None else event.heard_ms
     match state.phase:
-        case Phase.SPEAKING:
-            return _idle(state), (StopSpeaking(state.revision), Remember(state.revision, heard))
+        case Phase.SPEAKING | Phase.OVERLAP:
+            stopped = _stopped(state, event.at, heard)
+            return _idle(stopped), (StopSpeaking(state.revision), Remember(state.revision, heard))
         case Phase.THINKING:
-            return _idle(state), (StopSpeaking(state.revision), Remember(state.revision, 0))
+            stopped = _stopped(state, event.at, 0)
+            return _idle(stopped), (StopSpeaking(state.revision), Remember(state.revision, 0))
         case Phase.IDLE:
             return state, ()
     return _idle(state), _discard(state)
@@ -363,20 +167,20 @@ def _stop(state: State, event: Stop) -> Step:
 def _listening(policy: Policy, state: State, event: Event) -> Step:
     match event:
         case SpeechBegan():
-            state = replace(state, phase=Phase.HEARING, began=event.at, deadline=event.at + policy.longest)
-            return state, ()
+            began = state.began if state.joined else event.at
+            return replace(state, phase=Phase.HEARING, began=began, deadline=event.at + policy.longest), ()
         case Ended() | Deadline():
-            return _idle(state), (NothingHeard(),)
+            return _nothing(state, event.at)
     return state, ()
 
 
 def _hearing(policy: Policy, state: State, event: Event) -> Step:
     match event:
         case SpeechPaused():
-            deadline = event.at + (policy.soft_end if policy.speculate != "off" else policy.silence)
+            deadline = event.at + (policy.soft_end if policy.speculate != "off" else policy.unknown_silence)
             return replace(state, phase=Phase.PAUSED, paused=event.at, deadline=deadline), ()
         case Ended() | Deadline():
-            return _transcribe(replace(state, paused=event.at), still_open=False)
+            return _transcribe(replace(state, paused=event.at), event.at, still_open=False)
     return state, ()
 
 
@@ -386,99 +190,147 @@ def _paused(policy: Policy, state: State, event: Event) -> Step:
             longest = state.began + policy.longest
             state, discarded = replace(state, phase=Phase.HEARING, deadline=longest), _discard(state)
             return replace(_next(state), open=True), discarded
-        case Deadline() if event.at < state.paused + policy.silence and not state.drafted:
-            state = replace(_next(state), drafted=True, deadline=state.paused + policy.silence)
+        case Deadline() if event.at < state.paused + policy.unknown_silence and not state.drafted:
+            state = replace(_next(state), drafted=True, deadline=state.paused + policy.unknown_silence)
             return state, (Transcribe(state.revision), AskTurnModel(state.revision))
         case Deadline() | Ended():
-            return _end(policy, replace(state, open=isinstance(event, Deadline)))
+            return _end(policy, replace(state, open=isinstance(event, Deadline)), event.at)
         case Transcribed():
-            state = replace(state, text=event.text)
+            state = replace(state, text=event.text, filler=event.filler)
+            if _is_none(state):
+                return replace(state, deadline=max(event.at, state.paused + policy.likely_silence)), ()
             if event.text and policy.answers and policy.speculate in ("reply", "speech"):
                 return replace(state, responding=True), (Respond(state.revision, event.text),)
         case Failed():
-            return replace(_next(state), deadline=state.paused + policy.silence), ()
-        case TurnJudged() if event.probability >= policy.likely:
-            sooner = max(event.at, state.paused + policy.likely_silence)
-            return replace(state, deadline=min(sooner, state.deadline or sooner)), ()
+            return replace(_next(state), deadline=state.paused + policy.unknown_silence), ()
+        case TurnJudged():
+            return replace(state, deadline=max(event.at, state.paused + policy.hold(event.probability))), ()
     return state, ()
 
 
-def _end(policy: Policy, state: State) -> Step:
+def _end(policy: Policy, state: State, at: int) -> Step:
     """The silence has lasted: what was drafted counts, or is waited for, or is begun now."""
     if not state.drafted:
-        return _transcribe(state, still_open=state.open)
+        return _transcribe(state, at, still_open=state.open)
     if state.text is None:
-        return replace(state, phase=Phase.THINKING, deadline=None), ()
+        return replace(state, phase=Phase.THINKING, committed=at, deadline=None), ()
+    if _is_none(state):
+        return _nothing(state, at)
     if state.text:
-        return _answer(policy, state, state.text)
+        return _answer(policy, state, state.text, at)
     if state.open:  # a cough: go on listening
-        return _listen(policy, state, state.paused + policy.silence), ()
-    return _idle(state), (NothingHeard(),)
+        return _listen(policy, state, state.paused + policy.unknown_silence), ()
+    return _nothing(state, at)
 
 
 def _thinking(policy: Policy, state: State, event: Event) -> Step:
     match event:
-        case Transcribed() if event.text:
-            return _answer(policy, replace(state, text=event.text), event.text)
         case Transcribed():
-            return _idle(state), (NothingHeard(),)
+            state = replace(state, text=event.text, filler=event.filler)
+            if _is_none(state) or not event.text:
+                return _nothing(state, event.at)
+            return _answer(policy, state, event.text, event.at)
         case Failed() if policy.answers:
             return state, (Apologise(state.revision),)
         case Failed():
             return _idle(state), (Apologise(state.revision),)
         case ReplyBegan():
-            return replace(state, phase=Phase.SPEAKING, reply_began=event.at), ()
+            return replace(state, phase=Phase.SPEAKING, reply_began=event.at, reply_until=None), ()
         case ReplyEnded():
             return _idle(state), (Remember(state.revision),)
         case SpeechBegan() if state.open:
-            revision = state.revision
-            longest = state.began + policy.longest
-            state = replace(_next(state), phase=Phase.HEARING, deadline=longest)
-            return state, (Withdraw(revision),)
+            revision, longest = state.revision, state.began + policy.longest
+            return replace(_next(state), phase=Phase.HEARING, deadline=longest), (Withdraw(revision),)
     return state, ()
 
 
 def _speaking(policy: Policy, state: State, event: Event) -> Step:
     match event:
         case ReplyEnded():
-            return replace(state, deadline=state.reply_began + event.samples + PLAYED_SLACK), ()
+            until = state.reply_began + event.samples + PLAYED_SLACK
+            return replace(state, reply_until=until, deadline=until), ()
         case Played():
-            return _idle(state), (Remember(state.revision, event.heard_ms),)
+            played = state if event.heard_ms is None else _stopped(state, event.at, event.heard_ms)
+            return _idle(played), (Remember(state.revision, event.heard_ms),)
         case Deadline():
             return _idle(state), (Remember(state.revision),)
         case SpeechBegan() if policy.interrupts and state.open:
-            actions = (StopSpeaking(state.revision), Remember(state.revision, ESTIMATE))
-            state = replace(_next(state), phase=Phase.HEARING, began=event.at, deadline=event.at + policy.longest)
-            return state, actions
+            deadline = event.at + policy.lasting
+            return replace(state, phase=Phase.OVERLAP, over=event.at, deadline=deadline), (Duck(),)
     return state, ()
+
+
+def _overlap(policy: Policy, state: State, event: Event) -> Step:
+    match event:
+        case SpeechPaused():
+            return replace(state, phase=Phase.SPEAKING, deadline=state.reply_until), (Swell(),)
+        case ReplyEnded():
+            return replace(state, reply_until=state.reply_began + event.samples + PLAYED_SLACK), ()
+        case Played():
+            return _hear_over(policy, state), (Remember(state.revision, event.heard_ms),)
+        case Deadline():
+            stopped = _stopped(state, event.at, ESTIMATE)
+            return _hear_over(policy, stopped), (StopSpeaking(state.revision), Remember(state.revision, ESTIMATE))
+    return state, ()
+
+
+def _hear_over(policy: Policy, state: State) -> State:
+    """The speech over the reply is the next turn."""
+    began = state.over
+    return replace(_next(state), phase=Phase.HEARING, began=began, joined=False, deadline=began + policy.longest)
+
+
+def _is_none(state: State) -> bool:
+    """Return whether what was heard over a stopped reply is no turn."""
+    return state.stopped is not None and (state.filler or state.text == "")
+
+
+def _nothing(state: State, at: int) -> Step:
+    """Nothing was said: a reply that was stopped for it goes on; else the stream is over."""
+    stopped = state.stopped
+    if stopped is None:
+        return _idle(state), (NothingHeard(),)
+    text = state.text or ""
+    state = replace(_next(state), phase=Phase.THINKING, responding=True, open=False, joined=False, stopped=None)
+    state = replace(state, began=stopped.began, committed=at, deadline=None)
+    return state, (Resume(state.revision, stopped.revision, stopped.heard_ms, text),)
+
+
+def _stopped(state: State, at: int, heard_ms: int) -> State:
+    """The reply is stopped; how far it was heard, where the listener does not tell, is what has passed since."""
+    if heard_ms == ESTIMATE:
+        heard_ms = max(0, at - state.reply_began) * 1000 // RATE
+    return replace(state, stopped=Stopped(state.revision, heard_ms, at, state.began, state.committed))
 
 
 def _next(state: State) -> State:
     """The next revision, with nothing drafted yet."""
-    return replace(state, revision=state.revision + 1, drafted=False, text=None, responding=False)
+    return replace(state, revision=state.revision + 1, drafted=False, text=None, filler=False, responding=False)
 
 
 def _idle(state: State) -> State:
-    return replace(_next(state), phase=Phase.IDLE, open=False, deadline=None)
+    return replace(_next(state), phase=Phase.IDLE, open=False, joined=False, deadline=None)
 
 
 def _listen(policy: Policy, state: State, at: int) -> State:
-    return replace(_next(state), phase=Phase.LISTENING, open=True, began=at, deadline=at + policy.no_speech)
+    deadline = at + policy.no_speech
+    return replace(_next(state), phase=Phase.LISTENING, open=True, joined=False, began=at, deadline=deadline)
 
 
 def _discard(state: State) -> tuple[Action, ...]:
     return (Discard(state.revision),) if state.drafted else ()
 
 
-def _transcribe(state: State, *, still_open: bool) -> Step:
-    state = replace(_next(state), phase=Phase.THINKING, drafted=True, open=still_open, deadline=None)
+def _transcribe(state: State, at: int, *, still_open: bool) -> Step:
+    state = replace(_next(state), phase=Phase.THINKING, drafted=True, open=still_open, committed=at, deadline=None)
     return state, (Transcribe(state.revision),)
 
 
-def _answer(policy: Policy, state: State, text: str) -> Step:
+def _answer(policy: Policy, state: State, text: str, at: int) -> Step:
     """Commit to `text`; its reply is written now unless a draft already writes it."""
     commit = Commit(state.revision, text)
     if not policy.answers:
         return _idle(state), (commit,)
     respond = () if state.responding else (Respond(state.revision, text),)
-    return replace(state, phase=Phase.THINKING, text=text, responding=True, deadline=None), (*respond, commit)
+    state = replace(state, phase=Phase.THINKING, text=text, responding=True, stopped=None)
+    return replace(state, committed=at, deadline=None), (*respond, commit)

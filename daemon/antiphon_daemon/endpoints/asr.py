@@ -40,6 +40,8 @@ class AsrHandler:
         """A stream is open."""
         self._asked = False
         """A transcript was asked for, and none has been sent."""
+        self._started = False
+        """Its beginning has been sent."""
 
     async def handle(self, event: Event) -> None:
         """Act on one event."""
@@ -61,7 +63,7 @@ class AsrHandler:
 
     def _begin(self) -> None:
         """Forget the utterance before: what it may still become answers nothing any more."""
-        self._converter, self._hearing, self._asked = None, False, True
+        self._converter, self._hearing, self._asked, self._started = None, False, True, False
         if self._conversation is not None:
             self._conversation.stop()
 
@@ -107,9 +109,14 @@ class AsrHandler:
     def turn_over(self, text: str, language: str | None) -> None:
         """Send the transcript."""
         self._hearing = self._asked = False
-        self._peer.send_nowait(TranscriptStart(language=language))
-        if text:
-            self._peer.send_nowait(TranscriptChunk(text=text))
+        rest = text
+        if self._started and self._conversation is not None:
+            rest = self._conversation.agreed.rest(text)
+        else:
+            self._peer.send_nowait(TranscriptStart(language=language))
+        self._started = False
+        if rest:
+            self._peer.send_nowait(TranscriptChunk(text=rest))
         self._peer.send_nowait(Transcript(text=text, language=language))
         self._peer.send_nowait(TranscriptStop())
 
@@ -122,7 +129,20 @@ class AsrHandler:
         self._hearing = self._asked = False
         self._peer.send_nowait(Error(text=str(error), code=f"{error.stage}-failed"))
 
+    wants_partials = True
+
+    def heard_so_far(self, text: str) -> None:
+        """Send what is certain already."""
+        if not self._started:
+            self._started = True
+            self._peer.send_nowait(TranscriptStart(language=self._language))
+        self._peer.send_nowait(TranscriptChunk(text=text))
+
     def stop_speaking(self) -> None: ...
+
+    def duck(self) -> None: ...
+
+    def swell(self) -> None: ...
 
     def reply_began(self, rate: int) -> None: ...
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from antiphon.settings import Settings
 from antiphon_daemon.engines import catalogue
-from antiphon_daemon.engines.contracts import Responder, Synthesizer, Transcriber
+from antiphon_daemon.engines.contracts import Responder, Synthesizer, Transcriber, TurnModel
 
 if TYPE_CHECKING:
     from antiphon_daemon.engines.llm.ollama import Ollama
@@ -74,3 +74,21 @@ async def build_synthesizer(settings: Settings) -> Synthesizer:
         return Piper(settings.tts)
 
     return await asyncio.to_thread(load)
+
+
+async def build_turn_model(settings: Settings) -> TurnModel | None:
+    """Return the engine that judges the sound of a turn's end; None where silence alone decides.
+
+    Raises:
+        EngineMissing: its package or its embedded model is not installed.
+        EngineError: the model cannot be loaded.
+    """
+
+    def load() -> TurnModel:
+        catalogue.require("turn", "onnxruntime", "smart-turn")
+        catalogue.require("turn", "faster_whisper", "smart-turn")
+        from antiphon_daemon.engines.turn.smart_turn import SmartTurn
+
+        return SmartTurn()
+
+    return await asyncio.to_thread(load) if settings.turn.model == "smart_turn" else None

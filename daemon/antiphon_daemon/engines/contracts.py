@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from antiphon.audio.pcm import Samples
 
@@ -225,10 +225,35 @@ class Synthesizer(Protocol):
 
 
 class TurnModel(Protocol):
-    """Judges whether a speaker has finished."""
+    """Judges by the sound of a voice whether its speaker has finished."""
 
-    async def finished(self, audio: Samples, *, language: str | None) -> float:
-        """Return the probability that the turn in `audio` (mono, 16 kHz) is over."""
+    name: str
+
+    async def finished(self, audio: Samples, work: Work, *, language: str | None) -> float | None:
+        """Return the probability that the turn in `audio` (mono, 16 kHz) is over; None where it cannot tell.
+
+        Raises:
+            EngineError: the model failed.
+            Revoked: `work` was given up.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Free the model."""
+        ...
+
+
+@runtime_checkable
+class WordJudge(Protocol):
+    """Judges by the words whether a sentence is whole: a language model that can be asked what would come next."""
+
+    async def ended(self, messages: Sequence[Message], work: Work) -> float | None:
+        """Return the probability that the last message, a user's, ends where it does; None where it cannot tell.
+
+        Raises:
+            EngineError: the model failed.
+            Revoked: `work` was given up.
+        """
         ...
 
 
@@ -239,8 +264,13 @@ class Engines:
     transcriber: Transcriber
     responder: Responder
     synthesizer: Synthesizer
+    turn: TurnModel | None = None
+    """None: nothing judges the sound of a turn's end."""
+    words: WordJudge | None = None
+    """None: no language model judges its words."""
 
     async def close(self) -> None:
         """Free all of them."""
-        for engine in (self.transcriber, self.responder, self.synthesizer):
-            await engine.close()
+        for engine in (self.transcriber, self.responder, self.synthesizer, self.turn):
+            if engine is not None:
+                await engine.close()

@@ -30,6 +30,11 @@ class Trace:
         """Note `name` unless it is noted."""
         self._at.setdefault(name, self._clock())
 
+    def renew(self, trace: Trace) -> None:
+        """Take over another trace's speech, and keep one's own reply: it was begun sooner."""
+        self._at |= trace._at
+        self.revision, self.heard_ms = trace.revision, trace.heard_ms
+
     def timeline(self) -> dict[str, int | None]:
         """Return milliseconds from the end of speech, in order; None for what did not happen."""
         start = self._at.get("speech_end", min(self._at.values(), default=0.0))

@@ -14,6 +14,7 @@ import xllamacpp
 from antiphon.settings import Llm
 from antiphon_daemon.engines import catalogue
 from antiphon_daemon.engines.contracts import EngineError, Message, TextDelta, Tool, ToolCall, Work
+from antiphon_daemon.engines.llm.endings import Endings
 from antiphon_daemon.engines.worker import Worker, threads
 
 CONVERSATIONS = 2
@@ -40,7 +41,9 @@ class Embedded:
         catalogue.check("llm", path, b"GGUF")
         self._settings = settings
         self.name = f"llama.cpp {path.stem}"
-        self._server: Any = _serve(path, settings)
+        key = secrets.token_urlsafe(32)
+        self._server: Any = _serve(path, settings, key)
+        self._endings = Endings(self._server, key)
         self._worker = Worker("llm", threads=CONVERSATIONS)
         self._generate([Message("user", "Hi")], 1, lambda _: True)
 
@@ -58,6 +61,13 @@ class Embedded:
                     yield TextDelta(unicodedata.normalize("NFC", piece))
         finally:
             await pieces.aclose()
+
+    async def ended(self, messages: Sequence[Message], work: Work) -> float | None:
+        """Return the probability that the last message, a user's, ends where it does (see `endings.py`).
+
+        What it reads is what the reply to the same messages begins with: the reply need not read it again.
+        """
+        return await self._worker.run(partial(self._endings.probability, messages), work)
 
     async def close(self) -> None:
         """Stop what is being written and free the model."""
@@ -104,19 +114,19 @@ class Embedded:
         return EngineError("llm", f"The model {self.name} failed ({failure.get('message', 'no reason given')}).")
 
 
-def _serve(path: Path, settings: Llm) -> Any:
+def _serve(path: Path, settings: Llm, key: str) -> Any:
     kinds = xllamacpp.ggml_type
     # A cache of 8 bits a value is half the size and as good; the few models whose shape forbids it get one of 16.
     try:
-        return xllamacpp.Server(_parameters(path, settings, kinds.GGML_TYPE_Q8_0))
+        return xllamacpp.Server(_parameters(path, settings, key, kinds.GGML_TYPE_Q8_0))
     except RuntimeError:
         try:
-            return xllamacpp.Server(_parameters(path, settings, kinds.GGML_TYPE_F16))
+            return xllamacpp.Server(_parameters(path, settings, key, kinds.GGML_TYPE_F16))
         except RuntimeError as error:
             raise catalogue.broken("llm", path, error) from error
 
 
-def _parameters(path: Path, settings: Llm, cache: Any) -> Any:
+def _parameters(path: Path, settings: Llm, key: str, cache: Any) -> Any:
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(path)
     parameters.n_ctx = settings.context * CONVERSATIONS
@@ -134,7 +144,8 @@ def _parameters(path: Path, settings: Llm, cache: Any) -> Any:
     parameters.fit_params = False
     parameters.warmup = True
     parameters.verbosity = -1
-    # The library cannot do without its HTTP listener on a port of 127.0.0.1: nobody knows the key to it.
-    parameters.api_keys = [secrets.token_urlsafe(32)]
+    # The library cannot do without its HTTP listener on a port of 127.0.0.1: only this
+    # process knows the key to it.
+    parameters.api_keys = [key]
     parameters.ui = parameters.endpoint_slots = False
     return parameters

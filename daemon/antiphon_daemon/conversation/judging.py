@@ -1,0 +1,71 @@
+"""Gathers what tells whether a turn is over: the sound of the voice, and what a language model thinks of the words.
+
+A judge that is missing, fails or is slow is one voice less, never a fault of the turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+
+from antiphon.audio.pcm import Samples
+from antiphon_daemon.conversation.drafts import Draft
+from antiphon_daemon.conversation.endings import Evidence, probability
+from antiphon_daemon.engines.contracts import EngineError, Engines, Message, Revoked
+
+WITHIN_S = 0.5
+"""A judgement that takes longer comes too late to matter."""
+
+log = structlog.get_logger(__name__)
+
+
+class Judges:
+    """Asks the judges about one draft after another.
+
+    Args:
+        judged: told a draft and the probability that its turn is over, once its words are known and each time that
+            more is.
+    """
+
+    def __init__(self, engines: Engines, judged: Callable[[Draft, float], None]) -> None:
+        self._engines = engines
+        self._judged = judged
+
+    async def ask_sound(self, draft: Draft, utterance: Samples, language: str | None) -> None:
+        """Ask the end-of-turn model."""
+        if self._engines.turn is not None:
+            draft.sound = await _asked(self._engines.turn.finished(utterance, draft.token, language=language))
+            self.tell(draft)
+
+    async def ask_words(self, draft: Draft, messages: Sequence[Message]) -> None:
+        """Ask the language model what it thinks of the words; the reply to the same messages is then begun sooner."""
+        if self._engines.words is not None:
+            draft.ended = await _asked(self._engines.words.ended(messages, draft.token))
+
+    def tell(self, draft: Draft) -> None:
+        """Tell the probability by what is known so far; nothing while the words are not."""
+        if draft.heard is None or self._engines.turn is None or not draft.token.wanted():
+            return
+        evidence = Evidence(
+            draft.heard.text,
+            draft.language,
+            draft.speech_s,
+            avg_logprob=draft.heard.avg_logprob,
+            sound=draft.sound,
+            ended=draft.ended,
+            understood=draft.answer is not None,
+        )
+        likely = probability(evidence)
+        log.debug("judged", likely=round(likely, 2), sound=draft.sound, ended=draft.ended, revision=draft.revision)
+        self._judged(draft, likely)
+
+
+async def _asked(judgement: Awaitable[float | None]) -> float | None:
+    try:
+        async with asyncio.timeout(WITHIN_S):
+            return await judgement
+    except (EngineError, Revoked, TimeoutError) as error:
+        log.debug("a judge is silent", why=type(error).__name__)
+        return None

@@ -1,0 +1,81 @@
+"""Whether a sentence is whole, by asking a language model in this process what would come next.
+
+The conversation is laid out as the model's own template has it, cut where the user's words end, and the model says how
+likely a full stop, a question mark or the end of the message would be there. Transcripts end with a mark whether the
+speaker had finished or not, so the mark itself is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import urllib.request
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from antiphon_daemon.engines.contracts import EngineError, Message
+
+CANDIDATES = 60
+"""The likeliest next tokens that are looked at."""
+MARKS = ".?!。？！…"
+WITHIN_S = 2.0
+
+
+class Endings:
+    """Asks a `xllamacpp.Server`, which renders its template over HTTP only: `key` opens its listener on 127.0.0.1."""
+
+    def __init__(self, server: Any, key: str) -> None:
+        self._server = server
+        self._key = key
+        # No proxy stands between this process and itself.
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def probability(self, messages: Sequence[Message]) -> float | None:
+        """Return the probability that the last message ends where it does; None without words. Blocks: use a thread.
+
+        Raises:
+            EngineError: the model failed.
+        """
+        said = messages[-1].text.rstrip(f" ,;:-–—{MARKS}")
+        if not said:
+            return None
+        given = [{"role": message.role, "content": message.text} for message in messages[:-1]]
+        prompt = self._render([*given, {"role": "user", "content": said}])
+        at = prompt.rfind(said)
+        if at < 0:  # a template that changes what is said
+            return None
+        cut = at + len(said)
+        after = prompt[cut:].strip()
+        return sum(
+            math.exp(candidate["logprob"])
+            for candidate in self._next(prompt[:cut])
+            if _closes(str(candidate["token"]), after)
+        )
+
+    def _render(self, messages: Sequence[Mapping[str, str]]) -> str:
+        request = urllib.request.Request(
+            f"{self._server.listening_address}/apply-template",
+            data=json.dumps({"messages": messages}).encode(),
+            headers={"Content-Type": "application/json", "Authorization": f"Bearer {self._key}"},
+        )
+        try:
+            with self._opener.open(request, timeout=WITHIN_S) as answer:
+                return str(json.load(answer)["prompt"])
+        except (OSError, ValueError, KeyError) as error:
+            raise EngineError("llm", f"The language model's template failed ({error}).") from error
+
+    def _next(self, prompt: str) -> Sequence[Mapping[str, Any]]:
+        answers: list[Mapping[str, Any]] = []
+        request = {"prompt": prompt, "n_predict": 1, "n_probs": CANDIDATES, "temperature": 1.0, "cache_prompt": True}
+        try:
+            self._server.handle_completions(request, answers.append)
+            candidates: Sequence[Mapping[str, Any]] = answers[0]["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
+        except (RuntimeError, ValueError, LookupError, TypeError) as error:
+            raise EngineError("llm", f"The language model could not judge a sentence ({error}).") from error
+        return candidates
+
+
+def _closes(token: str, after: str) -> bool:
+    """Return whether a token ends the sentence: a mark, a new line, or what the template puts after the message."""
+    bare = token.strip()
+    return bare.startswith(tuple(MARKS)) or (not bare and "\n" in token) or (bool(bare) and after.startswith(bare))
