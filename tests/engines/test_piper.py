@@ -39,7 +39,7 @@ async def test_a_sentence_begins_before_it_is_whole_while_the_loop_goes_on(
     assert len(spoken) > 3
     assert len(spoken[0]) / 2 / engines.synthesizer.rate < 0.6
     for block in spoken:
-        assert 0.4 < seconds(block) < 3
+        assert 0 < seconds(block) < 3
         assert -40 < level_db(to_samples(block)) < -6
 
 
