@@ -69,7 +69,9 @@ def language_of(text: str, language: str | None) -> str:
     house = (language or "en").lower().replace("_", "-").split("-")[0]
     if hangul:
         return "ko"
-    latin_words = sum(1 for word in text.split() if len(word) > 1 and word[0].isascii() and word.strip(".,!?").isalpha())
+    latin_words = sum(
+        1 for word in text.split() if len(word) > 1 and word[0].isascii() and word.strip(".,!?").isalpha()
+    )
     return "en" if house == "ko" and latin_words >= 3 else house
 
 

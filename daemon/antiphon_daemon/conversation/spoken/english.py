@@ -28,11 +28,15 @@ _STREET_END = re.compile(rf"(?<=[a-z] )({_any(words.STREETS)})\.(?=\s+[A-Z])")
 _ABBREVIATION = re.compile(rf"(?<![\w.])({_any(words.ABBREVIATIONS)})(?=(?P<end>\s*$|\s+[A-Z\"“])|)(?!\w{{3}}\.)")
 _BEFORE_NUMBER = re.compile(rf"(?<![\w.&])({_any(words.BEFORE_NUMBERS)})\s?(?=\d)")
 _ACRONYM = re.compile(rf"\b({_any(words.ACRONYMS)})\b")
-_DAY = re.compile(rf"\b({_any(words.SHORT_DAYS)})\.?(?=,?\s+(?:{'|'.join(words.MONTHS)}|{'|'.join(words.SHORT_MONTHS)}|\d))")
+_DAY = re.compile(
+    rf"\b({_any(words.SHORT_DAYS)})\.?(?=,?\s+(?:{'|'.join(words.MONTHS)}|{'|'.join(words.SHORT_MONTHS)}|\d))"
+)
 _ISO_DATE = re.compile(r"\b(\d{4})-(0?[1-9]|1[0-2])-(0?[1-9]|[12]\d|3[01])(?:T(?=\d))?(?![\d-])")
 _SLASH_DATE = re.compile(r"\b(\d{1,2})/(\d{1,2})/((?:19|20)\d\d)\b")
 _MONTH_DAY = re.compile(rf"\b{_MONTH}\s+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?\b(?!:|[.,]\d)(?:,?\s+{_YEAR}\b)?")
-_DAY_MONTH = re.compile(rf"\b(?P<the>(?i:the)\s+)?(?P<day>\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}(?:,?\s+{_YEAR}\b)?(?!\w)")
+_DAY_MONTH = re.compile(
+    rf"\b(?P<the>(?i:the)\s+)?(?P<day>\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}(?:,?\s+{_YEAR}\b)?(?!\w)"
+)
 _MONTH_YEAR = re.compile(rf"\b{_MONTH},?\s+{_YEAR}\b")
 _DECADE = re.compile(r"(?<![\w.])(?:'|’)?((?:1[1-9]|20)?\d0)'?s\b")
 _CLOCK = re.compile(r"(?<![\d:.])(\d{1,2}):([0-5]\d)(?::([0-5]\d))?(?![\d:])(?:\s?([aApP])\.?\s?[mM]\b\.?)?")
@@ -49,10 +53,16 @@ _MONEY = re.compile(
     r"(?:(?P<to>\s?[-–]\s?)[$€£¥₩₹]?(?P<upper>\d[\d,]{0,15}(?:\.\d{1,2})?))?"
     r"(?:\s?(?P<size>thousand|million|billion|trillion|bn|k|K|M|B|T)\b)?"
 )
-_CODE_MONEY = re.compile(rf"\b(?:(?P<before>USD|EUR|GBP|JPY|KRW)\s?(?P<a>{_NUMBER})|(?P<b>{_NUMBER})\s?(?P<after>USD|EUR|GBP|JPY|KRW)\b)")
-_PHONE = re.compile(r"(?<![\w.,-])(?:\+?(\d{1,3})[-. ])?\(?(\d{3})\)?[-. ](\d{3})[-. ](\d{4})(?![\w-])|(?<![\w.,-])(\d{3})-(\d{4})(?![\w-])")
+_CODE_MONEY = re.compile(
+    rf"\b(?:(?P<before>USD|EUR|GBP|JPY|KRW)\s?(?P<a>{_NUMBER})|(?P<b>{_NUMBER})\s?(?P<after>USD|EUR|GBP|JPY|KRW)\b)"
+)
+_PHONE = re.compile(
+    r"(?<![\w.,-])(?:\+?(\d{1,3})[-. ])?\(?(\d{3})\)?[-. ](\d{3})[-. ](\d{4})(?![\w-])|(?<![\w.,-])(\d{3})-(\d{4})(?![\w-])"
+)
 _INCHES = re.compile(r"(?<![\w.])(\d{1,2})['′](?:\s?(\d{1,2})(?:\"|″|''))(?!\w)")
-_RANGE = re.compile(r"(?<![\w-])([$€£]?\d[\d,.]{0,12}(?:\s?[ap]m|[%°])?)\s?[-–—]\s?(?=[$€£]?\d[\d,.]{0,12}(?![\w]*-\d))")
+_RANGE = re.compile(
+    r"(?<![\w-])([$€£]?\d[\d,.]{0,12}(?:\s?[ap]m|[%°])?)\s?[-–—]\s?(?=[$€£]?\d[\d,.]{0,12}(?![\w]*-\d))"
+)
 _MINUS = re.compile(r"(?<![\w.)])[-−](?=\.?\d)")
 _MIXED = re.compile(r"\b(\d{1,4})[ ](\d{1,2})[/⁄](\d{1,3})(?![\w/])")
 _FRACTION = re.compile(r"(?<![\w./,])(\d{1,3})[/⁄](\d{1,4})(?![\w/]|[.,]\d)")
@@ -64,7 +74,9 @@ _ORDINAL = re.compile(r"\b(\d{1,3}(?:,\d{3})*|\d{1,9})(st|nd|rd|th)\b")
 _SIGN = re.compile(r"(?<=[\w)%])\s?([+=×*÷<>≤≥≈±≠·^])\s?(?=[-−(]?\d)")
 _LONE_SIGN = re.compile(r"\s*([≤≥≈±≠])\s*")
 _POWER = re.compile(r"(?<=[\w)])([²³])")
-_ROMAN = re.compile(rf"\b(?P<cue>{'|'.join((*words.ROMAN_COUNTED, *words.ROMAN_RULERS))})\s(?P<roman>[IVXL]{{1,7}})\b(?!')")
+_ROMAN = re.compile(
+    rf"\b(?P<cue>{'|'.join((*words.ROMAN_COUNTED, *words.ROMAN_RULERS))})\s(?P<roman>[IVXL]{{1,7}})\b(?!')"
+)
 _YEAR_ALONE = re.compile(r"(?<![\w.,$€£-])((?:1[1-9]|20)\d\d)(?![\w%°]|[.,]\d|-\d)")
 _VERSION = re.compile(r"(?<![\w.])[vV]?(\d{1,5}(?:\.\d{1,5}){2,5})(?![\w.]*\d)")
 _SIZED = re.compile(r"(?<![\w.,])(\d{1,4}(?:\.\d{1,3})?)(k|M|B)\b")
@@ -100,7 +112,9 @@ def _dates(mapped: Mapped) -> None:
     mapped.sub(_ISO_DATE, lambda m: _date(int(m[2]), int(m[3]), m[1]) + " ")
     mapped.sub(_SLASH_DATE, _slash_date)
     mapped.sub(_DAY_MONTH, _day_month)
-    mapped.sub(_MONTH_DAY, lambda m: _date(_month(m["month"]), int(m["day"]), m["year"]) if int(m["day"]) < 32 else None)
+    mapped.sub(
+        _MONTH_DAY, lambda m: _date(_month(m["month"]), int(m["day"]), m["year"]) if int(m["day"]) < 32 else None
+    )
     mapped.sub(_MONTH_YEAR, lambda m: f"{words.MONTHS[_month(m['month']) - 1]} {year(m['year'])}")
     mapped.sub(_DECADE, _decade)
     mapped.sub(_CLOCK_RANGE, lambda m: f"{m[1] or ''} to ")
@@ -146,7 +160,13 @@ def cardinal(number: str) -> str:
     if len(whole) > LONGEST_NUMBER or (len(whole) > 1 and whole[0] == "0"):
         said = digits(whole)
     else:
-        said = _small(int(whole)) if len(whole) < 4 else str(num2words(int(whole or "0"))).replace(",", "") if whole else ""
+        said = (
+            _small(int(whole))
+            if len(whole) < 4
+            else str(num2words(int(whole or "0"))).replace(",", "")
+            if whole
+            else ""
+        )
     return f"{said or 'zero'} point {digits(rest)}" if point and rest else said
 
 
@@ -208,7 +228,9 @@ def _slash_date(match: re.Match[str]) -> str | None:
 
 def _day_month(match: re.Match[str]) -> str | None:
     day, month = int(match["day"]), _month(match["month"])
-    if not 1 <= day <= 31 or (match["month"] in ("May", "March") and not match["year"] and match.string[match.end():][:1].isalpha()):
+    if not 1 <= day <= 31 or (
+        match["month"] in ("May", "March") and not match["year"] and match.string[match.end() :][:1].isalpha()
+    ):
         return None
     said = f"the {ordinal(str(day))} of {words.MONTHS[month - 1]}"
     return f"{said} {year(match['year'])}" if match["year"] else said
@@ -229,7 +251,9 @@ def _clock(match: re.Match[str]) -> str | None:
     noon = f" {half.upper()}.M." if half else ""
     if second is not None and not half:
         parts = ((int(hour), "hour"), (int(minute), "minute"), (int(second), "second"))
-        return " ".join(f"{_small(count)} {name}{'' if count == 1 else 's'}" for count, name in parts if count) or "zero"
+        return (
+            " ".join(f"{_small(count)} {name}{'' if count == 1 else 's'}" for count, name in parts if count) or "zero"
+        )
     said = _small(int(hour)) if int(hour) else ("twelve" if half else "zero")
     if int(minute):
         return f"{said} {'oh ' if int(minute) < 10 else ''}{_small(int(minute))}{noon}"
@@ -282,7 +306,11 @@ def _unit(match: re.Match[str]) -> str | None:
 
 def _roman(match: re.Match[str]) -> str | None:
     value = roman(match["roman"])
-    if value is None or (match["roman"] == "I" and match["cue"] not in ("War", "Part", "Chapter", "Act", "Type", "Elizabeth", "Charles", "Phase", "Book", "Volume")):
+    if value is None or (
+        match["roman"] == "I"
+        and match["cue"]
+        not in ("War", "Part", "Chapter", "Act", "Type", "Elizabeth", "Charles", "Phase", "Book", "Volume")
+    ):
         return None
     said = f"the {ordinal(str(value))}" if match["cue"] in words.ROMAN_RULERS else _small(value)
     return f"{match['cue']} {said}"

@@ -27,18 +27,32 @@ _COUNTER = _any((*words.NATIVE, *words.SINO))
 _UNIT_NAME = _any((*words.UNITS, *words.SPEEDS))
 _TAIL = r"(?![A-Za-z0-9²³/])"
 
-_BOTH = re.compile(r"(\S)(?:(을|은|이|과)\([를는가와]\)|([를는가와])\([을은이과]\)|\(으\)(로)|\(이\)(나|라고|라는|며|고|랑))")
-_DATE = re.compile(r"(?<![\d.])(\d{4})\s?[-./년]\s?(0?[1-9]|1[0-2])\s?[-./]\s?(0?[1-9]|[12]\d|3[01])(?:일|\.(?=\s|$|\())?(?![\d-])")
-_SHORT_DATE = re.compile(r"(?<![\d./])(0?[1-9]|1[0-2])/(0?[1-9]|[12]\d|3[01])(?=\s?\(|일|\s|$|[에은는까부,.])(?![./]\d)")
+_BOTH = re.compile(
+    r"(\S)(?:(을|은|이|과)\([를는가와]\)|([를는가와])\([을은이과]\)|\(으\)(로)|\(이\)(나|라고|라는|며|고|랑))"
+)
+_DATE = re.compile(
+    r"(?<![\d.])(\d{4})\s?[-./년]\s?(0?[1-9]|1[0-2])\s?[-./]\s?(0?[1-9]|[12]\d|3[01])(?:일|\.(?=\s|$|\())?(?![\d-])"
+)
+_SHORT_DATE = re.compile(
+    r"(?<![\d./])(0?[1-9]|1[0-2])/(0?[1-9]|[12]\d|3[01])(?=\s?\(|일|\s|$|[에은는까부,.])(?![./]\d)"
+)
 _MEMORIAL = re.compile(r"(?<!\d)(\d{1,2})·(\d{1,2})(?!\d)")
 _CLOCK = re.compile(r"(?<![\d:.])([01]?\d|2[0-4]):([0-5]\d)(?::([0-5]\d))?(?![\d:])")
-_HALF_DAY = re.compile(r"(?<![A-Za-z])(AM|PM|am|pm|a\.m\.|p\.m\.)\s?(?=\d)|(?<=\d)\s?(AM|PM|am|pm|a\.m\.|p\.m\.)(?![A-Za-z])")
+_HALF_DAY = re.compile(
+    r"(?<![A-Za-z])(AM|PM|am|pm|a\.m\.|p\.m\.)\s?(?=\d)|(?<=\d)\s?(AM|PM|am|pm|a\.m\.|p\.m\.)(?![A-Za-z])"
+)
 _HALF_DAY_AFTER = re.compile(r"(\d{1,2}(?::[0-5]\d)?시?)\s?(AM|PM|am|pm|a\.m\.|p\.m\.)(?![A-Za-z])")
 _WEEKDAY = re.compile(r"\(([월화수목금토일])\)")
-_PHONE = re.compile(r"(?<![\w.,-])(?:\+?(\d{1,3})[- ])?\(?(0\d{1,2}|\d{3,4})\)?[- ](\d{3,4})-(\d{4})(?![A-Za-z\d-]|,\d)|(?<![\w.,-])(1\d{3})-(\d{4})(?![\d-])")
+_PHONE = re.compile(
+    r"(?<![\w.,-])(?:\+?(\d{1,3})[- ])?\(?(0\d{1,2}|\d{3,4})\)?[- ](\d{3,4})-(\d{4})(?![A-Za-z\d-]|,\d)|(?<![\w.,-])(1\d{3})-(\d{4})(?![\d-])"
+)
 _EMERGENCY = re.compile(r"(?<![\d.,])(112|119|114|120|110|111)(?=에|로|으로|번(?!째)|\s(?:신고|전화|구급))")
-_MONEY = re.compile(rf"(?<!\w)(?P<minus>[-−])?(?P<sign>US\$|[$€£¥₩₹])\s?(?P<amount>{_NUMBER})(?P<size>[kKMB](?![A-Za-z])|\s?[백천]?[만억조](?![가-힣])|\s?천(?![가-힣]))?")
-_CODE_MONEY = re.compile(rf"(?<![A-Za-z])(?:(?P<before>USD|EUR|GBP|JPY|KRW)\s?(?P<a>{_NUMBER})|(?P<b>{_NUMBER})\s?(?P<after>USD|EUR|GBP|JPY|KRW)(?![A-Za-z]))")
+_MONEY = re.compile(
+    rf"(?<!\w)(?P<minus>[-−])?(?P<sign>US\$|[$€£¥₩₹])\s?(?P<amount>{_NUMBER})(?P<size>[kKMB](?![A-Za-z])|\s?[백천]?[만억조](?![가-힣])|\s?천(?![가-힣]))?"
+)
+_CODE_MONEY = re.compile(
+    rf"(?<![A-Za-z])(?:(?P<before>USD|EUR|GBP|JPY|KRW)\s?(?P<a>{_NUMBER})|(?P<b>{_NUMBER})\s?(?P<after>USD|EUR|GBP|JPY|KRW)(?![A-Za-z]))"
+)
 _RANGE = re.compile(
     rf"(?P<from>{_NUMBER})(?P<own>\s?(?:{_UNIT_NAME}|{_COUNTER}))?\s?[~∼～〜–—]\s?(?=(?:약\s?)?(?:{_NUMBER})(?P<unit>\s?(?:°C|℃|{_UNIT_NAME}|{_COUNTER}))?)"
 )
@@ -49,12 +63,18 @@ _FRACTION = re.compile(r"(?<![\w./])(?:(\d{1,4})[ 과])?(\d{1,3})[/⁄](\d{1,4})
 _OUT_OF = re.compile(r"(?<![\d.])(\d{1,4})분의\s?(\d{1,4})(?!\d)")
 _SPEED = re.compile(rf"(?P<number>{_NUMBER})\s?(?P<unit>{_any(words.SPEEDS)}){_TAIL}")
 _UNIT = re.compile(rf"(?P<number>{_NUMBER})\s?(?P<unit>{_any(words.UNITS)}){_TAIL}")
-_BARE_UNIT = re.compile(rf"(?<=[가-힣] )(?P<unit>km/h|m/s|km|cm|mm|kg|mg|mL|ml|GB|MB|TB|Mbps|Gbps|kWh|kW|GHz|MHz|Hz|dB|kcal)(?![A-Za-z²³/])")
+_BARE_UNIT = re.compile(
+    r"(?<=[가-힣] )(?P<unit>km/h|m/s|km|cm|mm|kg|mg|mL|ml|GB|MB|TB|Mbps|Gbps|kWh|kW|GHz|MHz|Hz|dB|kcal)(?![A-Za-z²³/])"
+)
 _ORDINAL = re.compile(r"(\d{1,2})\s?번째")
 _PREFIXED = re.compile(rf"제\s?(\d{{1,6}})\s?({_COUNTER})?")
 _NUMBERED = re.compile(rf"(?<![\d.,])(\d{{1,6}})번(?=\s?(?:{'|'.join(words.NUMBERED)}))")
-_LARGE = re.compile(r"(?P<number>\d{1,3}(?:,\d{3})+|\d{1,7}(?:\.\d{1,4})?)(?P<scale>[백천]?[만억조]|천|백)(?![가-힣]*[A-Za-z])")
-_COUNTED = re.compile(rf"(?<![\d.,])(?P<minus>[-−])?(?P<number>{_NUMBER})(?P<space>\s?)(?P<counter>{_COUNTER})(?!리즈|스템)")
+_LARGE = re.compile(
+    r"(?P<number>\d{1,3}(?:,\d{3})+|\d{1,7}(?:\.\d{1,4})?)(?P<scale>[백천]?[만억조]|천|백)(?![가-힣]*[A-Za-z])"
+)
+_COUNTED = re.compile(
+    rf"(?<![\d.,])(?P<minus>[-−])?(?P<number>{_NUMBER})(?P<space>\s?)(?P<counter>{_COUNTER})(?!리즈|스템)"
+)
 _MINUS = re.compile(r"(?<![\w)])[-−](?=\d)")
 _SIGN = re.compile(r"(?<=[\w)])\s?([+×*÷±])\s?(?=[-−(]?\d)|(?<=\d)\s([-−])\s(?=\d)")
 _EQUALS = re.compile(r"(?<=[\w)])\s?=\s?(?=[-−]?\w)")
@@ -124,7 +144,9 @@ def _latin(mapped: Mapped) -> None:
 
 def _numbers(mapped: Mapped) -> None:
     mapped.sub(_ORDINAL, lambda m: f"{'첫' if m[1] == '1' else native(int(m[1]))} 번째" if int(m[1]) else None)
-    mapped.sub(_PREFIXED, lambda m: f"제{sino(m[1])}{f' {m[2]}' if m[2] and m[2] not in words.SPACELESS else m[2] or ''}{SEAM}")
+    mapped.sub(
+        _PREFIXED, lambda m: f"제{sino(m[1])}{f' {m[2]}' if m[2] and m[2] not in words.SPACELESS else m[2] or ''}{SEAM}"
+    )
     mapped.sub(_NUMBERED, lambda m: f"{sino(m[1])} 번")
     mapped.sub(_VERSION, lambda m: " 점 ".join(sino(part) for part in m[1].split(".")) + SEAM)
     mapped.sub(_COMPARED, lambda m: f"{sino(m[1])}{topic(sino(m[1]))} {sino(m[3])}{words.COMPARED[m[2]]}")
@@ -241,7 +263,7 @@ def _sum(names: tuple[str, str], amount: str, size: str) -> str:
 
 
 def _times(amount: str, factor: int) -> str:
-    return f"{Decimal(amount.replace(',', '')) * factor:f}"
+    return f"{(Decimal(amount.replace(',', '')) * factor).normalize():f}"
 
 
 def _large(number: str, scale: str) -> str:
@@ -290,8 +312,21 @@ def _takes_native(number: str, counter: str) -> bool:
 def _acronym(match: re.Match[str]) -> str | None:
     text = match[0].rstrip("s")
     around = match.string[match.start() - 1 : match.start()] + match.string[match.end() : match.end() + 1]
-    if len(text) == 1 and around.strip() and not around.strip(" .,!?()\"'") and not any("가" <= c <= "힣" or c.isdigit() for c in around):
+    if (
+        len(text) == 1
+        and around.strip()
+        and not around.strip(" .,!?()\"'")
+        and not any("가" <= c <= "힣" or c.isdigit() for c in around)
+    ):
         return None
     said = "".join({".": "", "/": "", "&": "앤"}.get(letter, words.LETTERS.get(letter, "")) for letter in text)
     follows = match.string[match.end() : match.end() + 1]
-    return said + ("" if follows.isdigit() or follows == "-" and match.string[match.end() + 1 : match.end() + 2].isdigit() else "") + (" " if follows.isdigit() else SEAM)
+    return (
+        said
+        + (
+            ""
+            if follows.isdigit() or (follows == "-" and match.string[match.end() + 1 : match.end() + 2].isdigit())
+            else ""
+        )
+        + (" " if follows.isdigit() else SEAM)
+    )

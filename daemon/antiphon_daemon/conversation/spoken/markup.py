@@ -33,7 +33,9 @@ _LINK = re.compile(
     r"(?:[ \t]+[\"'][^\"'\n]{0,300}[\"'])?[ \t]*\)|\[[^\[\]\n]{0,100}\])"
 )
 _SPAN = re.compile(r"(?<!`)(`{1,2})(?!`)([^`\n]{1,300})\1(?!`)")
-_MAIL = re.compile(r"(?i)(?:mailto:)?(?<![a-z0-9.])([a-z0-9][a-z0-9._%+-]{0,63})@([a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,5})(?![a-z0-9-])")
+_MAIL = re.compile(
+    r"(?i)(?:mailto:)?(?<![a-z0-9.])([a-z0-9][a-z0-9._%+-]{0,63})@([a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,5})(?![a-z0-9-])"
+)
 _URL = re.compile(r"(?i)(?<![a-z0-9])(?:https?|ftp)://[^\s<>\"'`\uac00-\ud7a3\u3000-\u9fff]{1,2000}")
 _HOST = re.compile(
     r"(?i)(?<![a-z0-9@._-])(?:www\.)?((?:[a-z0-9-]{1,63}\.){1,4}"
@@ -46,8 +48,12 @@ _HEADING = re.compile(r"(?m)^[ \t]{0,8}#{1,6}[ \t]+|[ \t]+#{1,6}[ \t]*$")
 _BULLET = re.compile(r"(?m)^(?:[ \t]*(?:[-*+•‣▪◦·–—>]+[ \t]+|>+))+(?:\[[ xX]\][ \t]+)?")
 _NUMBERED = re.compile(r"(?m)^[ \t]{0,8}(\d{1,3})[.)][ \t]+(?=\S)")
 _LINE_END = re.compile(r"([^\s]?)([\"'”’)\]*_`]{0,4})[ \t]{0,8}\n\s*")
-_EMPHASIS = re.compile(r"\*{1,3}(?=[^\s*])(?<!\d\*)(?<!\d\*\*)|(?<=[^\s*])\*{1,3}(?!\d)|~~|(?<!\w)_{1,3}(?=\w)|(?<=\w)_{1,3}(?!\w)")
-_COMPATIBLE = re.compile("[\u2460-\u249b\u3200-\u33ff\uff04\uff05\uff0b\uff0d\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\uff5e\u00bc-\u00be\u2150-\u217f\u2100-\u2126\ufb00-\ufb06]")
+_EMPHASIS = re.compile(
+    r"\*{1,3}(?=[^\s*])(?<!\d\*)(?<!\d\*\*)|(?<=[^\s*])\*{1,3}(?!\d)|~~|(?<!\w)_{1,3}(?=\w)|(?<=\w)_{1,3}(?!\w)"
+)
+_COMPATIBLE = re.compile(
+    "[\u2460-\u249b\u3200-\u33ff\uff04\uff05\uff0b\uff0d\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\uff5e\u00bc-\u00be\u2150-\u217f\u2100-\u2126\ufb00-\ufb06]"
+)
 _ODD_SPACE = re.compile("[\u00a0\u2000-\u200b\u202f\u205f\u2060\ufeff\u00ad\u200e\u200f]")
 _MARKS = re.compile(r"[*`~|#_\\<>{}\[\]^=+@$€£¥₩©®™§¶†‡•◦▪→←↑↓⇒]+")
 _SPACE = re.compile(r"\s+")
@@ -135,7 +141,7 @@ def _address(name: str, language: str) -> str:
 def _line_end(match: re.Match[str]) -> str:
     """A line is a sentence, unless it ends otherwise."""
     last, closing = match[1], match[2]
-    stop = "." if last.isalnum() or last in "%)°" and last else ""
+    stop = "." if last.isalnum() or (last in "%)°" and last) else ""
     return f"{last}{closing}{stop} " if last or closing else " "
 
 
@@ -158,7 +164,5 @@ def _take_off_pictures(mapped: Mapped) -> None:
 
 def _picture(character: str) -> bool:
     return (
-        unicodedata.category(character) in ("So", "Sk", "Cs", "Co", "Cf", "Cn", "Cc")
-        and character not in "°\n\t ^`"
-        or character in "\ufe0f\u20e3"
-    )
+        unicodedata.category(character) in ("So", "Sk", "Cs", "Co", "Cf", "Cn", "Cc") and character not in "°\n\t ^`"
+    ) or character in "\ufe0f\u20e3"
