@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from antiphon_daemon.conversation.speakable import speakable
 
 from antiphon_daemon.conversation import skills
 from antiphon_daemon.conversation.clauses import LONGEST_CHARACTERS, ClauseCutter
 from antiphon_daemon.conversation.memory import Memory, estimate_tokens, heard_part
 from antiphon_daemon.conversation.messages import message
-from antiphon_daemon.conversation.speakable import speakable
 
 
 def cut(text: str, size: int) -> list[str]:

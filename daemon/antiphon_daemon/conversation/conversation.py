@@ -309,7 +309,10 @@ class Conversation:
     def _withdraw(self, revision: int) -> None:
         """The turn goes on: its reply, and what memory has of it, are taken back."""
         if self._draft is not None and self._draft.revision == revision:
-            self._give_up()
+            if self._draft.reply is not None:
+                self._draft.reply.pause()
+                self._draft.reply.wind_back()
+            self._park()
         if self._remembered == revision and self._memory is not None:
             self._memory.withdraw()
             self._remembered = None
@@ -326,7 +329,8 @@ class Conversation:
         stopped.revision, self._draft = action.revision, stopped
         log.debug("the reply goes on", heard=spoken(action.text), from_ms=action.heard_ms)
         self._peer.turn_over(action.text, stopped.language)
-        stopped.reply.resume(action.heard_ms)
+        stopped.reply.wind_back(action.heard_ms)
+        stopped.reply.release()
 
     def _commit(self, action: turns.Commit) -> None:
         draft = self._draft

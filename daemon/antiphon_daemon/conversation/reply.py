@@ -1,35 +1,43 @@
 """One reply on its way: written by the model, cut into clauses, spoken, and held back until its turn is committed.
 
-Writing goes on while the clause before is being spoken. What fails is said in words, in the reply's own voice.
+Writing goes on while the clause before is being spoken. What is written (for captions and memory) and what is said for
+it are two texts; what was heard is told in the words of the first. What fails is said in words, in the reply's own
+voice.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+import time
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol
 
 import structlog
 
 from antiphon.settings import Deadlines
-from antiphon_daemon.conversation.clauses import ClauseCutter
-from antiphon_daemon.conversation.memory import heard_part
+from antiphon_daemon.conversation.clauses import ClauseCutter, Ending, Part
 from antiphon_daemon.conversation.messages import message
-from antiphon_daemon.conversation.speakable import speakable
+from antiphon_daemon.conversation.pacing import Utterance, Utterances, pace_of, utterance
+from antiphon_daemon.conversation.speaking import limited, silence, sound_of
+from antiphon_daemon.conversation.spoken import Spoken
+from antiphon_daemon.conversation.tape import Tape
 from antiphon_daemon.engines.contracts import EngineError, Revoked, Synthesizer, Work
 from antiphon_daemon.engines.worker import revocable
 from antiphon_daemon.insight.trace import Trace
 
-CLAUSES_AHEAD = 4
-"""Clauses that may wait to be spoken: the model need not run further ahead than that."""
+PARTS_AHEAD = 16
+"""Parts that may wait to be spoken: the model need not run further ahead than that."""
 
-END_MS = 150
-"""The end of a reply is silence, and a speaker's count of what it played is not exact to the sample."""
+HELD_S = 20.0
+"""A reply whose turn is not over is spoken so far ahead, and then waits."""
 
-T = TypeVar("T")
+END_MS = 80
+"""A speaker's count of what it played is not exact to the sample."""
+
+__all__ = ["Clause", "Listener", "Reply", "limited"]
+
 log = structlog.get_logger(__name__)
 
 
@@ -57,10 +65,17 @@ class Listener(Protocol):
 
 @dataclass
 class Clause:
-    """A spoken part of the reply."""
+    """What was spoken at once."""
 
-    text: str
+    spoken: Spoken
     samples: int = 0
+    pause: int = 0
+    """Samples of silence after it."""
+
+    @property
+    def text(self) -> str:
+        """As it was written."""
+        return self.spoken.written
 
 
 class Reply:
@@ -78,6 +93,7 @@ class Reply:
         deadlines: Deadlines,
         trace: Trace,
         early_speech: bool = True,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._words = words
         self._synthesizer = synthesizer
@@ -90,12 +106,14 @@ class Reply:
         self._may_speak = asyncio.Event()
         if early_speech:
             self._may_speak.set()
-        self._held: list[bytes] = []
-        self._sound: list[bytes] = []
-        """All of the sound, in case it is stopped and goes on."""
+        self._tape = Tape()
         self._base = 0
-        """Samples at the synthesizer's rate that were heard before it went on."""
-        self._began = False
+        """Samples that were heard before it was stopped and went on."""
+        self._clock = clock
+        self._began: float | None = None
+        """When the first sound went out."""
+        self._pause_ms = 0
+        """Due before the next sound."""
         self._over: EngineError | bool = False
         self._fault: Exception | None = None
         self.clauses: list[Clause] = []
@@ -105,58 +123,60 @@ class Reply:
     @property
     def text(self) -> str:
         """What was written and passed on to be spoken."""
-        return " ".join(clause.text for clause in self.clauses)
+        return "".join(clause.text for clause in self.clauses).strip()
 
     @property
     def samples(self) -> int:
         """The sound so far, in samples at the synthesizer's rate."""
-        return sum(clause.samples for clause in self.clauses)
+        return sum(clause.samples + clause.pause for clause in self.clauses)
+
+    @property
+    def ahead_s(self) -> float:
+        """Seconds of sound that have not been played if playing began with the first; below 0 when it ran dry."""
+        played_s = self._clock() - self._began if self._began is not None else 0.0
+        return (self.samples - self._base) / self._synthesizer.rate - played_s
 
     def heard_text(self, heard_ms: float) -> str:
         """Return the words that were heard in the first `heard_ms` of the sound; all, if only `END_MS` are missing."""
         left = heard_ms / 1000 * self._synthesizer.rate + self._base
         if left >= self.samples - END_MS * self._synthesizer.rate / 1000:
             return self.text
-        heard: list[str] = []
+        heard = ""
         for clause in self.clauses:
-            share = left / clause.samples if clause.samples else 0.0
-            heard.append(heard_part(clause.text, share))
-            left -= clause.samples
-            if left <= 0:
+            if left < clause.samples or (clause.spoken.text and not clause.samples):
+                heard += clause.spoken.heard(left / clause.samples) if clause.samples else ""
                 break
-        return " ".join(part for part in heard if part)
+            heard += clause.text
+            left -= clause.samples + clause.pause
+            if left < 0:
+                break
+        return heard.strip()
 
     def release(self) -> None:
         """The turn is committed: what is held goes out, what comes follows at once."""
         self._released.set()
         self._may_speak.set()
-        held, self._held = self._held, []
-        for pcm in held:
-            if pcm:
-                self._out(pcm)
+        self._give_out()
         self._tell_over()
 
     def pause(self) -> None:
-        """The listener hears no more of it; it is written and spoken no further than it has come."""
+        """The listener hears no more of it; it is written and spoken hardly further than it has come."""
         self._released.clear()
         self._may_speak.clear()
-        self._held.clear()
 
-    def resume(self, heard_ms: int) -> None:
-        """Go on after what was heard, as a stream of its own."""
-        sound = b"".join(self._sound)
-        heard = self._base + heard_ms * self._synthesizer.rate // 1000
-        self._base = min(heard, len(sound) // 2)
-        self._held, self._began = [sound[self._base * 2 :]], False
-        self.release()
+    def wind_back(self, heard_ms: int = 0) -> None:
+        """Begin again, when it is released, after the `heard_ms` that were heard of it since it last began."""
+        self._base += heard_ms * self._synthesizer.rate // 1000
+        self._base = self._tape.wind(self._base)
+        self._began = None
 
     async def run(self) -> None:
         """Write and speak the reply to its end. Ends at once when the work is revoked."""
-        clauses: asyncio.Queue[str | None] = asyncio.Queue(CLAUSES_AHEAD)
-        writing = asyncio.create_task(self._write(clauses))
+        parts: asyncio.Queue[Part | None] = asyncio.Queue(PARTS_AHEAD)
+        writing = asyncio.create_task(self._write(parts))
         over: EngineError | bool = True
         try:
-            await self._speak_all(clauses)
+            await self._speak_all(parts)
             if self._fault is not None:
                 raise self._fault
         except Revoked:
@@ -175,60 +195,90 @@ class Reply:
         if self._released.is_set():
             self._tell_over()
 
-    async def _write(self, clauses: asyncio.Queue[str | None]) -> None:
-        cutter = ClauseCutter()
-        said = False
+    async def _write(self, parts: asyncio.Queue[Part | None]) -> None:
+        cutter = ClauseCutter(self._language)
         try:
             async with aclosing(self._words) as words:
                 async for delta in words:
                     self._trace.first("llm_first")
-                    for clause in cutter.feed(delta):
-                        said |= await _put(clauses, speakable(clause))
-            said |= await _put(clauses, speakable(cutter.rest()))
-            if not said:
-                self.failed = True
-                self._trace.failure = "the language model answered nothing"
-                await clauses.put(message("empty", self._language))
+                    for part in cutter.feed(delta):
+                        await parts.put(part)
+            if rest := cutter.rest():
+                await parts.put(rest)
         except (Revoked, EngineError) as error:
             if self._work.wanted():
                 log.error("the reply cannot be written", why=str(error))
                 self.failed = True
                 self._trace.failure = str(error) or "the language model has been stopped"
-                await _put(clauses, speakable(cutter.rest()))
-                await clauses.put(message("llm", self._language))
+                if rest := cutter.rest():
+                    await parts.put(rest)
+                await parts.put(Part(" " + message("llm", self._language), Ending.SENTENCE))
         except Exception as error:  # noqa: BLE001 - a fault of ours: `run` raises it, and whoever speaks waits no more
             self._fault = error
-        await clauses.put(None)
+        await parts.put(None)
 
-    async def _speak_all(self, clauses: asyncio.Queue[str | None]) -> None:
-        longest = self._deadlines.reply_s * self._synthesizer.rate
-        while (clause := await clauses.get()) is not None:
+    async def _speak_all(self, parts: asyncio.Queue[Part | None]) -> None:
+        rate = self._synthesizer.rate
+        utterances = Utterances(parts, pace_of(self._synthesizer), self._language, lambda: self.ahead_s)
+        while (one := await utterances.next()) is not None:
             async with revocable(self._work):
                 await self._may_speak.wait()
-            if self.samples > longest:
-                await self._speak(message("cut_short", self._language))
+                if self.samples > HELD_S * rate:
+                    await self._released.wait()
+            if self.samples > self._deadlines.reply_s * rate:
+                await self._speak(self._own("cut_short"))
                 return
-            await self._speak(clause)
+            await self._speak(one)
+        if self._fault is None and self._work.wanted() and not any(clause.spoken.text for clause in self.clauses):
+            self.failed = True
+            self._trace.failure = "the language model answered nothing"
+            self.clauses.clear()
+            await self._speak(self._own("empty"))
 
-    async def _speak(self, text: str) -> None:
-        clause = Clause(text)
+    def _own(self, key: Literal["cut_short", "empty"]) -> Utterance:
+        return utterance(" " + message(key, self._language), Ending.SENTENCE, self._language)
+
+    async def _speak(self, one: Utterance) -> None:
+        if one.spoken.text:
+            self._pause()
+        clause = Clause(one.spoken)
         self.clauses.append(clause)
-        sound = self._synthesizer.speak(text, self._work, voice=self._voice, language=self._language)
-        within_s = self._deadlines.tts_first_s
-        late = EngineError("tts", "the voice is too slow")
-        async with aclosing(limited(sound, within_s, within_s, lambda: late)) as blocks:
+        sound = sound_of(
+            one,
+            self._synthesizer,
+            self._work,
+            language=self._language,
+            voice=self._voice,
+            deadlines=self._deadlines,
+        )
+        async with aclosing(sound) as blocks:
             async for pcm in blocks:
                 self._trace.first("tts_first")
                 clause.samples += len(pcm) // 2
-                self._sound.append(pcm)
-                if self._released.is_set():
-                    self._out(pcm)
-                else:
-                    self._held.append(pcm)
+                self._pass_on(pcm)
+        self._pause_ms = one.pause_ms or self._pause_ms
+
+    def _pause(self) -> None:
+        """Make the pause that is due, but for what has passed of it because the sound had run dry."""
+        missing_ms = self._pause_ms + min(0.0, self.ahead_s) * 1000
+        if missing_ms > 0 and self.clauses:
+            pcm = silence(missing_ms, self._synthesizer.rate)
+            self.clauses[-1].pause += len(pcm) // 2
+            self._pass_on(pcm)
+        self._pause_ms = 0
+
+    def _pass_on(self, pcm: bytes) -> None:
+        self._tape.put(pcm)
+        if self._released.is_set():
+            self._give_out()
+
+    def _give_out(self) -> None:
+        for pcm in self._tape.take():
+            self._out(pcm)
 
     def _out(self, pcm: bytes) -> None:
-        if not self._began:
-            self._began = True
+        if self._began is None:
+            self._began = self._clock()
             self._trace.first("first_audio")
             self._listener.reply_began(self._synthesizer.rate)
         self._listener.reply_sound(pcm)
@@ -240,36 +290,3 @@ class Reply:
             self._trace.mark("done")
             self._listener.reply_written(self.text)
             self._listener.reply_ended(round((self.samples - self._base) / self._synthesizer.rate * 16_000))
-
-
-async def _put(clauses: asyncio.Queue[str | None], text: str) -> bool:
-    if text:
-        await clauses.put(text)
-    return bool(text)
-
-
-async def limited(
-    items: AsyncIterator[T], first_s: float, next_s: float, late: Callable[[], EngineError]
-) -> AsyncGenerator[T, None]:
-    """Yield `items`, each within its deadline; the source is closed when this is (use `aclosing`) or ends.
-
-    Raises:
-        EngineError: what `late()` returns, when an item does not come in time.
-    """
-    within_s = first_s
-    try:
-        while True:
-            try:
-                async with asyncio.timeout(within_s):
-                    item = await anext(items)
-            except StopAsyncIteration:
-                return
-            except TimeoutError:
-                raise late() from None
-            yield item
-            within_s = next_s
-    finally:
-        close: Callable[[], Awaitable[None]] | None = getattr(items, "aclose", None)
-        if close is not None:
-            with contextlib.suppress(Revoked, EngineError):
-                await close()

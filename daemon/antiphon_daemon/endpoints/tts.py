@@ -4,12 +4,13 @@
     synthesize-start{voice?} · synthesize-chunk{text}… · (synthesize) · synthesize-stop  →  … · synthesize-stopped
 
 A `synthesize` inside a stream repeats its whole text for old servers and is ignored. Text is spoken clause by clause,
-so the first sound does not wait for the last word.
+so the first sound does not wait for the last word; what follows is whole sentences, as far as there is time.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import aclosing
 
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
@@ -27,17 +28,17 @@ from wyoming.tts import (
 from antiphon.settings import Settings
 from antiphon.wire.frames import parse
 from antiphon.wire.server import Connection
-from antiphon_daemon.conversation.clauses import ClauseCutter
-from antiphon_daemon.conversation.reply import limited
-from antiphon_daemon.conversation.speakable import speakable
+from antiphon_daemon.conversation.clauses import ClauseCutter, Part
+from antiphon_daemon.conversation.pacing import Utterance, Utterances, pace_of
+from antiphon_daemon.conversation.speaking import silence, sound_of
 from antiphon_daemon.endpoints.info import plain_language
 from antiphon_daemon.engines.contracts import EngineError, Revoked, Synthesizer
 from antiphon_daemon.engines.work import Token
 
 CHUNK_MS = 100
 """Sound in one event."""
-CLAUSES_WAITING = 256
-"""Clauses of a stream that may wait to be spoken; then the peer's next event waits."""
+PARTS_WAITING = 256
+"""Parts of a stream that may wait to be spoken; then the peer's next event waits."""
 
 
 class TtsHandler:
@@ -47,7 +48,7 @@ class TtsHandler:
         self._peer, self._engine, self._settings = peer, engine, settings
         self._work = Token()
         self._cutter = ClauseCutter()
-        self._clauses: asyncio.Queue[str | None] = asyncio.Queue(CLAUSES_WAITING)
+        self._parts: asyncio.Queue[Part | None] = asyncio.Queue(PARTS_WAITING)
         self._speaking: asyncio.Task[None] | None = None
 
     async def handle(self, event: Event) -> None:
@@ -75,19 +76,20 @@ class TtsHandler:
             await asyncio.gather(self._speaking, return_exceptions=True)
 
     def _begin(self, voice: SynthesizeVoice | None) -> None:
-        self._cutter = ClauseCutter()
-        self._clauses = asyncio.Queue(CLAUSES_WAITING)
-        self._speaking = asyncio.create_task(self._speak_all(self._clauses, voice))
+        language = plain_language(voice.language) if voice else None
+        self._cutter = ClauseCutter(language or self._settings.language)
+        self._parts = asyncio.Queue(PARTS_WAITING)
+        self._speaking = asyncio.create_task(self._speak_all(Speech(self._peer, self._engine.rate), voice, language))
 
     async def _add(self, text: str) -> None:
-        for clause in self._cutter.feed(text):
-            await self._put(clause)
+        for part in self._cutter.feed(text):
+            await self._put(part)
             await asyncio.sleep(0)  # a long text must not keep others waiting
 
-    async def _put(self, clause: str | None) -> None:
-        """Hand a clause over, unless the speaking has ended with an error and takes none any more."""
+    async def _put(self, part: Part | None) -> None:
+        """Hand a part over, unless the speaking has ended with an error and takes none any more."""
         assert self._speaking is not None
-        putting = asyncio.ensure_future(self._clauses.put(clause))
+        putting = asyncio.ensure_future(self._parts.put(part))
         try:
             await asyncio.wait((putting, self._speaking), return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -105,33 +107,72 @@ class TtsHandler:
             if self._speaking.done():
                 self._speaking = None
 
-    async def _speak_all(self, clauses: asyncio.Queue[str | None], voice: SynthesizeVoice | None) -> None:
-        rate = self._engine.rate
+    async def _speak_all(self, speech: Speech, voice: SynthesizeVoice | None, language: str | None) -> None:
         name = voice.name if voice else None
         if voice and voice.speaker:
             name = f"{name or self._engine.voices[0].name}/{voice.speaker}"
-        language = plain_language(voice.language) if voice else None
-        sent_ms = 0
-        await self._peer.send(AudioStart(rate=rate, width=2, channels=1, timestamp=0))
+        said_in = language or self._settings.language
+        utterances = Utterances(self._parts, pace_of(self._engine), said_in, lambda: speech.ahead_s)
+        await speech.start()
         try:
-            while (clause := await clauses.get()) is not None:
-                if text := speakable(clause):
-                    sent_ms = await self._speak(text, name, language, sent_ms)
+            while (one := await utterances.next()) is not None:
+                await self._speak(one, speech, name, language)
         except EngineError as error:
             await self._peer.send(Error(text=str(error), code="tts-failed"))
         except Revoked:
             await self._peer.send(Error(text="The voice has been stopped", code="tts-failed"))
-        await self._peer.send(AudioStop(timestamp=sent_ms))
+        await speech.stop()
 
-    async def _speak(self, text: str, voice: str | None, language: str | None, sent_ms: int) -> int:
-        rate, within_s = self._engine.rate, self._settings.deadlines.tts_first_s
-        size = rate * CHUNK_MS // 1000 * 2
-        sound = self._engine.speak(text, self._work, voice=voice, language=language)
-        late = EngineError("tts", "the voice is too slow")
-        async with aclosing(limited(sound, within_s, within_s, lambda: late)) as blocks:
+    async def _speak(self, one: Utterance, speech: Speech, voice: str | None, language: str | None) -> None:
+        if one.spoken.text:
+            await speech.pause()
+        deadlines = self._settings.deadlines
+        sound = sound_of(one, self._engine, self._work, language=language, voice=voice, deadlines=deadlines)
+        async with aclosing(sound) as blocks:
             async for pcm in blocks:
-                for start in range(0, len(pcm), size):
-                    block = pcm[start : start + size]
-                    await self._peer.send(AudioChunk(rate=rate, width=2, channels=1, audio=block, timestamp=sent_ms))
-                    sent_ms += len(block) // 2 * 1000 // rate
-        return sent_ms
+                await speech.sound(pcm)
+        speech.pause_ms = one.pause_ms or speech.pause_ms
+
+
+class Speech:
+    """The sound of one request on its way to the peer."""
+
+    def __init__(self, peer: Connection, rate: int) -> None:
+        self._peer, self._rate = peer, rate
+        self._began: float | None = None
+        self._samples = 0
+        self.pause_ms = 0
+        """Due before the next sound."""
+
+    @property
+    def ahead_s(self) -> float:
+        """Seconds of sound that have not been played if the peer plays it as it comes."""
+        played_s = time.monotonic() - self._began if self._began is not None else 0.0
+        return self._samples / self._rate - played_s
+
+    async def start(self) -> None:
+        await self._peer.send(AudioStart(rate=self._rate, width=2, channels=1, timestamp=0))
+
+    async def pause(self) -> None:
+        """Send the pause that is due."""
+        if self._began is not None and self.pause_ms:
+            await self.sound(silence(self.pause_ms, self._rate))
+        self.pause_ms = 0
+
+    async def sound(self, pcm: bytes) -> None:
+        """Send sound, in events of `CHUNK_MS`."""
+        if self._began is None:
+            self._began = time.monotonic()
+        size = self._rate * CHUNK_MS // 1000 * 2
+        for start in range(0, len(pcm), size):
+            block = pcm[start : start + size]
+            chunk = AudioChunk(rate=self._rate, width=2, channels=1, audio=block, timestamp=self._sent_ms)
+            await self._peer.send(chunk)
+            self._samples += len(block) // 2
+
+    async def stop(self) -> None:
+        await self._peer.send(AudioStop(timestamp=self._sent_ms))
+
+    @property
+    def _sent_ms(self) -> int:
+        return self._samples * 1000 // self._rate
