@@ -46,6 +46,8 @@ CHUNK_MS = 50
 OUTGOING = 4096
 """Events that may wait for a satellite to take them (200 s of reply): a satellite reads at full speed."""
 SATELLITES = 64
+GOING_ON_S = 1.0
+"""A satellite goes on streaming until the reply begins, or for so long: who goes on speaking is heard."""
 OURS = "-antiphon-satellite-"
 """What the names of our satellites hold in mDNS (`Mdns.instance`)."""
 
@@ -158,6 +160,9 @@ class Visit:
         """A run is open: neither `synthesize` nor `error` has ended it."""
         self._language = settings.language
         self._answered_at = time.monotonic()
+        self._untold: Transcript | None = None
+        """What was heard of a turn that is over, which the satellite does not know yet."""
+        self._telling: asyncio.TimerHandle | None = None
 
     async def run(self, controller: str) -> None:
         """Drive the satellite.
@@ -178,6 +183,7 @@ class Visit:
 
     async def close(self) -> None:
         """End the conversation's work and the connection."""
+        self._forget_untold()
         await self._conversation.close()
         with contextlib.suppress(LinkError):
             await self._link.close()
@@ -200,7 +206,8 @@ class Visit:
             parse(RunPipeline, event)
             self._format = None
             self._running = True
-            self._conversation.open()
+            self._forget_untold()
+            self._conversation.open(by_voice=event.data.get("by_voice") is True)
             self._send(Transcribe(language=self._language))
         elif AudioStop.is_type(event.type):
             self._conversation.end()
@@ -253,16 +260,32 @@ class Visit:
     # What the conversation tells (see `Peer`).
 
     def speech_began(self, at_ms: int) -> None:
-        """Pass it on, as Home Assistant does."""
+        """Pass it on, as Home Assistant does; if the turn seemed over, it is not."""
+        self._forget_untold()
         self._send(VoiceStarted(timestamp=at_ms))
 
     def speech_paused(self, at_ms: int) -> None:
         """Not passed on: to a satellite `voice-stopped` means that the turn is over."""
 
     def turn_over(self, text: str, language: str | None) -> None:
+        """Say so when the reply begins, or a little later: until then the satellite streams, and may yet go on."""
+        self._forget_untold()
+        self._untold = Transcript(text=text, language=language)
+        self._telling = asyncio.get_running_loop().call_later(GOING_ON_S, self._tell)
+
+    def _tell(self) -> None:
         """End the stream and say what was heard."""
-        self._send(VoiceStopped(timestamp=None))
-        self._send(Transcript(text=text, language=language))
+        untold = self._untold
+        self._forget_untold()
+        if untold is not None:
+            self._send(VoiceStopped(timestamp=None))
+            self._send(untold)
+
+    def _forget_untold(self) -> None:
+        self._untold = None
+        if self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
 
     def nothing_heard(self) -> None:
         """Say it in Home Assistant's words."""
@@ -275,6 +298,7 @@ class Visit:
 
     def reply_began(self, rate: int) -> None:
         """Begin the reply's sound."""
+        self._tell()
         self._rate, self._sent_ms, self._sounding = rate, 0, True
         self._send(AudioStart(rate=rate, width=2, channels=1, timestamp=0))
 
@@ -313,6 +337,7 @@ class Visit:
 
     def _end_run(self, event: Eventable) -> None:
         self._running = False
+        self._tell()
         self._send(event)
 
     def _end_sound(self) -> None:

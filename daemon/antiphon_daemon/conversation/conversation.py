@@ -174,6 +174,9 @@ class Conversation:
 
     def played(self, heard_ms: int | None = None) -> None:
         """The peer has played the reply, all of it or `heard_ms`."""
+        reply = self._draft.reply if self._draft is not None else None
+        if heard_ms is not None and reply is not None and reply.heard_out(heard_ms):
+            heard_ms = None
         self._apply(turns.Played(self._now(), heard_ms))
 
     async def close(self) -> None:

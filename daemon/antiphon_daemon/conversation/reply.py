@@ -138,7 +138,7 @@ class Reply:
 
     def heard_text(self, heard_ms: float) -> str:
         """Return the words that were heard in the first `heard_ms` of the sound; all, if only `END_MS` are missing."""
-        left = heard_ms / 1000 * self._synthesizer.rate + self._base
+        left = self._heard(heard_ms)
         if left >= self.samples - END_MS * self._synthesizer.rate / 1000:
             return self.text
         heard = ""
@@ -151,6 +151,14 @@ class Reply:
             if left < 0:
                 break
         return heard.strip()
+
+    def heard_out(self, heard_ms: float) -> bool:
+        """Return whether the reply is whole and was heard to its end."""
+        left = self.samples - self._heard(heard_ms)
+        return bool(self._over) and left <= END_MS * self._synthesizer.rate / 1000
+
+    def _heard(self, heard_ms: float) -> float:
+        return heard_ms / 1000 * self._synthesizer.rate + self._base
 
     def release(self) -> None:
         """The turn is committed: what is held goes out, what comes follows at once."""
