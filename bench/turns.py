@@ -26,6 +26,7 @@ from _processes import Unmeasured
 from _report import percentile, plot_lines, show
 from rich.console import Console
 
+from antiphon import log
 from antiphon.audio import vad
 from antiphon.audio.pcm import RATE, Samples
 from antiphon.configuration import load as load_settings
@@ -303,7 +304,9 @@ def main(as_json: bool, plot: str | None, given: str | None, every: int, config:
     try:
         with console.status("…") as status:
             folder, utterances = (Path(given), load(Path(given))) if given else corpus(status.update)
-            found, results = asyncio.run(measure(load_settings(config), folder, utterances[::every], status.update))
+            settings = load_settings(config)
+            log.configure(settings.log.model_copy(update={"level": "error"}))
+            found, results = asyncio.run(measure(settings, folder, utterances[::every], status.update))
     except Unmeasured as error:
         raise click.ClickException(str(error)) from None
     if plot:
