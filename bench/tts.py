@@ -303,7 +303,9 @@ def plot(bench: Bench, path: str) -> None:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise Unmeasured("matplotlib is not installed, which draws: install the group dev, or leave --plot out") from None
+        raise Unmeasured(
+            "matplotlib is not installed, which draws: install the group dev, or leave --plot out"
+        ) from None
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     left, right = figure.subplots(1, 2)
     for pace, heard in bench.heard.items():
@@ -311,9 +313,14 @@ def plot(bench: Bench, path: str) -> None:
             values = sorted(one.first_sound_ms for one in heard)
             left.step(values, np.arange(1, len(values) + 1) / len(values), where="post", label=PACES[pace])
             right.hist(
-                [gap for one in heard for gap in one.silences_ms], bins=np.arange(0, 800, 20), histtype="step", label=PACES[pace]
+                [gap for one in heard for gap in one.silences_ms],
+                bins=np.arange(0, 800, 20),
+                histtype="step",
+                label=PACES[pace],
             )
-    left.set(title="First sound", xlabel="ms after the first word", ylabel="share of replies", xlim=(0, None), ylim=(0, 1))
+    left.set(
+        title="First sound", xlabel="ms after the first word", ylabel="share of replies", xlim=(0, None), ylim=(0, 1)
+    )
     right.set(title="Silence between sounds", xlabel="ms", ylabel="count")
     left.legend(fontsize="small")
     for axes in (left, right):

@@ -103,7 +103,7 @@ def sweep(mapped: Mapped) -> None:
     mapped.sub(_BEFORE_STOP, "")
     mapped.sub(_STOPS, lambda m: m[1] or m[2] or "")
     begin = _BEGIN.match(mapped.text)
-    mapped.strip(begin.end() if begin else 0, " -–—,;:")
+    mapped.strip(begin.end() if begin else 0, " -–—")
 
 
 def code_block(language: str | None) -> str:

@@ -67,7 +67,9 @@ def _part(model: bytes) -> Parts:
     graph = next(value for field, value, _ in _fields(model, (0, len(model))) if field == _GRAPH)
     nodes = [_node(model, value, whole) for field, value, whole in _fields(model, graph) if field == _NODE]
     weights = {
-        _text(model, value, _TENSOR_NAME): whole for field, value, whole in _fields(model, graph) if field == _INITIALIZER
+        _text(model, value, _TENSOR_NAME): whole
+        for field, value, whole in _fields(model, graph)
+        if field == _INITIALIZER
     }
     first = next((node for node in nodes if node.name == DECODER), None)
     if first is None:
