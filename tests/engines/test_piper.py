@@ -1,4 +1,4 @@
-"""Piper speaks, sentence by sentence, each from its beginning on."""
+"""Piper speaks, sentence by sentence."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from antiphon.audio.pcm import level_db, to_samples
@@ -17,8 +17,10 @@ from antiphon.settings import Settings, Tts
 from antiphon_daemon.engines import catalogue
 from antiphon_daemon.engines.build import build_synthesizer
 from antiphon_daemon.engines.contracts import EngineError, Engines, Revoked, Synthesizer
-from antiphon_daemon.engines.tts.piper import LONGEST_PIECE, RATE, _open, pieces
-from antiphon_daemon.engines.tts.piper_parts import parts
+from antiphon_daemon.engines.tts import parting
+from antiphon_daemon.engines.tts.parting import CannotPart, part
+from antiphon_daemon.engines.tts.piper import LONGEST_PIECE, RATE, pieces
+from antiphon_daemon.engines.tts.vits import Vits
 from antiphon_daemon.engines.work import Token
 
 Meanwhile = Callable[[Awaitable[list[bytes]]], Awaitable[list[bytes]]]
@@ -32,15 +34,57 @@ def seconds(pcm: bytes) -> float:
     return len(pcm) / 2 / RATE
 
 
-async def test_a_sentence_begins_before_it_is_whole_while_the_loop_goes_on(
+async def test_sound_comes_sentence_by_sentence_while_the_loop_goes_on(
     engines: Engines, ticks_meanwhile: Meanwhile
 ) -> None:
-    spoken = await ticks_meanwhile(blocks(engines.synthesizer, "Once upon a time there was a dragon. Good night!"))
-    assert len(spoken) > 3
-    assert len(spoken[0]) / 2 / engines.synthesizer.rate < 0.6
-    for block in spoken:
-        assert 0 < seconds(block) < 3
-        assert -40 < level_db(to_samples(block)) < -6
+    spoken = await ticks_meanwhile(blocks(engines.synthesizer, "The light is on. Good night! Anything else?"))
+    assert len(spoken) >= 3
+    assert 2 < seconds(b"".join(spoken)) < 6
+    assert -40 < level_db(to_samples(b"".join(spoken))) < -6
+
+
+async def test_the_first_sound_of_a_sentence_comes_before_the_rest_has_been_made(engines: Engines) -> None:
+    """Order, not timing: the first block is a fraction of the sentence, and is there before the last one is begun."""
+    text = "Octopuses have three hearts, and two of them pump blood through the gills, one to the rest of the body."
+    first, *others = await blocks(engines.synthesizer, text)
+    assert seconds(first) < 0.4
+    assert seconds(b"".join(others)) > 3
+
+
+def test_speech_in_pieces_is_the_speech_of_the_whole_model() -> None:
+    options = onnxruntime.SessionOptions()
+    model = Vits(catalogue.piper(), options)
+    assert model.in_pieces
+    whole = onnxruntime.InferenceSession(str(catalogue.piper()), options, providers=["CPUExecutionProvider"])
+    ids = np.array([[1, 0, *([20, 0, 18, 0, 24, 0, 59, 0] * 20), 2]], dtype=np.int64)
+    arguments = {
+        "input": ids,
+        "input_lengths": np.array([ids.shape[1]], dtype=np.int64),
+        "scales": np.array([0, 1, 0], dtype=np.float32),
+    }
+    pieces = list(model.speak(arguments))
+    assert len(pieces) > 2
+    wanted = whole.run(None, arguments)[0].reshape(-1)
+    assert np.concatenate(pieces) == pytest.approx(wanted, abs=1e-4)
+    assert model.warm_up(arguments) == pytest.approx(wanted, abs=1e-4)
+    assert model.in_pieces
+
+
+@pytest.mark.parametrize("model", [b"", b"\x3a\x00", b"x" * 1000, b"\x3a\xff\xff\xff\xff\x0f", b"\xff" * 20])
+def test_what_is_no_voice_cannot_be_parted(model: bytes) -> None:
+    with pytest.raises(CannotPart):
+        part(model)
+
+
+async def test_a_model_that_cannot_be_parted_is_spoken_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(parting, "DECODER", "/another/decoder")
+    synthesizer = await build_synthesizer(Settings())
+    try:
+        assert len(await blocks(synthesizer, "The light in the kitchen is on right now.")) == 1
+    finally:
+        await synthesizer.close()
 
 
 @pytest.mark.parametrize("text", ["", " ", "...", "—", "\n\n", "🙂", "**", "\x00", "[[", "?!"])
@@ -170,26 +214,3 @@ async def test_closing_while_it_speaks() -> None:
     assert time.monotonic() - began < 10
     with pytest.raises(Revoked):
         [block async for block in stream]
-
-
-def test_the_pieces_of_a_sentence_are_the_sentence() -> None:
-    """A voice in two parts, decoded in pieces, gives the very samples of the voice as it is."""
-    path = catalogue.piper()
-    two = parts(path, partial(_open, computing=2))
-    assert two is not None
-    ids = [1, *(symbol for number in range(20, 60) for symbol in (0, number)), 0, 2]
-    given = {
-        "input": np.array([ids], dtype=np.int64),
-        "input_lengths": np.array([len(ids)], dtype=np.int64),
-        "scales": np.array([0.0, 1.0, 0.0], dtype=np.float32),
-    }
-    whole = _open(path, 2).run(None, given)[0].reshape(-1)
-    pieces = list(two.say(given))
-    assert len(pieces) > 2
-    np.testing.assert_allclose(np.concatenate(pieces), whole, atol=1e-5)
-
-
-def test_a_voice_of_another_shape_is_used_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    other = catalogue.smart_turn()  # a model, but no voice
-    assert parts(other, partial(_open, computing=1)) is None

@@ -52,11 +52,11 @@ class Pace:
         self._letter_s = FIRST_GUESS_S
 
     def needs_s(self, letters: int) -> float:
-        """Return about how long the voice will take for a text of so many letters."""
+        """Return about how long before it is to be heard a text of so many letters must be begun."""
         return (letters + FIXED_WEIGHT) * self._letter_s
 
     def took(self, letters: int, seconds: float) -> None:
-        """Learn from one synthesis."""
+        """Learn from one synthesis: how long it was before it could be played to its end without a gap."""
         measured = seconds / (letters + FIXED_WEIGHT)
         self._letter_s += LEARNED * (measured - self._letter_s)
 

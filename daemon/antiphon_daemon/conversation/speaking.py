@@ -35,13 +35,17 @@ async def sound_of(
     if not text:
         return
     trimmer, began, within_s = Trimmer(synthesizer.rate), time.monotonic(), deadlines.tts_first_s
+    lead_s, given = 0.0, 0
     sound = synthesizer.speak(text, work, voice=voice, language=language)
     late = EngineError("tts", "the voice is too slow")
     async with aclosing(limited(sound, within_s, within_s, lambda: late)) as blocks:
         async for block in blocks:
+            # Who starts to play so long after the beginning never runs dry.
+            lead_s = max(lead_s, time.monotonic() - began - given / 2 / synthesizer.rate)
             if pcm := trimmer.feed(block):
+                given += len(pcm)
                 yield pcm
-    pace_of(synthesizer).took(letters(text), time.monotonic() - began)
+    pace_of(synthesizer).took(letters(text), lead_s)
     if pcm := trimmer.rest():
         yield pcm
 

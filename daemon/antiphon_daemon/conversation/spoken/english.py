@@ -46,6 +46,7 @@ _CLOCK_RANGE = re.compile(r"(?<=:\d\d)(\s?[aApP]\.?[mM]\.?)?\s?[-–—]\s?(?=\d
 _EMERGENCY = re.compile(r"(?<![\w.,$-])(911|999|112|119|411)(?=[.!?,;]|\s+(?:or|if|in|for|now|immediately)\b|\s*$)")
 _TIMES = re.compile(r"(?<=\d)x\b(?!\s?\d)")
 _SHARP = re.compile(r"\b([CF])(#|\+\+)(?!\w)")
+_PER = re.compile(r"(?<=[a-z%])/(?=(?:day|week|month|year|hour|night|person|minute|second)\b)")
 _SLASH = re.compile(r"(?<=[a-z])/(?=[a-z])|(?<=[A-Z])/(?=[A-Z])")
 _RATIO = re.compile(r"(?<![\d:])(\d{1,4}):(\d{1,4})(?![\d:])")
 _MONEY = re.compile(
@@ -98,12 +99,14 @@ def put_in_words(mapped: Mapped) -> None:
     mapped.sub(_NOON, lambda m: f"{m[1].upper()}.M.")
     mapped.sub(_AND, " and ")
     mapped.sub(_SHARP, lambda m: f"{m[1]} sharp" if m[2] == "#" else f"{m[1]} plus plus")
-    mapped.sub(_SLASH, _slash)
     mapped.sub(_ROMAN, _roman)
     if _ANY_DIGIT.search(mapped.text):
         _dates(mapped)
         _amounts(mapped)
         _numbers(mapped)
+    mapped.sub(_PER, " per ")
+    mapped.sub(_SLASH, _slash)
+    mapped.sub(_POWER, lambda m: " squared" if m[1] == "²" else " cubed")
     mapped.sub(_LONE_SIGN, lambda m: f" {words.SIGNS[m[1]].removeprefix('is ')} ")
 
 
@@ -129,7 +132,7 @@ def _amounts(mapped: Mapped) -> None:
     mapped.sub(_MONEY, _money)
     mapped.sub(_CODE_MONEY, lambda m: _sum(words.CURRENCIES[m["before"] or m["after"]], m["a"] or m["b"], None))
     mapped.sub(_INCHES, lambda m: f"{cardinal(m[1])} foot {cardinal(m[2])}")
-    mapped.sub(_RANGE, r_to)
+    mapped.sub(_RANGE, _to)
     mapped.sub(_MINUS, "minus ")
     mapped.sub(_MIXED, lambda m: f"{cardinal(m[1])} and {fraction(int(m[2]), int(m[3]), mixed=True)}")
     mapped.sub(_FRACTION, lambda m: fraction(int(m[1]), int(m[2])))
@@ -140,7 +143,6 @@ def _numbers(mapped: Mapped) -> None:
     mapped.sub(_ORDINAL, lambda m: ordinal(m[1].replace(",", "")))
     mapped.sub(_VERSION, lambda m: " point ".join(cardinal(part) for part in m[1].split(".")))
     mapped.sub(_SIGN, lambda m: f" {words.SIGNS[m[1]]} ")
-    mapped.sub(_POWER, lambda m: " squared" if m[1] == "²" else " cubed")
     mapped.sub(_TIMES, " times")
     mapped.sub(_SIZED, lambda m: f"{cardinal(m[1])} {words.MAGNITUDES[m[2]]}")
     mapped.sub(_YEAR_ALONE, lambda m: year(m[1]))
@@ -159,15 +161,11 @@ def cardinal(number: str) -> str:
     whole, point, rest = number.replace(",", "").partition(".")
     if len(whole) > LONGEST_NUMBER or (len(whole) > 1 and whole[0] == "0"):
         said = digits(whole)
+    elif len(whole) < 4:
+        said = _small(int(whole or "0"))
     else:
-        said = (
-            _small(int(whole))
-            if len(whole) < 4
-            else str(num2words(int(whole or "0"))).replace(",", "")
-            if whole
-            else ""
-        )
-    return f"{said or 'zero'} point {digits(rest)}" if point and rest else said
+        said = str(num2words(int(whole))).replace(",", "")
+    return f"{said} point {digits(rest)}" if point and rest else said
 
 
 def digits(text: str) -> str:
@@ -260,9 +258,10 @@ def _clock(match: re.Match[str]) -> str | None:
     return said + (noon or (" o'clock" if 0 < int(hour) <= 12 else " hundred"))
 
 
-def r_to(match: re.Match[str]) -> str:
-    """A range is read with `to`."""
-    return f"{match[1]} to "
+def _to(match: re.Match[str]) -> str:
+    """A range is read with `to`, a difference with `minus`."""
+    apart, equals = match[0].endswith(" "), "=" in match.string[match.end() : match.end() + 20]
+    return f"{match[1]} {'minus' if apart and equals else 'to'} "
 
 
 def _phone(match: re.Match[str]) -> str:

@@ -19,7 +19,7 @@ DOT = {"en": " dot ", "ko": " 점 "}
 AT = {"en": " at ", "ko": " 골뱅이 "}
 LIST_NUMBER = {"en": "{}, ", "ko": "{}번째, "}
 
-FENCE = re.compile(r"(?m)^[ \t]{0,8}(```|~~~)[^\n]*(?:\n|\Z)(?:(?s:.*?)(?:^[ \t]{0,8}\1[`~]*[ \t]*$|\Z))")
+FENCE = re.compile(r"(?m)^[ \t]{0,8}(```|~~~)[^\n]*\n(?:(?s:.*?)(?:^[ \t]{0,8}\1[`~]*[ \t]*$|\Z))")
 _LONG_SPACE = re.compile(r"[ \t]{9,}")
 _COMMENT = re.compile(r"<!--[^>]{0,300}-->|<\?[^>]{0,200}\?>")
 _AUTO_LINK = re.compile(r"<((?:https?://|mailto:)[^<>\s]{1,2000})>")
@@ -103,7 +103,7 @@ def sweep(mapped: Mapped) -> None:
     mapped.sub(_BEFORE_STOP, "")
     mapped.sub(_STOPS, lambda m: m[1] or m[2] or "")
     begin = _BEGIN.match(mapped.text)
-    mapped.strip(begin.end() if begin else 0, " -–—,;:")
+    mapped.strip(begin.end() if begin else 0, " -–—")
 
 
 def code_block(language: str | None) -> str:

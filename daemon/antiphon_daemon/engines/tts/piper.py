@@ -1,4 +1,4 @@
-"""Speech made with Piper, sentence by sentence."""
+"""Speech made with Piper: sentence by sentence, and within a sentence piece by piece."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from antiphon.audio.pcm import Resampler, Samples, to_bytes
 from antiphon.settings import Tts
 from antiphon_daemon.engines import catalogue
 from antiphon_daemon.engines.contracts import EngineError, Voice, Work
-from antiphon_daemon.engines.tts.piper_parts import parts
+from antiphon_daemon.engines.tts.vits import Vits
 from antiphon_daemon.engines.worker import Worker, threads
 
 RATE = 22_050
@@ -28,9 +28,11 @@ LONGEST_PIECE = 400
 """Characters that are turned into phonemes at once. Longer text is cut: espeak-ng holds the interpreter's lock while it
 works, and a sentence without an end would be synthesised in one go."""
 
-WARM = "Ready to help you, whenever you like."
-PEAK = 0.8
-"""Where the loudest sample of `WARM` is brought to: every voice is as loud, and no sentence louder than the next."""
+READY = "Ready. One, two, three."
+"""Said once, unheard, to warm the voice up and to learn how loud it is."""
+PEAK = 0.9
+MOST_GAIN = 4.0
+"""A voice is made as loud as its peak in `READY` allows, but no more than this."""
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…。！？])\s+")
 
@@ -48,9 +50,8 @@ class Piper:
     def __init__(self, settings: Tts) -> None:
         path = catalogue.piper() if settings.voice == "embedded" else Path(settings.voice).expanduser()
         config = _read_config(catalogue.check("tts", Path(f"{path}.json")))
-        computing = threads(settings.threads)
-        self._parts = parts(catalogue.check("tts", path), partial(_open, computing=computing))
-        self._voice = _load(path, config, computing, whole=self._parts is None)
+        self._model = _load(catalogue.check("tts", path), threads(settings.threads))
+        self._voice = PiperVoice(session=None, config=PiperConfig.from_dict(dict(config)))
         self._speakers: Mapping[str, int] = self._voice.config.speaker_id_map
         self._length_scale = self._voice.config.length_scale / settings.speed
         espeak = self._voice.config.espeak_voice
@@ -63,10 +64,10 @@ class Piper:
         self._speaker: int | None = None
         self._speaker = self._find(settings.speaker or None)
         self._worker = Worker("tts")
-        self._gain = self._warm()
+        self._gain = self._learn_gain()
 
     async def speak(self, text: str, work: Work, *, voice: str | None, language: str | None) -> AsyncIterator[bytes]:
-        """Yield PCM in blocks, the first of each sentence a short one; nothing where there is nothing to pronounce."""
+        """Yield PCM, the first third of a second of each sentence first; nothing where there is nothing to say."""
         speaker = self._find(voice)
         if language and re.split("[-_]", language.lower())[0] != self._language:
             raise EngineError(
@@ -85,45 +86,47 @@ class Piper:
         """Free the voice once the sentence in the making is done."""
         await self._worker.close()
 
-    def _warm(self) -> float:
-        """Make the first call, which is slow; return the gain that brings the voice to its level."""
-        sentence = self._voice.phonemize(WARM)[0]
-        peak = max((float(np.abs(part).max()) for part in self._samples(sentence, self._speaker)), default=0.0)
-        return PEAK / peak if peak > 0 else 1.0
+    def _learn_gain(self) -> float:
+        peak = 0.0
+        for arguments in self._sentences(READY, self._speaker, still=True):
+            peak = max(peak, float(np.abs(self._model.warm_up(arguments)).max(initial=0)))
+        return min(MOST_GAIN, PEAK / peak) if peak > 0 else 1.0
 
     def _say(self, text: str, speaker: int | None) -> Iterator[bytes]:
         for piece in pieces(text):
             try:
-                for sentence in self._voice.phonemize(piece):
-                    yield from self._sound(sentence, speaker)
+                for arguments in self._sentences(piece, speaker):
+                    yield from self._sound(arguments)
             except Exception as error:  # neither onnxruntime's errors nor the phonemizers' have a common base
                 raise EngineError("tts", f"The voice {self._name} could not say this ({error}).") from error
 
-    def _sound(self, sentence: list[str], speaker: int | None) -> Iterator[bytes]:
-        """Yield the PCM of one sentence, given as phonemes."""
-        resampler = Resampler(self._voice.config.sample_rate, RATE)
-        for samples in self._samples(sentence, speaker):
-            yield to_bytes(resampler.feed(samples * self._gain))
-        if rest := to_bytes(resampler.feed(np.empty(0, dtype=np.float32), last=True)):
-            yield rest
+    def _sound(self, arguments: Mapping[str, Any]) -> Iterator[bytes]:
+        """Yield one sentence at the one rate, as loud as all others, never clipped."""
+        resampler, gain = Resampler(self._voice.config.sample_rate, RATE), self._gain
+        for samples in self._model.speak(arguments):
+            peak = float(np.abs(samples).max(initial=0))
+            gain = min(gain, 1 / peak) if peak > 0 else gain
+            if len(ready := resampler.feed(samples * np.float32(gain))):
+                yield to_bytes(ready)
+        if len(ready := resampler.feed(np.empty(0, dtype=np.float32), last=True)):
+            yield to_bytes(ready)
 
-    def _samples(self, sentence: list[str], speaker: int | None) -> Iterator[Samples]:
-        """Yield the samples of one sentence at the voice's own rate and level."""
-        if not sentence:
-            return
+    def _sentences(self, text: str, speaker: int | None, *, still: bool = False) -> Iterator[dict[str, Any]]:
+        """Yield the model's inputs for each sentence; `still`: without the chance that makes a voice lively."""
         config = self._voice.config
-        ids = self._voice.phonemes_to_ids(sentence)
-        given: dict[str, Any] = {
-            "input": np.array([ids], dtype=np.int64),
-            "input_lengths": np.array([len(ids)], dtype=np.int64),
-            "scales": np.array([config.noise_scale, self._length_scale, config.noise_w_scale], dtype=np.float32),
-        }
-        if config.num_speakers > 1:
-            given["sid"] = np.array([speaker or 0], dtype=np.int64)
-        if self._parts is not None:
-            yield from self._parts.say(given)
-        else:
-            yield self._voice.session.run(None, given)[0].reshape(-1)
+        noise = (0.0, 0.0) if still else (config.noise_scale, config.noise_w_scale)
+        for phonemes in self._voice.phonemize(text):
+            if not phonemes:
+                continue
+            ids = np.array([self._voice.phonemes_to_ids(phonemes)], dtype=np.int64)
+            arguments = {
+                "input": ids,
+                "input_lengths": np.array([ids.shape[1]], dtype=np.int64),
+                "scales": np.array([noise[0], self._length_scale, noise[1]], dtype=np.float32),
+            }
+            if config.num_speakers > 1:
+                arguments["sid"] = np.array([speaker or 0], dtype=np.int64)
+            yield arguments
 
     def _find(self, voice: str | None) -> int | None:
         if voice is None or voice == self._name:
@@ -176,14 +179,9 @@ def _read_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def _load(path: Path, config: Mapping[str, Any], computing: int, *, whole: bool) -> PiperVoice:
-    """Return the voice; without a session of its own where its parts are used instead."""
-    return PiperVoice(session=_open(path, computing) if whole else None, config=PiperConfig.from_dict(dict(config)))
-
-
-def _open(path: Path, computing: int) -> Any:
+def _load(path: Path, threads: int) -> Vits:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = computing
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     # Waiting threads would spin on cores that the language model needs at the same moment.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -194,6 +192,6 @@ def _open(path: Path, computing: int) -> Any:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.log_severity_level = 4
     try:
-        return onnxruntime.InferenceSession(str(path), sess_options=options, providers=["CPUExecutionProvider"])
+        return Vits(path, options)
     except Exception as error:  # onnxruntime's errors have no common base
         raise catalogue.broken("tts", path, error) from error

@@ -1,0 +1,93 @@
+"""Runs a VITS voice: phonemes in, sound out, the first of it before the rest has been made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from antiphon.audio.pcm import Samples
+from antiphon_daemon.engines.tts.parting import CannotPart, part
+
+FIRST_FRAMES = 24
+"""Frames (of some 12 ms) that are decoded first; then each time twice as many, up to `MOST_FRAMES`."""
+MOST_FRAMES = 192
+AROUND_FRAMES = 16
+"""Frames on each side that a frame's sound depends on: 10 in the models of medium size, measured; some more for others."""
+EQUAL = 1e-3
+"""Pieces must be so much like the whole, or the voice is decoded whole."""
+
+
+class Vits:
+    """A voice's model. Making one loads it, which blocks.
+
+    Raises:
+        Exception: onnxruntime cannot load it; its errors have no common base.
+    """
+
+    def __init__(self, path: Path, options: Any) -> None:
+        self._whole: Any = None
+        self._encoder: Any = None
+        self._decoder: Any = None
+        self._options, self._path = options, path
+        try:
+            parts = part(path.read_bytes())
+            self._encoder = self._session(parts.encoder)
+            self._decoder = self._session(parts.decoder)
+            self._names = (parts.frames, *parts.extras)
+        except CannotPart:
+            self._load_whole()
+
+    @property
+    def in_pieces(self) -> bool:
+        """Whether sound comes before a sentence is whole."""
+        return self._whole is None
+
+    def warm_up(self, arguments: Mapping[str, Any]) -> Samples:
+        """Return one sentence, decoded whole; from here on it is sure whether pieces are the same as the whole."""
+        if self._whole is None:
+            made = self._encoder.run(self._names, arguments)
+            sound = self._decode(made, 0, made[0].shape[-1], 1)
+            pieces = np.concatenate(list(self._pieces(made)))
+            if len(pieces) == len(sound) and float(np.abs(pieces - sound).max(initial=0)) < EQUAL:
+                return sound
+            self._load_whole()
+        return next(self.speak(arguments))
+
+    def speak(self, arguments: Mapping[str, Any]) -> Iterator[Samples]:
+        """Yield the sound of one sentence at the voice's own rate and level.
+
+        Args:
+            arguments: the model's inputs: `input`, `input_lengths`, `scales` and, where it has speakers, `sid`.
+        """
+        if self._whole is not None:
+            sound: Samples = self._whole.run(None, arguments)[0].reshape(-1)
+            yield sound
+        else:
+            yield from self._pieces(self._encoder.run(self._names, arguments))
+
+    def _pieces(self, made: list[Any]) -> Iterator[Samples]:
+        total, start, size = made[0].shape[-1], 0, FIRST_FRAMES
+        while start < total:
+            end = start + size if start + size + FIRST_FRAMES <= total else total
+            yield self._decode(made, start, end, AROUND_FRAMES)
+            start, size = end, min(2 * size, MOST_FRAMES)
+
+    def _decode(self, made: list[Any], start: int, end: int, around: int) -> Samples:
+        frames, *extras = made
+        low, high = max(0, start - around), min(frames.shape[-1], end + around)
+        given = dict(zip(self._names, (frames[:, :, low:high], *extras), strict=True))
+        sound = self._decoder.run(None, given)[0].reshape(-1)
+        hop = len(sound) // (high - low)
+        piece: Samples = sound[(start - low) * hop : (end - low) * hop]
+        return piece
+
+    def _load_whole(self) -> None:
+        self._encoder = self._decoder = None
+        self._whole = self._session(str(self._path))
+
+    def _session(self, model: str | bytes) -> Any:
+        return onnxruntime.InferenceSession(model, sess_options=self._options, providers=["CPUExecutionProvider"])
