@@ -208,7 +208,7 @@ def _sentences(error: ValidationError, path: Path | None, lines: Mapping[tuple[s
         where = variable if variable in {name.upper() for name in os.environ} else _where(path, lines, at)
         if fault["type"] == "extra_forbidden":
             section = at[:-1] if at[:2] != ("llm", "fallback") else at[:1]
-            names = [key[len(section)] for key, _ in keys() if len(key) > len(section) and key[: len(section)] == section]
+            names = [key[len(section)] for key, _ in keys() if key[: len(section)] == section != key]
             yield f"{where}: {dotted} is no setting{_nearest(at[-1], names)}"
         else:
             expected = fault["msg"].removeprefix("Value error, ")

@@ -151,9 +151,9 @@ class Llm(Section):
     @classmethod
     def _name_alone(cls, given: Any) -> Any:
         section = as_chain(given)
-        if not isinstance(section, (dict, Llm)):
-            raise ValueError("expected the name of an engine, a section, or a list of these")
-        return section
+        if isinstance(section, (dict, Llm)):
+            return section
+        raise ValueError("expected the name of an engine, a section, or a list of these")
 
     @field_validator("fallback")
     @classmethod

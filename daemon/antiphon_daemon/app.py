@@ -22,7 +22,7 @@ from antiphon_daemon.endpoints.handle import HandleHandler, Memories
 from antiphon_daemon.endpoints.tts import TtsHandler
 from antiphon_daemon.endpoints.vad import VadHandler
 from antiphon_daemon.engines.build import build_responder, build_synthesizer, build_transcriber
-from antiphon_daemon.engines.contracts import EngineError, Engines, Revoked
+from antiphon_daemon.engines.contracts import Engines
 from antiphon_daemon.engines.work import Token
 from antiphon_daemon.satellites import Satellites
 
@@ -55,12 +55,10 @@ async def build_engines(settings: Settings) -> Engines:
 
 async def _warm_prompt(engines: Engines, settings: Settings) -> None:
     """Have the model read the system prompt before the first question: its cache then begins with it."""
-    work = Token()
-    reply = engines.responder.respond(new_memory(settings, settings.language).messages("Hello"), work)
-    with contextlib.suppress(EngineError, Revoked, StopAsyncIteration, TimeoutError):
+    prompt = new_memory(settings, settings.language).messages("")[:-1]
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(settings.deadlines.connect_s):
-            await anext(reply)
-    work.revoke()
+            await engines.responder.prefill(prompt, Token())
 
 
 def make_servers(settings: Settings, engines: Engines) -> dict[str, Server]:

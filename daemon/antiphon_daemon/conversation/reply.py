@@ -17,7 +17,7 @@ import structlog
 from antiphon.settings import Deadlines
 from antiphon_daemon.conversation.clauses import ClauseCutter
 from antiphon_daemon.conversation.memory import heard_part
-from antiphon_daemon.conversation.messages import message
+from antiphon_daemon.conversation.messages import message, unwritten
 from antiphon_daemon.conversation.speakable import speakable
 from antiphon_daemon.engines.contracts import EngineError, Revoked, Synthesizer, Work
 from antiphon_daemon.engines.worker import revocable
@@ -176,7 +176,7 @@ class Reply:
                 self.failed = True
                 self._trace.failure = str(error) or "the language model has been stopped"
                 await _put(clauses, speakable(cutter.rest()))
-                await clauses.put(message("llm", self._language))
+                await clauses.put(message(unwritten(error), self._language))
         except Exception as error:  # noqa: BLE001 - a fault of ours: `run` raises it, and whoever speaks waits no more
             self._fault = error
         await clauses.put(None)

@@ -64,6 +64,12 @@ class Embedded:
         self._slots = Slots(CONVERSATIONS)
         self._generate([Message("user", "Hi")], 1, lambda _: True)
 
+    async def check(self) -> None:
+        """Do nothing: the model is in this process, loaded and tried."""
+
+    async def warm(self) -> None:
+        """Do nothing: the model is in this process, loaded and tried."""
+
     async def respond(
         self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()
     ) -> AsyncIterator[TextDelta | ToolCall]:

@@ -17,7 +17,7 @@ import structlog
 from antiphon.settings import Llm
 from antiphon_daemon.engines.contracts import EngineError, Fault, Message, Revoked, TextDelta, Tool, ToolCall, Work
 from antiphon_daemon.engines.llm.prefix import unasked
-from antiphon_daemon.engines.llm.remote import LOAD_S, is_near, one_line, tls_error, trusted
+from antiphon_daemon.engines.llm.remote import LOAD_S, is_near, nothing_said, one_line, tls_error, trusted
 from antiphon_daemon.engines.llm.thoughts import Thoughts
 from antiphon_daemon.engines.worker import revocable
 
@@ -136,7 +136,7 @@ class Ollama:
         if not done:
             raise self._broke_off()
         if not (said or rest):
-            raise self._empty(thoughts.thought)
+            raise nothing_said(self._model, thoughts.thought)
 
     async def prefill(self, messages: Sequence[Message], work: Work) -> None:
         """Have the server read `messages` and keep them cached; a far one, which may cost money, is not asked."""
@@ -220,12 +220,6 @@ class Ollama:
     def _broke_off(self) -> EngineError:
         says = f"Ollama at {self._url} broke off in the middle of a reply: see what `ollama serve` says."
         return EngineError("llm", says, Fault.BROKE)
-
-    def _empty(self, thought: bool) -> EngineError:
-        says = f"The model {self._model} answered nothing: ask again, or choose another in llm.model."
-        if thought:
-            says = f"The model {self._model} only thought and answered nothing: raise llm.reply_tokens, or choose another."
-        return EngineError("llm", says, Fault.EMPTY)
 
 
 def _messages(messages: Sequence[Message]) -> list[dict[str, Any]]:

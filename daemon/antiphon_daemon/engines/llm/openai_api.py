@@ -19,7 +19,7 @@ import structlog
 from antiphon.settings import Llm
 from antiphon_daemon.engines.contracts import EngineError, Fault, Message, Revoked, TextDelta, Tool, ToolCall, Work
 from antiphon_daemon.engines.llm.prefix import unasked
-from antiphon_daemon.engines.llm.remote import LOAD_S, is_near, one_line, tls_error, trusted
+from antiphon_daemon.engines.llm.remote import LOAD_S, is_near, nothing_said, one_line, tls_error, trusted
 from antiphon_daemon.engines.llm.thoughts import Thoughts
 from antiphon_daemon.engines.worker import revocable
 
@@ -134,7 +134,7 @@ class OpenAiApi:
         for call in made:
             yield call
         if not (said or rest or made):
-            raise self._empty(thoughts.thought)
+            raise nothing_said(self._model, thoughts.thought)
 
     async def prefill(self, messages: Sequence[Message], work: Work) -> None:
         """Have a server of this house read `messages` and keep them cached; a far one is not asked."""
@@ -221,12 +221,6 @@ class OpenAiApi:
     def _broke_off(self) -> EngineError:
         says = f"The server at {self._url} broke off in the middle of a reply: see what it says."
         return EngineError("llm", says, Fault.BROKE)
-
-    def _empty(self, thought: bool) -> EngineError:
-        says = f"The model {self._model} answered nothing: ask again, or choose another in llm.model."
-        if thought:
-            says = f"The model {self._model} only thought and answered nothing: raise llm.reply_tokens, or choose another."
-        return EngineError("llm", says, Fault.EMPTY)
 
 
 @dataclass

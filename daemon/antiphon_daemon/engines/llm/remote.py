@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from antiphon.settings import Llm
-from antiphon_daemon.engines.contracts import EngineError
+from antiphon_daemon.engines.contracts import EngineError, Fault
 
 LOAD_S = 300.0
 """A server may take so long to load a large model from a slow disk."""
@@ -58,6 +58,15 @@ def tls_error(error: BaseException, url: str) -> EngineError | None:
                 "llm", f"Encryption with {url} failed ({one.reason}): should llm.url begin with http or https?"
             )
     return None
+
+
+def nothing_said(model: str, thought: bool) -> EngineError:
+    """Return what to say of a model that has ended without a word, or with thoughts alone."""
+    if thought:
+        says = f"The model {model} only thought and answered nothing: raise llm.reply_tokens, or take another model."
+    else:
+        says = f"The model {model} answered nothing: ask again, or take another model."
+    return EngineError("llm", says, Fault.EMPTY)
 
 
 def one_line(text: object) -> str:

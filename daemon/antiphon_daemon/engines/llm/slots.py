@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from antiphon_daemon.engines.contracts import Message
 
+
 @dataclass
 class Slot:
     """One place in the cache."""
