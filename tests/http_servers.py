@@ -81,6 +81,9 @@ class ScriptServer:
         if self.status != "200 OK":
             return await self._page(writer, self.status, self.error)
         if not body.get("stream", True):
+            for item in self.script:
+                if isinstance(item, asyncio.Event):
+                    await self._wait(item, reader)
             return await self._page(writer, "200 OK", json.dumps(self.whole()).encode())
         return await self._stream(reader, writer)
 
@@ -101,9 +104,7 @@ class ScriptServer:
         return True
 
     async def _stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        writer.write(
-            f"HTTP/1.1 200 OK\r\nContent-Type: {self.kind}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
-        )
+        writer.write(f"HTTP/1.1 200 OK\r\nContent-Type: {self.kind}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
         for item in self.script:
             if item is None:
                 return False

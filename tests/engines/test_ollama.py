@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from antiphon.settings import Llm, Settings
 from antiphon_daemon.engines.build import build_responder
-from antiphon_daemon.engines.contracts import EngineError, Message, Responder, Revoked, TextDelta, Tool, ToolCall
+from antiphon_daemon.engines.contracts import EngineError, Fault, Message, Responder, Revoked, TextDelta, Tool, ToolCall
 from antiphon_daemon.engines.llm.ollama import Ollama
 from antiphon_daemon.engines.work import Token
 
@@ -80,8 +80,21 @@ async def test_tools_are_offered_called_and_answered(server: OllamaServer, respo
 
 
 async def test_thoughts_are_not_spoken(server: OllamaServer, responder: Ollama) -> None:
-    server.script = [line(thinking="The user wants "), line(thinking="the time."), line(done=True)]
-    assert await reply(responder) == []
+    server.script = [
+        line(thinking="The user wants the time."),
+        line("<thi"),
+        line("nk>Noon?</think>\n\nNoon."),
+        line(done=True),
+    ]
+    assert await reply(responder) == [TextDelta("Noon.")]
+
+
+@pytest.mark.parametrize("thought", [line(thinking="The user wants "), line("<think>The user wants ")])
+async def test_a_model_that_only_thinks_has_failed(server: OllamaServer, responder: Ollama, thought: bytes) -> None:
+    server.script = [thought, line(done=True)]
+    with pytest.raises(EngineError, match=r"only thought and answered nothing: raise llm\.reply_tokens") as raised:
+        await reply(responder)
+    assert raised.value.fault is Fault.EMPTY
 
 
 async def test_closing_the_iterator_hangs_up(server: OllamaServer, responder: Ollama) -> None:
@@ -113,6 +126,56 @@ async def test_revoking_hangs_up_at_once(server: OllamaServer, responder: Ollama
     assert await reply(responder) == [TextDelta("Here.")]
 
 
+async def test_what_is_asked_of_the_server_can_be_set(server: OllamaServer) -> None:
+    given = Llm(
+        engine="ollama",
+        model="gpt-oss",
+        url=server.url,
+        think="low",
+        keep_alive=-1,
+        options={"top_p": 0.9, "num_ctx": 8192},
+        headers={"X-House": "mine"},
+    )
+    responder = Ollama(given)
+    await reply(responder)
+    await responder.close()
+    asked = server.asked[0]
+    assert (asked["think"], asked["keep_alive"], server.headers["x-house"]) == ("low", -1, "mine")
+    assert asked["options"] == {"num_ctx": 8192, "num_predict": 400, "temperature": 0.3, "top_p": 0.9}
+
+
+async def test_without_a_name_it_is_the_loaded_model_else_the_newest_that_can_talk_here(server: OllamaServer) -> None:
+    server.abilities = {
+        "glm-5:cloud": ["completion"],
+        "bge-m3": ["embedding"],
+        "a": ["completion"],
+        "b": ["completion"],
+    }
+    for loaded, chosen in ([[], "a"], [["b"], "b"]):
+        server.loaded = loaded
+        responder = Ollama(Llm(engine="ollama", url=server.url))
+        await reply(responder)
+        assert (server.asked[-1]["model"], responder.name) == (chosen, f"ollama {chosen}")
+        await responder.close()
+    server.abilities = {"glm-5:cloud": ["completion"], "bge-m3": ["embedding"]}
+    responder = Ollama(Llm(engine="ollama", url=server.url))
+    server.loaded = []
+    with pytest.raises(EngineError, match="has no model that can talk: run: ollama pull qwen3:4b"):
+        await responder.check()
+    await responder.close()
+
+
+async def test_a_prefill_reads_what_the_reply_will_begin_with(server: OllamaServer, responder: Ollama) -> None:
+    await responder.prefill(ASK[:1], Token())
+    await reply(responder)
+    read, asked = server.asked
+    assert read["messages"][:1] == asked["messages"][:1]
+    assert read["options"] == {**asked["options"], "num_predict": 1}
+    assert (read["model"], read["think"]) == (asked["model"], asked["think"])
+    server.stop()
+    await responder.prefill(ASK[:1], Token())
+
+
 async def test_two_at_once(server: OllamaServer, responder: Ollama) -> None:
     replies = await asyncio.gather(reply(responder), reply(responder))
     assert replies == [[TextDelta("It is "), TextDelta("noon.")]] * 2
@@ -121,6 +184,8 @@ async def test_two_at_once(server: OllamaServer, responder: Ollama) -> None:
 @pytest.mark.parametrize(
     ("status", "says"),
     [
+        ("503 Service Unavailable", "is busy .* ask again in a moment"),
+        ("400 Bad Request", r"refused the conversation .* correct llm\.model"),
         ("404 Not Found", "has no model qwen3:4b: run: ollama pull qwen3:4b"),
         ("500 Internal Server Error", r"failed \(something about the model\)"),
         ("401 Unauthorized", r"refused the key: correct llm\.api_key"),
@@ -143,7 +208,9 @@ async def test_a_refusal_says_what_mends_it(server: OllamaServer, responder: Oll
         ([line("It "), b'{"error": "out of memory"}\n'], r"failed \(out of memory\)"),
     ],
 )
-async def test_a_server_that_fails_midway(server: OllamaServer, responder: Ollama, script: list[Any], says: str) -> None:
+async def test_a_server_that_fails_midway(
+    server: OllamaServer, responder: Ollama, script: list[Any], says: str
+) -> None:
     server.script = script
     with pytest.raises(EngineError, match=says):
         await reply(responder)
@@ -154,6 +221,19 @@ async def test_a_server_that_does_not_run_says_how_to_start_it(server: OllamaSer
     responder = await build_responder(settings)
     with pytest.raises(EngineError, match=r"does not answer at http://127\.0\.0\.1:1: start it with: ollama serve"):
         await reply(responder)
+    await responder.close()
+
+
+async def test_something_else_at_that_address_is_told(server: OllamaServer, responder: Ollama) -> None:
+    server.status, server.error = "404 Not Found", b"404 page not found"
+    with pytest.raises(EngineError, match="does not speak as Ollama does"):
+        await responder.check()
+
+
+async def test_a_model_that_is_not_pulled_is_found_out_before_it_is_asked(server: OllamaServer) -> None:
+    responder = Ollama(Llm(engine="ollama", model="qwen4", url=server.url))
+    with pytest.raises(EngineError, match="has no model qwen4: run: ollama pull qwen4"):
+        await responder.check()
     await responder.close()
 
 

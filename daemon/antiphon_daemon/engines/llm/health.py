@@ -58,7 +58,7 @@ class Health:
         # The library's own waiting is by the wall clock, which may be set: here the task below does the waiting.
         self._breaker = SyncCircuitBreakerFactory(default_threshold=1, default_ttl=-math.inf).get_breaker("llm")
         self._task: asyncio.Task[None] | None = None
-        self._why = ""
+        self._told: set[str] = set()
 
     @property
     def well(self) -> bool:
@@ -68,14 +68,13 @@ class Health:
     def answered(self) -> None:
         """It has begun a reply."""
         self._note(None)
-        self._why = ""
+        self._told.clear()
 
     def failed(self, error: EngineError) -> None:
-        """It has failed so; the first failure of a kind is logged."""
-        new = str(error) != self._why
-        self._why = str(error)
-        if new:
-            log.warning("language model fails", model=self.backend.name, why=self._why)
+        """It has failed so; each kind of failure is logged once until it answers again."""
+        if (why := str(error)) not in self._told:
+            self._told.add(why)
+            log.warning("language model fails", model=self.backend.name, why=why)
         if error.fault in ILL:
             self._note(error)
             self.watch()
