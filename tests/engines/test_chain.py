@@ -49,7 +49,7 @@ class Here:
         self.asked += 1
         yield TextDelta("Here.")
 
-    async def prefill(self, messages: Sequence[Message], work: Work) -> None:
+    async def prefill(self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()) -> None:
         self.read += 1
 
     async def close(self) -> None: ...

@@ -104,8 +104,17 @@ async def tokens_read(responder: Responder, messages: list[Message]) -> int:
     return counted[0]
 
 
-async def test_what_was_read_before_the_question_is_not_read_again(short: Responder) -> None:
+async def test_what_was_read_before_the_question_is_not_read_again(
+    short: Responder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The races: the reply comes while the prefill still reads, or just after it was given up."""
+    batches: list[str] = []
+    generate = short._generate  # type: ignore[attr-defined]
+
+    def watched(messages: list[Message], tokens: int, emit: Callable[[str], bool]) -> None:
+        generate(messages, tokens, lambda piece: (batches.append(piece), emit(piece))[1])
+
+    monkeypatch.setattr(short, "_generate", watched)
     for name in ("Ann", "Ben", "Cem"):
         history = [SYSTEM, Message("user", f"I am {name}. " + "one two three " * 80), Message("assistant", "I see.")]
         question = [*history, Message("user", "Who am I?")]
@@ -113,8 +122,9 @@ async def test_what_was_read_before_the_question_is_not_read_again(short: Respon
         reading = asyncio.create_task(short.prefill(history, token))
         if name == "Ann":
             await reading
-        else:
-            await asyncio.sleep(0.05)
+        batches.clear()
+        while name != "Ann" and len(batches) < 2 and not reading.done():
+            await asyncio.sleep(0.005)
         if name == "Ben":
             token.revoke()
         read = await tokens_read(short, question)

@@ -204,11 +204,12 @@ class Responder(Protocol):
         """
         ...
 
-    async def prefill(self, messages: Sequence[Message], work: Work) -> None:
+    async def prefill(self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()) -> None:
         """Have the model read `messages` (system prompt and history) without writing, where that costs nothing.
 
-        The next `respond` that begins with them is quicker; it need not wait for this to end, and takes over what was
-        read until then. Returns early when `work` is revoked, and says nothing when it fails: the reply will.
+        The next `respond` that begins with them, and offers the same tools, is quicker; it need not wait for this to
+        end, and takes over what was read until then. Returns early when `work` is revoked, and says nothing when it
+        fails: the reply will.
         """
         ...
 

@@ -16,7 +16,7 @@ from contextlib import aclosing
 from typing import TypeAlias, cast
 
 import structlog
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop_never, wait_exponential
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential
 
 from antiphon_daemon.engines.contracts import EngineError, Fault, Message, TextDelta, Tool, ToolCall, Work
 from antiphon_daemon.engines.llm.health import Backend, Health
@@ -25,7 +25,7 @@ OWN_SHARE = 0.95
 """The part of the deadline that is used: what is wrong must be known a little before the conversation gives up."""
 
 TRIES = 3
-"""So often a model that is busy is asked where another could answer; the last one is asked until the time is over."""
+"""So often a model is asked whose connection breaks or that is busy; the last one that is busy, until time is over."""
 
 LOADING_S = 10.0
 """Starting waits so long for a server to load its model, where nothing else could answer; it goes on loading after."""
@@ -97,9 +97,9 @@ class Chain:
                     raise
             return
 
-    async def prefill(self, messages: Sequence[Message], work: Work) -> None:
+    async def prefill(self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()) -> None:
         """Pass it on to the model that will be asked."""
-        await self._asked()[0].backend.prefill(messages, work)
+        await self._asked()[0].backend.prefill(messages, work, tools=tools)
 
     async def close(self) -> None:
         """Close all of them."""
@@ -121,8 +121,12 @@ async def _begun(
         Revoked: `work` was given up.
     """
     error = EngineError("llm", f"{backend.name} has said nothing within {within_s:.1f} s: see what its server does.")
+
+    def enough(state: RetryCallState) -> bool:
+        return state.attempt_number >= TRIES and not (last and error.fault is Fault.BUSY)
+
     asking = AsyncRetrying(
-        stop=stop_never if last else stop_after_attempt(TRIES),
+        stop=enough,
         wait=wait_exponential(multiplier=0.2, max=2),
         retry=retry_if_exception(lambda one: isinstance(one, EngineError) and one.fault in AGAIN),
         reraise=True,

@@ -74,6 +74,10 @@ class Embedded:
         self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()
     ) -> AsyncIterator[TextDelta | ToolCall]:
         """Yield the reply, token by token."""
+        readings = self._readings.copy()
+        own = {reading for reading in readings if begins(messages, reading.messages)}
+        for reading in own or (readings if len(readings) == CONVERSATIONS else ()):  # no thread may be left for this
+            reading.enough.set()
         generate: Callable[[Callable[[str], bool]], None] = partial(self._reply, messages)
         pieces = self._worker.push(generate, work)
         try:
@@ -83,7 +87,7 @@ class Embedded:
         finally:
             await pieces.aclose()
 
-    async def prefill(self, messages: Sequence[Message], work: Work) -> None:
+    async def prefill(self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()) -> None:
         """Read `messages` into the cache; a reply to them may come at any time and goes on from there."""
         reading = Reading(messages)
         read: Callable[[Callable[[str], bool]], None] = partial(self._read, reading)

@@ -138,7 +138,7 @@ class Ollama:
         if not (said or rest):
             raise nothing_said(self._model, thoughts.thought)
 
-    async def prefill(self, messages: Sequence[Message], work: Work) -> None:
+    async def prefill(self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()) -> None:
         """Have the server read `messages` and keep them cached; a far one, which may cost money, is not asked."""
         if not is_near(self._url):
             return
@@ -147,6 +147,7 @@ class Ollama:
                 await self._client.chat(
                     await self._chosen(),
                     _messages(unasked(messages)),
+                    tools=[_tool(tool) for tool in tools],
                     think=self._settings.think,
                     options={**self._options(), "num_predict": 1},
                     keep_alive=self._settings.keep_alive,

@@ -136,13 +136,13 @@ class OpenAiApi:
         if not (said or rest or made):
             raise nothing_said(self._model, thoughts.thought)
 
-    async def prefill(self, messages: Sequence[Message], work: Work) -> None:
+    async def prefill(self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()) -> None:
         """Have a server of this house read `messages` and keep them cached; a far one is not asked."""
         if not self._near:
             return
         with contextlib.suppress(*FAILURES, EngineError, Revoked):
             async with revocable(work):
-                await self._create(unasked(messages), tokens=1)
+                await self._create(unasked(messages), tokens=1, tools=tools)
 
     async def close(self) -> None:
         """Close the connections."""
