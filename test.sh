@@ -11,9 +11,9 @@ if [ "${1:-}" = --python ]; then
     shift 2
 fi
 bring_sound
-# Test speech and virtual sound cards; tests that miss them skip with the reason.
-if [ "$(uname -s)" = Linux ] && ! { command -v pulseaudio && command -v paplay && command -v espeak-ng; } >/dev/null; then
-    may_install && install_packages pulseaudio pulseaudio-utils espeak-ng || say "some tests need: sudo apt install pulseaudio pulseaudio-utils espeak-ng"
+# Test speech, virtual sound cards and certificates; tests that miss sound skip with the reason.
+if [ "$(uname -s)" = Linux ] && ! { command -v pulseaudio && command -v paplay && command -v espeak-ng && command -v openssl; } >/dev/null; then
+    may_install && install_packages pulseaudio pulseaudio-utils espeak-ng openssl || say "some tests need: sudo apt install pulseaudio pulseaudio-utils espeak-ng openssl"
 fi
 sync "$venv" requirements.lock . satellite daemon
 

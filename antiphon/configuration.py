@@ -11,14 +11,14 @@ import difflib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import platformdirs
 import yaml
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_settings import SettingsError as SourceError
 
-from antiphon.settings import PREFIX, Settings, keys
+from antiphon.settings import PREFIX, Settings, as_chain, keys
 
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout that this package runs from (an editable install), where `config.yaml` is shipped."""
@@ -91,6 +91,9 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
         raise SettingsError(f"{path}:1: expected sections such as `stt:`, got {type(document).__name__}")
     lines = dict(_lines(node, ()))
     _refuse_odd_keys(document, path)
+    if isinstance(document.get("llm"), list):
+        document["llm"] = as_chain(document["llm"])
+        lines = {_in_chain(at): line for at, line in lines.items()}
     _read_secret_files(document, Settings, path, lines, ())
     return document, lines
 
@@ -117,6 +120,14 @@ def _lines(node: Any, at: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], in
             yield from _lines(value, here)
 
 
+def _in_chain(at: tuple[str, ...]) -> tuple[str, ...]:
+    """Return where `as_chain` puts what stands at `at` in a list of language models."""
+    if at[:1] != ("llm",) or len(at) == 1:
+        return at
+    place = int(at[1])
+    return ("llm", *at[2:]) if place == 0 else ("llm", "fallback", str(place - 1), *at[2:])
+
+
 def _read_secret_files(
     section: dict[str, Any],
     model: type[BaseModel],
@@ -130,10 +141,20 @@ def _read_secret_files(
         default = field.get_default(call_default_factory=True)
         if isinstance(value, dict) and isinstance(default, BaseModel):
             _read_secret_files(value, type(default), path, lines, (*at, name))
+        if isinstance(value, list) and (inner := _section_of(field.annotation)):
+            for index, one in enumerate(value):
+                if isinstance(one, dict):
+                    _read_secret_files(one, inner, path, lines, (*at, name, str(index)))
         if SecretStr in getattr(field.annotation, "__args__", ()) and f"{name}_file" in section:
             source = Path(str(section.pop(f"{name}_file"))).expanduser()
             line = lines.get((*at, f"{name}_file"), 1)
             section[name] = _secret(source, f"{path}:{line}: {'.'.join((*at, name))}_file")
+
+
+def _section_of(annotation: Any) -> type[BaseModel] | None:
+    """Return the section that a setting is a list of, if it is one."""
+    inner = next(iter(get_args(annotation)), None)
+    return inner if isinstance(inner, type) and issubclass(inner, BaseModel) else None
 
 
 def _secret(source: Path, who: str) -> str:
@@ -186,7 +207,8 @@ def _sentences(error: ValidationError, path: Path | None, lines: Mapping[tuple[s
         variable = PREFIX + "__".join(at).upper()
         where = variable if variable in {name.upper() for name in os.environ} else _where(path, lines, at)
         if fault["type"] == "extra_forbidden":
-            names = [key[len(at) - 1] for key, _ in keys() if len(key) >= len(at) and key[: len(at) - 1] == at[:-1]]
+            section = at[:-1] if at[:2] != ("llm", "fallback") else at[:1]
+            names = [key[len(section)] for key, _ in keys() if key[: len(section)] == section != key]
             yield f"{where}: {dotted} is no setting{_nearest(at[-1], names)}"
         else:
             expected = fault["msg"].removeprefix("Value error, ")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "ANTIPHON__"
@@ -99,20 +99,84 @@ class Stt(Section):
     """Names and words that are often said here."""
 
 
+LlmEngine = Literal["embedded", "ollama", "openai_api", "auto"]
+SHARED = ("context", "reply_tokens", "temperature", "threads", "think")
+"""What an engine of `llm.fallback` takes over from the first one, unless it says otherwise."""
+
+
+def as_chain(given: Any) -> Any:
+    """Return `llm` as one section: a list is its first engine with the others as its fallback, a name its engine."""
+    if isinstance(given, str):
+        return {"engine": given}
+    if isinstance(given, list) and given:
+        first, others = as_chain(given[0]), given[1:]
+        return {**first, "fallback": [*first.get("fallback", ()), *others]} if isinstance(first, dict) else first
+    return given
+
+
 class Llm(Section):
-    engine: Literal["embedded", "ollama"] = "embedded"
+    engine: LlmEngine = "embedded"
+    """auto: Ollama if it answers, else embedded."""
     model: str = ""
-    """embedded: the path of a GGUF file, or empty for the one that is bundled. ollama: the model's name."""
-    url: str = "http://127.0.0.1:11434"
-    """Where the server is (not for embedded)."""
+    """embedded: the path of a GGUF file, empty: the one that is bundled. ollama, openai_api: the model's name; empty:
+    one that the server has."""
+    url: str = ""
+    """Where the server is; empty: Ollama on this machine."""
     api_key: SecretStr | None = None
     """Sent as a bearer token; better kept in a file: `api_key_file`."""
+    organization: str = ""
+    """openai_api: whom OpenAI is to bill."""
+    headers: dict[str, str] = {}
+    """Sent with each request to a server."""
+    body: dict[str, Any] = {}
+    """openai_api: further fields of each request; they win over ours."""
+    options: dict[str, Any] = {}
+    """ollama: further options of the model; they win over ours."""
+    keep_alive: str | int = "30m"
+    """ollama: how long the model stays loaded after a reply; -1: for ever."""
+    ca_file: str = ""
+    """The certificate (PEM) of whoever signed the server's, where the system does not know them."""
+    think: bool | Literal["low", "medium", "high"] = False
+    """Whether the model may think before it answers; its thoughts are never spoken."""
     context: int = Field(4096, ge=512, le=1_048_576)
     """Tokens that prompt, history and reply may take together."""
     reply_tokens: int = Field(400, ge=1, le=32_768)
     """The longest reply."""
     temperature: float = Field(0.3, ge=0, le=2)
     threads: int = Field(0, ge=0, le=256)
+    fallback: list[Llm] = []
+    """Who answers when this one does not, in this order: names of engines, or sections like this one."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, given: Any) -> Any:
+        section = as_chain(given)
+        if isinstance(section, (dict, Llm)):
+            return section
+        raise ValueError("expected the name of an engine, a section, or a list of these")
+
+    @field_validator("fallback")
+    @classmethod
+    def _flat(cls, engines: list[Llm]) -> list[Llm]:
+        if any(one.fallback for one in engines):
+            raise ValueError("expected engines without a fallback of their own: list them one after the other")
+        return engines
+
+    @property
+    def chain(self) -> list[Llm]:
+        """The engines in the order they are asked, each a section of its own; `auto` stands for two."""
+        engines = [self.model_copy(update={"fallback": []})]
+        for one in self.fallback:
+            shared = {name: getattr(self, name) for name in SHARED if name not in one.model_fields_set}
+            engines.append(one.model_copy(update=shared))
+        return [engine for one in engines for engine in one._spelled_out()]
+
+    def _spelled_out(self) -> list[Llm]:
+        if self.engine != "auto":
+            return [self]
+        file = self.model if self.model.endswith(".gguf") else ""
+        ollama = self.model_copy(update={"engine": "ollama", "model": "" if file else self.model})
+        return [ollama, self.model_copy(update={"engine": "embedded", "model": file})]
 
 
 class Tts(Section):

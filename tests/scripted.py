@@ -30,6 +30,8 @@ class Script:
             self.closed += 1
             raise
 
+    async def prefill(self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()) -> None: ...
+
     async def close(self) -> None: ...
 
 

@@ -21,8 +21,14 @@ from antiphon_daemon.endpoints.asr import AsrHandler
 from antiphon_daemon.endpoints.handle import HandleHandler, Memories
 from antiphon_daemon.endpoints.tts import TtsHandler
 from antiphon_daemon.endpoints.vad import VadHandler
-from antiphon_daemon.engines.build import build_responder, build_synthesizer, build_transcriber, build_turn_model
-from antiphon_daemon.engines.contracts import EngineError, Engines, Revoked, WordJudge
+from antiphon_daemon.engines.build import (
+    build_responder,
+    build_synthesizer,
+    build_transcriber,
+    build_turn_model,
+    word_judge,
+)
+from antiphon_daemon.engines.contracts import Engines
 from antiphon_daemon.engines.work import Token
 from antiphon_daemon.satellites import Satellites
 
@@ -49,8 +55,8 @@ async def build_engines(settings: Settings) -> Engines:
             if engine is not None:
                 built.push_async_callback(engine.close)
         responder = thinking.result()
-        words = responder if isinstance(responder, WordJudge) else None
-        engines = Engines(hearing.result(), responder, speaking.result(), judging.result(), words)
+        judges = judging.result(), word_judge(responder)
+        engines = Engines(hearing.result(), responder, speaking.result(), *judges)
         await _warm_prompt(engines, settings)
         await asyncio.to_thread(vad.load)
         built.pop_all()
@@ -59,12 +65,10 @@ async def build_engines(settings: Settings) -> Engines:
 
 async def _warm_prompt(engines: Engines, settings: Settings) -> None:
     """Have the model read the system prompt before the first question: its cache then begins with it."""
-    work = Token()
-    reply = engines.responder.respond(new_memory(settings, settings.language).messages("Hello"), work)
-    with contextlib.suppress(EngineError, Revoked, StopAsyncIteration, TimeoutError):
+    prompt = new_memory(settings, settings.language).messages("")[:-1]
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(settings.deadlines.connect_s):
-            await anext(reply)
-    work.revoke()
+            await engines.responder.prefill(prompt, Token())
 
 
 def make_servers(settings: Settings, engines: Engines) -> dict[str, Server]:

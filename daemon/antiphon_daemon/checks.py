@@ -1,4 +1,4 @@
-"""The daemon's part of `antiphon doctor`: ports, engines and models, Ollama."""
+"""The daemon's part of `antiphon doctor`: ports, engines and models, and Ollama where it could be used."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Coroutine
 from typing import Any
-from urllib.parse import urlsplit
 
 from antiphon.checks import Check
 from antiphon.settings import Settings
@@ -14,8 +13,18 @@ from antiphon.wire.link import LinkError, ask_info
 from antiphon.wire.server import ListenError, Server
 from antiphon_daemon.endpoints.info import plain_language, vad_info
 from antiphon_daemon.endpoints.vad import VadHandler
-from antiphon_daemon.engines.build import build_responder, build_synthesizer, build_transcriber
+from antiphon_daemon.engines.build import build_synthesizer, build_transcriber, load_backends
 from antiphon_daemon.engines.contracts import EngineError, Synthesizer
+from antiphon_daemon.engines.llm.health import Backend
+
+LOADING_S = 60.0
+"""A server may take so long to load its model while somebody waits for the doctor."""
+
+OLLAMA_PORT = 11434
+"""Where Ollama listens when nobody says otherwise."""
+
+CHOOSE = "Mend that, or choose another engine in config.yaml."
+ANOTHER = "Another one answers meanwhile."
 
 
 async def run(settings: Settings) -> list[Check]:
@@ -23,10 +32,10 @@ async def run(settings: Settings) -> list[Check]:
     ports = [await _port(name, settings) for name in ("asr", "tts", "handle", "vad")]
     engines = [
         *await _engine("speech to text", build_transcriber(settings), lambda e: e.languages, settings, "stt.model"),
-        *await _engine("language model", build_responder(settings), None, settings, ""),
+        *await _models(settings),
         *await _engine("voice", build_synthesizer(settings), _spoken, settings, "tts.voice"),
     ]
-    return [*ports, *engines, await _ollama(settings)]
+    return [*ports, *engines]
 
 
 def _spoken(synthesizer: Synthesizer) -> list[str]:
@@ -54,7 +63,7 @@ async def _port(name: str, settings: Settings) -> Check:
 async def _engine(
     title: str,
     building: Coroutine[Any, Any, Any],
-    languages: Callable[[Any], Collection[str]] | None,
+    languages: Callable[[Any], Collection[str]],
     settings: Settings,
     setting: str,
 ) -> list[Check]:
@@ -63,28 +72,57 @@ async def _engine(
     try:
         engine = await building
     except EngineError as error:
-        return [Check(title, False, str(error), "Mend that, or choose another engine in config.yaml.")]
+        return [Check(title, False, str(error), CHOOSE)]
     took_s = time.monotonic() - began
     checks = [Check(title, True, f"{engine.name}, loaded and tried in {took_s:.1f} s")]
-    if languages is not None and settings.language not in languages(engine):
+    if settings.language not in languages(engine):
         says = f"{engine.name} does not know {settings.language!r}"
         checks.append(Check(f"{title}, language", False, says, f"Set {setting} to one that does."))
     await engine.close()
     return checks
 
 
-async def _ollama(settings: Settings) -> Check:
-    """Look for Ollama even when it is not the engine: many people have it and could use it."""
-    url = urlsplit(settings.llm.url)
-    used = settings.llm.engine == "ollama"
+async def _models(settings: Settings) -> list[Check]:
+    """Look at each language model of the chain: one that does not work matters if no other does."""
+    try:
+        backends = await asyncio.to_thread(load_backends, settings)
+    except EngineError as error:
+        return [Check("language model", False, str(error), CHOOSE)]
+    found = [await _model(backend) for backend in backends]
+    works = any(wrong is None for _, wrong in found)
+    checks = []
+    for place, (says, wrong) in enumerate(found, 1):
+        title = "language model" if len(found) == 1 else f"language model {place}"
+        if wrong is None:
+            checks.append(Check(title, True, says))
+        else:
+            checks.append(Check(title, None if works else False, wrong, ANOTHER if works else CHOOSE))
+    if not any(one.engine == "ollama" for one in settings.llm.chain):
+        checks.append(await _ollama())
+    return checks
+
+
+async def _model(backend: Backend) -> tuple[str, str | None]:
+    """Ask and warm a language model; return what is said when it works, and what is wrong with it."""
+    wrong = None
+    try:
+        async with asyncio.timeout(LOADING_S):
+            await backend.check()
+            await backend.warm()
+    except TimeoutError:
+        wrong = f"{backend.name} is not loaded within {LOADING_S:.0f} s: see what its server does."
+    except EngineError as error:
+        wrong = str(error)
+    await backend.close()
+    return f"{backend.name}, loaded and tried", wrong
+
+
+async def _ollama() -> Check:
+    """Look for Ollama where it is no engine: many people have it and could use it."""
     try:
         async with asyncio.timeout(2):
-            port = url.port or (443 if url.scheme == "https" else 80)
-            _, writer = await asyncio.open_connection(url.hostname, port)
+            _, writer = await asyncio.open_connection("127.0.0.1", OLLAMA_PORT)
         writer.close()
-    except (OSError, TimeoutError, ValueError):
-        mend = "Start it (ollama serve), or set llm.url." if used else "Not needed: the embedded model answers."
-        return Check("Ollama", False if used else None, f"does not answer at {settings.llm.url}", mend)
-    return Check(
-        "Ollama", True, f"answers at {settings.llm.url}" + ("" if used else "; llm.engine: ollama would use it")
-    )
+    except (OSError, TimeoutError):
+        return Check("Ollama", None, "does not run on this machine", "Not needed: the models above answer.")
+    return Check("Ollama", True, "answers on this machine; llm.engine: ollama, or auto, would use it")

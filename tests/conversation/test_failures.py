@@ -22,11 +22,12 @@ from antiphon_daemon.ask import Turn as Asked
 from antiphon_daemon.conversation import turn_types as turns
 from antiphon_daemon.conversation.conversation import Conversation
 from antiphon_daemon.conversation.memory import Memory, new_memory
-from antiphon_daemon.conversation.messages import message
+from antiphon_daemon.conversation.messages import Key, message
 from antiphon_daemon.engines.build import build_synthesizer
 from antiphon_daemon.engines.contracts import (
     EngineError,
     Engines,
+    Fault,
     Synthesizer,
 )
 
@@ -131,6 +132,29 @@ async def test_a_model_that_cannot_be_reached(voice: Synthesizer) -> None:
 
     turn = await House(voice, Script(refuse)).type("hello")
     assert (turn.reply, turn.failure) == (message("llm", "en"), "nobody answers at port 9")
+
+
+@pytest.mark.parametrize(
+    ("fault", "key"),
+    [
+        (Fault.LOST, "llm"),
+        (Fault.BROKE, "llm"),
+        (Fault.REFUSED, "llm"),
+        (Fault.KEY, "llm_key"),
+        (Fault.BUSY, "llm_busy"),
+        (Fault.EMPTY, "empty"),
+    ],
+)
+async def test_what_is_wrong_with_the_model_is_said_as_far_as_it_helps(
+    voice: Synthesizer, fault: Fault, key: Key
+) -> None:
+    async def refuse() -> AsyncIterator[str]:
+        raise EngineError("llm", "for a reason", fault)
+        yield ""
+
+    turn = await House(voice, Script(refuse)).type("hello")
+    assert (turn.reply, turn.failure) == (message(key, "en"), "for a reason")
+    assert message(key, "ko") != message(key, "en")
 
 
 async def test_hearing_that_fails_once_is_tried_again(voice: Synthesizer, say: Say) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from antiphon.settings import Llm, Settings
 from antiphon_daemon.engines.build import build_responder, build_synthesizer, build_transcriber
-from antiphon_daemon.engines.contracts import EngineError, EngineMissing, Engines
+from antiphon_daemon.engines.contracts import EngineError, EngineMissing, Engines, Message, TextDelta
+from antiphon_daemon.engines.work import Token
 
 
 def test_the_embedded_engines_are_built_together_and_say_what_they_are(engines: Engines) -> None:
@@ -17,7 +18,7 @@ def test_the_embedded_engines_are_built_together_and_say_what_they_are(engines: 
 
 
 async def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    for package in ("faster_whisper", "xllamacpp", "ollama", "piper"):
+    for package in ("faster_whisper", "xllamacpp", "ollama", "openai", "piper"):
         monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(EngineMissing, match=r"antiphon-daemon\[faster-whisper\]"):
         await build_transcriber(Settings())
@@ -25,6 +26,8 @@ async def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.Mon
         await build_responder(Settings())
     with pytest.raises(EngineMissing, match=r"antiphon-daemon\[ollama\]"):
         await build_responder(Settings(llm=Llm(engine="ollama", model="qwen3:4b")))
+    with pytest.raises(EngineMissing, match=r"antiphon-daemon\[openai\]"):
+        await build_responder(Settings(llm=Llm(engine="openai_api", url="http://127.0.0.1:9")))
     with pytest.raises(EngineMissing, match=r"antiphon-daemon\[piper\]"):
         await build_synthesizer(Settings())
 
@@ -37,6 +40,16 @@ async def test_a_missing_model_package_is_named_with_its_command(monkeypatch: py
             await build(Settings())
 
 
-async def test_ollama_needs_a_name() -> None:
-    with pytest.raises(EngineError, match=r"No Ollama model is named: set llm\.model"):
-        await build_responder(Settings(llm=Llm(engine="ollama")))
+async def test_a_server_needs_an_address() -> None:
+    with pytest.raises(EngineError, match=r"No server is named: set llm\.url"):
+        await build_responder(Settings(llm=Llm(engine="openai_api")))
+
+
+async def test_auto_is_the_embedded_model_where_no_ollama_runs() -> None:
+    nowhere = "http://127.0.0.1:9"
+    responder = await build_responder(Settings(llm=Llm(engine="auto", url=nowhere, temperature=0)))
+    asked = [Message("system", "You are helpful."), Message("user", "What is the capital of France?")]
+    text = "".join([piece.text async for piece in responder.respond(asked, Token()) if isinstance(piece, TextDelta)])
+    await responder.close()
+    assert "Paris" in text
+    assert responder.name == "ollama, else llama.cpp SmolLM2-135M-Instruct.Q4_1"

@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,6 +79,65 @@ async def test_revoked_while_a_long_prompt_is_read(engines: Engines) -> None:
     with pytest.raises(Revoked):
         await task
     assert await reply(engines.responder, STORY, Token(), most=2)
+
+
+async def tokens_read(responder: Responder, messages: list[Message]) -> int:
+    """Return how many tokens of the prompt were not in the cache, as llama.cpp counts them."""
+    counted: list[int] = []
+    server = responder._server  # type: ignore[attr-defined]
+    original = server.handle_chat_completions
+
+    class Counting:
+        def handle_chat_completions(self, request: Any, heard: Any) -> None:
+            def count(chunk: Any) -> bool:
+                if progress := chunk.get("prompt_progress"):
+                    counted.append(progress["total"] - progress["cache"])
+                return bool(heard(chunk))
+
+            original(request, count)
+
+    responder._server = Counting()  # type: ignore[attr-defined]
+    try:
+        await reply(responder, messages, Token(), most=1)
+    finally:
+        responder._server = server  # type: ignore[attr-defined]
+    return counted[0]
+
+
+async def test_what_was_read_before_the_question_is_not_read_again(
+    short: Responder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The races: the reply comes while the prefill still reads, or just after it was given up."""
+    batches: list[str] = []
+    generate = short._generate  # type: ignore[attr-defined]
+
+    def watched(messages: list[Message], tokens: int, emit: Callable[[str], bool]) -> None:
+        generate(messages, tokens, lambda piece: (batches.append(piece), emit(piece))[1])
+
+    monkeypatch.setattr(short, "_generate", watched)
+    for name in ("Ann", "Ben", "Cem"):
+        history = [SYSTEM, Message("user", f"I am {name}. " + "one two three " * 80), Message("assistant", "I see.")]
+        question = [*history, Message("user", "Who am I?")]
+        token = Token()
+        reading = asyncio.create_task(short.prefill(history, token))
+        if name == "Ann":
+            await reading
+        batches.clear()
+        while name != "Ann" and len(batches) < 2 and not reading.done():
+            await asyncio.sleep(0.005)
+        if name == "Ben":
+            token.revoke()
+        read = await tokens_read(short, question)
+        await reading
+        assert read < (40 if name == "Ann" else 300), name
+
+
+async def test_a_prefill_that_fails_says_nothing(short: Responder) -> None:
+    await short.prefill([Message("user", "word " * 10_000)], Token())
+    revoked = Token()
+    revoked.revoke()
+    await short.prefill([SYSTEM], revoked)
+    assert await reply(short, STORY, Token(), most=2)
 
 
 async def test_two_conversations_are_answered_at_the_same_time(engines: Engines) -> None:

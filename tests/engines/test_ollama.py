@@ -1,99 +1,32 @@
-"""Replies from an Ollama server, and what is said when it is not there, fails or dies.
-
-The server here is our own, small and honest: it speaks HTTP/1.1 with a chunk per JSON line as Ollama does, is slow
-where told to be, and can be made to fail in each of the ways a real one does.
-"""
+"""Replies from an Ollama server, and what is said when it is not there, fails or dies."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
+from http_servers import OllamaServer, line
 from pydantic import SecretStr
 
 from antiphon.settings import Llm, Settings
 from antiphon_daemon.engines.build import build_responder
-from antiphon_daemon.engines.contracts import EngineError, Message, Responder, Revoked, TextDelta, Tool, ToolCall
+from antiphon_daemon.engines.contracts import EngineError, Fault, Message, Responder, Revoked, TextDelta, Tool, ToolCall
 from antiphon_daemon.engines.llm.ollama import Ollama
 from antiphon_daemon.engines.work import Token
 
 ASK = [Message("system", "Be brief."), Message("user", "What is the time?")]
 
 
-def line(text: str = "", *, done: bool = False, **message: Any) -> bytes:
-    part = {
-        "model": "qwen3:4b",
-        "created_at": "2026-01-01T00:00:00Z",
-        "message": {"role": "assistant", "content": text, **message},
-        "done": done,
-    }
-    return json.dumps(part).encode() + b"\n"
-
-
-class Server:
-    """An Ollama that answers every chat with a script of lines; an Event in it is waited for, None hangs up."""
-
-    def __init__(self) -> None:
-        self.script: Sequence[bytes | asyncio.Event | None] = [line("It is "), line("noon."), line(done=True)]
-        self.status = "200 OK"
-        self.asked: list[dict[str, Any]] = []
-        self.headers: dict[str, str] = {}
-        self.hung_up = asyncio.Event()
-        self.url = ""
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while await self._answer(reader, writer):
-                pass
-        except (ConnectionError, asyncio.IncompleteReadError):
-            self.hung_up.set()
-        finally:
-            writer.close()
-
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-        assert head[0] == "POST /api/chat HTTP/1.1"
-        self.headers = dict(one.lower().split(": ", 1) for one in head[1:] if one)
-        self.asked.append(json.loads(await reader.readexactly(int(self.headers["content-length"]))))
-        if self.status != "200 OK":
-            body = b'{"error": "something about the model"}'
-            writer.write(f"HTTP/1.1 {self.status}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
-            await writer.drain()
-            return True
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n")
-        for item in self.script:
-            if item is None:
-                return False
-            if isinstance(item, asyncio.Event):
-                gone = asyncio.create_task(reader.read(1))
-                waiting = asyncio.create_task(item.wait())
-                await asyncio.wait((gone, waiting), return_when=asyncio.FIRST_COMPLETED)
-                waiting.cancel()
-                if gone.done():
-                    raise ConnectionError
-                gone.cancel()
-            else:
-                writer.write(f"{len(item):x}\r\n".encode() + item + b"\r\n")
-                await writer.drain()
-        writer.write(b"0\r\n\r\n")
-        await writer.drain()
-        return True
+@pytest.fixture
+async def server() -> AsyncIterator[OllamaServer]:
+    async with OllamaServer() as one:
+        yield one
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    fake = Server()
-    listening = await asyncio.start_server(fake.serve, "127.0.0.1", 0)
-    fake.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
-    yield fake
-    listening.close()
-
-
-@pytest.fixture
-async def responder(server: Server) -> AsyncIterator[Ollama]:
+async def responder(server: OllamaServer) -> AsyncIterator[Ollama]:
     ollama = Ollama(Llm(engine="ollama", model="qwen3:4b", url=server.url, api_key=SecretStr("sesame")))
     yield ollama
     await ollama.close()
@@ -103,7 +36,7 @@ async def reply(responder: Responder, messages: Sequence[Message] = ASK, tools: 
     return [piece async for piece in responder.respond(messages, Token(), tools=tools)]
 
 
-async def test_a_reply_is_streamed_as_it_is_written(server: Server, responder: Ollama) -> None:
+async def test_a_reply_is_streamed_as_it_is_written(server: OllamaServer, responder: Ollama) -> None:
     written = asyncio.Event()
     server.script = [line("It is "), written, line("noon."), line(done=True)]
     stream = responder.respond(ASK, Token())
@@ -112,7 +45,7 @@ async def test_a_reply_is_streamed_as_it_is_written(server: Server, responder: O
     assert [piece async for piece in stream] == [TextDelta("noon.")]
 
 
-async def test_what_the_server_is_asked(server: Server, responder: Ollama) -> None:
+async def test_what_the_server_is_asked(server: OllamaServer, responder: Ollama) -> None:
     await reply(responder)
     asked = server.asked[0]
     assert asked["model"] == "qwen3:4b"
@@ -126,7 +59,7 @@ async def test_what_the_server_is_asked(server: Server, responder: Ollama) -> No
     assert server.headers["authorization"] == "bearer sesame"
 
 
-async def test_tools_are_offered_called_and_answered(server: Server, responder: Ollama) -> None:
+async def test_tools_are_offered_called_and_answered(server: OllamaServer, responder: Ollama) -> None:
     call = {"function": {"name": "light", "arguments": {"room": "kitchen", "on": True}}}
     server.script = [line(tool_calls=[call]), line(done=True)]
     schema = {"type": "object", "properties": {"room": {"type": "string"}}, "required": ["room"]}
@@ -146,12 +79,25 @@ async def test_tools_are_offered_called_and_answered(server: Server, responder: 
     assert server.asked[1]["messages"][3] == {"role": "tool", "content": "done", "tool_name": "light"}
 
 
-async def test_thoughts_are_not_spoken(server: Server, responder: Ollama) -> None:
-    server.script = [line(thinking="The user wants "), line(thinking="the time."), line(done=True)]
-    assert await reply(responder) == []
+async def test_thoughts_are_not_spoken(server: OllamaServer, responder: Ollama) -> None:
+    server.script = [
+        line(thinking="The user wants the time."),
+        line("<thi"),
+        line("nk>Noon?</think>\n\nNoon."),
+        line(done=True),
+    ]
+    assert await reply(responder) == [TextDelta("Noon.")]
 
 
-async def test_closing_the_iterator_hangs_up(server: Server, responder: Ollama) -> None:
+@pytest.mark.parametrize("thought", [line(thinking="The user wants "), line("<think>The user wants ")])
+async def test_a_model_that_only_thinks_has_failed(server: OllamaServer, responder: Ollama, thought: bytes) -> None:
+    server.script = [thought, line(done=True)]
+    with pytest.raises(EngineError, match=r"only thought and answered nothing: raise llm\.reply_tokens") as raised:
+        await reply(responder)
+    assert raised.value.fault is Fault.EMPTY
+
+
+async def test_closing_the_iterator_hangs_up(server: OllamaServer, responder: Ollama) -> None:
     server.script = [line("Once "), asyncio.Event()]
     stream = responder.respond(ASK, Token())
     assert await anext(stream) == TextDelta("Once ")
@@ -160,7 +106,7 @@ async def test_closing_the_iterator_hangs_up(server: Server, responder: Ollama) 
 
 
 @pytest.mark.parametrize("script", [[asyncio.Event()], [line("Once "), asyncio.Event()]])
-async def test_revoking_hangs_up_at_once(server: Server, responder: Ollama, script: list[Any]) -> None:
+async def test_revoking_hangs_up_at_once(server: OllamaServer, responder: Ollama, script: list[Any]) -> None:
     """Race: the server is silent, so there is no next line to stop at."""
     server.script = [asyncio.Event() if isinstance(item, asyncio.Event) else item for item in script]
     token = Token()
@@ -180,7 +126,57 @@ async def test_revoking_hangs_up_at_once(server: Server, responder: Ollama, scri
     assert await reply(responder) == [TextDelta("Here.")]
 
 
-async def test_two_at_once(server: Server, responder: Ollama) -> None:
+async def test_what_is_asked_of_the_server_can_be_set(server: OllamaServer) -> None:
+    given = Llm(
+        engine="ollama",
+        model="gpt-oss",
+        url=server.url,
+        think="low",
+        keep_alive=-1,
+        options={"top_p": 0.9, "num_ctx": 8192},
+        headers={"X-House": "mine"},
+    )
+    responder = Ollama(given)
+    await reply(responder)
+    await responder.close()
+    asked = server.asked[0]
+    assert (asked["think"], asked["keep_alive"], server.headers["x-house"]) == ("low", -1, "mine")
+    assert asked["options"] == {"num_ctx": 8192, "num_predict": 400, "temperature": 0.3, "top_p": 0.9}
+
+
+async def test_without_a_name_it_is_the_loaded_model_else_the_newest_that_can_talk_here(server: OllamaServer) -> None:
+    server.abilities = {
+        "glm-5:cloud": ["completion"],
+        "bge-m3": ["embedding"],
+        "a": ["completion"],
+        "b": ["completion"],
+    }
+    for loaded, chosen in ([[], "a"], [["b"], "b"]):
+        server.loaded = loaded
+        responder = Ollama(Llm(engine="ollama", url=server.url))
+        await reply(responder)
+        assert (server.asked[-1]["model"], responder.name) == (chosen, f"ollama {chosen}")
+        await responder.close()
+    server.abilities = {"glm-5:cloud": ["completion"], "bge-m3": ["embedding"]}
+    responder = Ollama(Llm(engine="ollama", url=server.url))
+    server.loaded = []
+    with pytest.raises(EngineError, match="has no model that can talk: run: ollama pull qwen3:4b"):
+        await responder.check()
+    await responder.close()
+
+
+async def test_a_prefill_reads_what_the_reply_will_begin_with(server: OllamaServer, responder: Ollama) -> None:
+    await responder.prefill(ASK[:1], Token())
+    await reply(responder)
+    read, asked = server.asked
+    assert read["messages"][:1] == asked["messages"][:1]
+    assert read["options"] == {**asked["options"], "num_predict": 1}
+    assert (read["model"], read["think"]) == (asked["model"], asked["think"])
+    server.stop()
+    await responder.prefill(ASK[:1], Token())
+
+
+async def test_two_at_once(server: OllamaServer, responder: Ollama) -> None:
     replies = await asyncio.gather(reply(responder), reply(responder))
     assert replies == [[TextDelta("It is "), TextDelta("noon.")]] * 2
 
@@ -188,12 +184,14 @@ async def test_two_at_once(server: Server, responder: Ollama) -> None:
 @pytest.mark.parametrize(
     ("status", "says"),
     [
+        ("503 Service Unavailable", "is busy .* ask again in a moment"),
+        ("400 Bad Request", r"refused the conversation .* correct llm\.model"),
         ("404 Not Found", "has no model qwen3:4b: run: ollama pull qwen3:4b"),
         ("500 Internal Server Error", r"failed \(something about the model\)"),
         ("401 Unauthorized", r"refused the key: correct llm\.api_key"),
     ],
 )
-async def test_a_refusal_says_what_mends_it(server: Server, responder: Ollama, status: str, says: str) -> None:
+async def test_a_refusal_says_what_mends_it(server: OllamaServer, responder: Ollama, status: str, says: str) -> None:
     server.status = status
     with pytest.raises(EngineError, match=says):
         await reply(responder)
@@ -210,13 +208,15 @@ async def test_a_refusal_says_what_mends_it(server: Server, responder: Ollama, s
         ([line("It "), b'{"error": "out of memory"}\n'], r"failed \(out of memory\)"),
     ],
 )
-async def test_a_server_that_fails_midway(server: Server, responder: Ollama, script: list[Any], says: str) -> None:
+async def test_a_server_that_fails_midway(
+    server: OllamaServer, responder: Ollama, script: list[Any], says: str
+) -> None:
     server.script = script
     with pytest.raises(EngineError, match=says):
         await reply(responder)
 
 
-async def test_a_server_that_does_not_run_says_how_to_start_it(server: Server) -> None:
+async def test_a_server_that_does_not_run_says_how_to_start_it(server: OllamaServer) -> None:
     settings = Settings(llm=Llm(engine="ollama", model="qwen3:4b", url="http://127.0.0.1:1"))
     responder = await build_responder(settings)
     with pytest.raises(EngineError, match=r"does not answer at http://127\.0\.0\.1:1: start it with: ollama serve"):
@@ -224,14 +224,27 @@ async def test_a_server_that_does_not_run_says_how_to_start_it(server: Server) -
     await responder.close()
 
 
-async def test_building_has_the_model_loaded(server: Server) -> None:
+async def test_something_else_at_that_address_is_told(server: OllamaServer, responder: Ollama) -> None:
+    server.status, server.error = "404 Not Found", b"404 page not found"
+    with pytest.raises(EngineError, match="does not speak as Ollama does"):
+        await responder.check()
+
+
+async def test_a_model_that_is_not_pulled_is_found_out_before_it_is_asked(server: OllamaServer) -> None:
+    responder = Ollama(Llm(engine="ollama", model="qwen4", url=server.url))
+    with pytest.raises(EngineError, match="has no model qwen4: run: ollama pull qwen4"):
+        await responder.check()
+    await responder.close()
+
+
+async def test_building_has_the_model_loaded(server: OllamaServer) -> None:
     responder = await build_responder(Settings(llm=Llm(engine="ollama", model="qwen3:4b", url=server.url)))
     assert server.asked[0]["messages"] == []
     await responder.close()
 
 
 async def test_a_proxy_does_not_stand_between_this_machine_and_itself(
-    server: Server, monkeypatch: pytest.MonkeyPatch
+    server: OllamaServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")

@@ -45,6 +45,17 @@ def test_the_shipped_file_holds_every_setting_at_its_default() -> None:
         ("- a\n- b\n", "config.yaml:1: expected sections"),
         ("llm:\n  api_key_file: /nowhere/key\n", "config.yaml:2: llm.api_key_file: /nowhere/key cannot be read"),
         ("stt: 5\n", "config.yaml:1: stt: expected"),
+        ("llm: []\n", "config.yaml:1: llm: expected the name of an engine, a section, or a list of these"),
+        ("llm: [ollama, embeded]\n", "config.yaml:1: llm.fallback.0.engine: expected 'embedded', 'ollama'"),
+        (
+            "llm:\n- ollama\n- {engine: auto,\n   modell: x}\n",
+            "config.yaml:4: llm.fallback.0.modell is no setting; did",
+        ),
+        (
+            "llm:\n- ollama\n- {engine: auto, api_key_file: /no}\n",
+            "config.yaml:3: llm.fallback.0.api_key_file: /no cannot",
+        ),
+        ("llm: {fallback: [{fallback: [ollama]}]}\n", "llm.fallback: expected engines without a fallback of their own"),
     ],
 )
 def test_a_wrong_value_names_file_line_key_and_what_was_expected(tmp_path: Path, text: str, said: str) -> None:
@@ -102,3 +113,35 @@ def test_an_endpoint_that_is_switched_off_keeps_its_port(tmp_path: Path) -> None
 def test_a_key_that_yaml_does_not_read_as_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="expected the name of a setting, got True"):
         load(written(tmp_path, "on: 1\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "engines"),
+    [
+        ("llm: ollama\n", [("ollama", "", 0.3)]),
+        ("llm: [ollama, embedded]\n", [("ollama", "", 0.3), ("embedded", "", 0.3)]),
+        ("llm: {engine: auto, model: qwen3, temperature: 0}\n", [("ollama", "qwen3", 0), ("embedded", "", 0)]),
+        ("llm: {engine: auto, model: /my.gguf}\n", [("ollama", "", 0.3), ("embedded", "/my.gguf", 0.3)]),
+        (
+            "llm:\n- {engine: openai_api, model: x, temperature: 1}\n- {engine: ollama, temperature: 0}\n- embedded\n",
+            [("openai_api", "x", 1), ("ollama", "", 0), ("embedded", "", 1)],
+        ),
+    ],
+)
+def test_language_models_that_answer_for_each_other(tmp_path: Path, text: str, engines: list[Any]) -> None:
+    chain = load(written(tmp_path, text)).llm.chain
+    assert [(one.engine, one.model, one.temperature) for one in chain] == engines
+
+
+def test_the_environment_changes_the_first_of_a_list_and_files_of_keys_are_read_in_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "key").write_text("s3cret\n")
+    path = written(tmp_path, f"llm:\n- ollama\n- {{engine: openai_api, api_key_file: {tmp_path / 'key'}}}\n")
+    monkeypatch.setenv("ANTIPHON__LLM__REPLY_TOKENS", "9")
+    first, second = load(path).llm.chain
+    assert (first.engine, first.reply_tokens, second.reply_tokens) == ("ollama", 9, 9)
+    assert second.api_key is not None
+    assert second.api_key.get_secret_value() == "s3cret"
+    monkeypatch.setenv("ANTIPHON__LLM", '["embedded", "ollama"]')
+    assert [one.engine for one in load().llm.chain] == ["embedded", "ollama"]

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-Key: TypeAlias = Literal["stt", "llm", "tts", "empty", "started_over", "unknown_language", "cut_short", "prompt"]
+from antiphon_daemon.engines.contracts import EngineError, Fault
+
+Key: TypeAlias = Literal[
+    "stt", "llm", "llm_key", "llm_busy", "tts", "empty", "started_over", "unknown_language", "cut_short", "prompt"
+]
 
 _ENGLISH: dict[Key, str] = {
     "stt": "Sorry, I couldn't make out what you said.",
     "llm": "Sorry, I can't reach the language model.",
+    "llm_key": "Sorry, the language model doesn't accept my key.",
+    "llm_busy": "Sorry, the language model isn't ready yet. Please ask again in a moment.",
     "tts": "Sorry, I can't speak right now.",
     "empty": "Sorry, I have no answer to that.",
     "started_over": "All right, let's start over.",
@@ -20,6 +26,8 @@ _ENGLISH: dict[Key, str] = {
 _KOREAN: dict[Key, str] = {
     "stt": "죄송해요, 잘 못 알아들었어요.",
     "llm": "죄송해요, 언어 모델에 연결할 수 없어요.",
+    "llm_key": "죄송해요, 언어 모델이 제 인증 키를 받아 주지 않아요.",
+    "llm_busy": "죄송해요, 언어 모델이 아직 준비되지 않았어요. 잠시 뒤에 다시 말해 주세요.",
     "tts": "죄송해요, 지금은 말을 할 수 없어요.",
     "empty": "죄송해요, 드릴 답이 없어요.",
     "started_over": "네, 처음부터 다시 시작할게요.",
@@ -36,3 +44,11 @@ _BY_LANGUAGE = {"en": _ENGLISH, "ko": _KOREAN}
 def message(key: Key, language: str | None) -> str:
     """Return the sentence in `language`, or in English where it is not translated."""
     return _BY_LANGUAGE.get((language or "en").split("-")[0], _ENGLISH)[key]
+
+
+_BY_FAULT: dict[Fault, Key] = {Fault.KEY: "llm_key", Fault.BUSY: "llm_busy", Fault.EMPTY: "empty"}
+
+
+def unwritten(error: Exception) -> Key:
+    """Return which sentence says that the language model has failed so."""
+    return _BY_FAULT.get(error.fault, "llm") if isinstance(error, EngineError) else "llm"

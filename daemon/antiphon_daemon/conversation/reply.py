@@ -18,7 +18,7 @@ import structlog
 
 from antiphon.settings import Deadlines
 from antiphon_daemon.conversation.clauses import ClauseCutter, Ending, Part
-from antiphon_daemon.conversation.messages import message
+from antiphon_daemon.conversation.messages import message, unwritten
 from antiphon_daemon.conversation.pacing import Utterance, Utterances, pace_of, utterance
 from antiphon_daemon.conversation.speaking import limited, silence, sound_of
 from antiphon_daemon.conversation.spoken import Spoken
@@ -220,7 +220,7 @@ class Reply:
                 self._trace.failure = str(error) or "the language model has been stopped"
                 if rest := cutter.rest():
                     await parts.put(rest)
-                await parts.put(Part(" " + message("llm", self._language), Ending.SENTENCE))
+                await parts.put(Part(" " + message(unwritten(error), self._language), Ending.SENTENCE))
         except Exception as error:  # noqa: BLE001 - a fault of ours: `run` raises it, and whoever speaks waits no more
             self._fault = error
         await parts.put(None)

@@ -22,7 +22,7 @@ from antiphon.wire.server import Connection
 from antiphon_daemon.conversation import skills
 from antiphon_daemon.conversation.drafts import written
 from antiphon_daemon.conversation.memory import Memory, new_memory
-from antiphon_daemon.conversation.messages import message
+from antiphon_daemon.conversation.messages import message, unwritten
 from antiphon_daemon.endpoints.info import plain_language
 from antiphon_daemon.engines.contracts import EngineError, Responder, Revoked
 from antiphon_daemon.engines.work import Token
@@ -79,7 +79,7 @@ class HandleHandler:
             return
         except EngineError as error:
             log.error("the reply cannot be written", why=str(error))
-            await self._peer.send(NotHandled(text=message("llm", language), context=request.context))
+            await self._peer.send(NotHandled(text=message(unwritten(error), language), context=request.context))
         finally:
             work.revoke()
 

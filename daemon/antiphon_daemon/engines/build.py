@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from antiphon.settings import Settings
+from antiphon.settings import Llm, Settings
 from antiphon_daemon.engines import catalogue
-from antiphon_daemon.engines.contracts import Responder, Synthesizer, Transcriber, TurnModel
+from antiphon_daemon.engines.contracts import Responder, Synthesizer, Transcriber, TurnModel, WordJudge
 
 if TYPE_CHECKING:
-    from antiphon_daemon.engines.llm.ollama import Ollama
+    from antiphon_daemon.engines.llm.health import Backend
 
 
 async def build_transcriber(settings: Settings) -> Transcriber:
@@ -37,26 +38,55 @@ async def build_responder(settings: Settings) -> Responder:
 
     Raises:
         EngineMissing: its package or its embedded model is not installed.
-        EngineError: the model cannot be loaded, or none is named.
+        EngineError: the model cannot be loaded, or a setting cannot be used.
     """
 
-    def load_ollama() -> Ollama:
+    backends = await asyncio.to_thread(load_backends, settings)
+    if len(backends) == 1 and settings.llm.chain[0].engine == "embedded":
+        return backends[0]
+    from antiphon_daemon.engines.llm.chain import Chain
+
+    chain = Chain(backends, first_s=settings.deadlines.llm_first_s)
+    await chain.start()
+    return chain
+
+
+def word_judge(responder: Responder) -> WordJudge | None:
+    """Return the model among those of `responder` that can judge a sentence; None where none runs in this process."""
+    members: Sequence[Responder] = getattr(responder, "members", (responder,))
+    return next((member for member in members if isinstance(member, WordJudge)), None)
+
+
+def load_backends(settings: Settings) -> list[Backend]:
+    """Return the language models of `llm` in the order they are asked. Blocks while it loads.
+
+    Raises:
+        EngineMissing: a package or the embedded model is not installed.
+        EngineError: a model cannot be loaded, or a setting cannot be used.
+    """
+    chosen: list[Llm] = []
+    for one in settings.llm.chain:
+        if one not in chosen:
+            chosen.append(one)
+    return [_load_backend(one, settings) for one in chosen]
+
+
+def _load_backend(llm: Llm, settings: Settings) -> Backend:
+    connect_s = settings.deadlines.connect_s
+    if llm.engine == "ollama":
         catalogue.require("llm", "ollama", "ollama")
         from antiphon_daemon.engines.llm.ollama import Ollama
 
-        return Ollama(settings.llm, connect_s=settings.deadlines.connect_s)
+        return Ollama(llm, connect_s=connect_s)
+    if llm.engine == "openai_api":
+        catalogue.require("llm", "openai", "openai")
+        from antiphon_daemon.engines.llm.openai_api import OpenAiApi
 
-    def load_embedded() -> Responder:
-        catalogue.require("llm", "xllamacpp", "llama")
-        from antiphon_daemon.engines.llm.embedded import Embedded
+        return OpenAiApi(llm, connect_s=connect_s)
+    catalogue.require("llm", "xllamacpp", "llama")
+    from antiphon_daemon.engines.llm.embedded import Embedded
 
-        return Embedded(settings.llm)
-
-    if settings.llm.engine == "ollama":
-        server = await asyncio.to_thread(load_ollama)
-        await server.warm()
-        return server
-    return await asyncio.to_thread(load_embedded)
+    return Embedded(llm)
 
 
 async def build_synthesizer(settings: Settings) -> Synthesizer:

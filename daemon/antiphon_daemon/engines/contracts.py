@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from antiphon.audio.pcm import Samples
@@ -14,16 +15,35 @@ from antiphon.audio.pcm import Samples
 Stage = Literal["stt", "llm", "tts", "turn"]
 
 
+class Fault(Enum):
+    """What kind of failure it is, for whoever decides what comes next."""
+
+    LOST = "lost"
+    """The engine or its server does not work until something is mended or comes back."""
+    BUSY = "busy"
+    """It says that it will work shortly: a model is being loaded, too many ask."""
+    BROKE = "broke"
+    """The connection broke; another may hold."""
+    KEY = "key"
+    """The server refuses the key."""
+    REFUSED = "refused"
+    """The engine works, but will not do this one thing, however often it is asked."""
+    EMPTY = "empty"
+    """The model had nothing to say."""
+
+
 class EngineError(Exception):
     """An engine cannot do its work now. The message is one sentence that says what is wrong and what mends it.
 
     Attributes:
         stage: which of the stages failed; the conversation speaks a sentence for it.
+        fault: what kind of failure it is.
     """
 
-    def __init__(self, stage: Stage, message: str) -> None:
+    def __init__(self, stage: Stage, message: str, fault: Fault = Fault.LOST) -> None:
         super().__init__(message)
         self.stage: Stage = stage
+        self.fault = fault
 
 
 class EngineMissing(EngineError):
@@ -168,7 +188,10 @@ class TextDelta:
 class Responder(Protocol):
     """A language model."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What `info` and logs call it."""
+        ...
 
     def respond(
         self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()
@@ -178,6 +201,15 @@ class Responder(Protocol):
         Raises:
             EngineError: the model or its server cannot be reached, or answers with an error.
             Revoked: `work` was given up.
+        """
+        ...
+
+    async def prefill(self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()) -> None:
+        """Have the model read `messages` (system prompt and history) without writing, where that costs nothing.
+
+        The next `respond` that begins with them, and offers the same tools, is quicker; it need not wait for this to
+        end, and takes over what was read until then. Returns early when `work` is revoked, and says nothing when it
+        fails: the reply will.
         """
         ...
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
+import threading
 import unicodedata
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
@@ -13,8 +15,10 @@ import xllamacpp
 
 from antiphon.settings import Llm
 from antiphon_daemon.engines import catalogue
-from antiphon_daemon.engines.contracts import EngineError, Message, TextDelta, Tool, ToolCall, Work
+from antiphon_daemon.engines.contracts import EngineError, Fault, Message, Revoked, TextDelta, Tool, ToolCall, Work
 from antiphon_daemon.engines.llm.endings import Endings
+from antiphon_daemon.engines.llm.prefix import begins, unasked
+from antiphon_daemon.engines.llm.slots import Slots
 from antiphon_daemon.engines.worker import Worker, threads
 
 CONVERSATIONS = 2
@@ -23,6 +27,20 @@ CONVERSATIONS = 2
 BATCH = 128
 """Tokens of a prompt that are read at once. Only between batches can reading be given up: on two cores a batch takes
 about a second, and larger ones are hardly faster."""
+
+YIELD_S = 5.0
+"""A reply waits so long, at most, for the batch that its own prefill is reading."""
+
+
+class Reading:
+    """A prefill on its way: it holds the place in the cache that the reply wants, and gives it up between batches."""
+
+    def __init__(self, messages: Sequence[Message]) -> None:
+        self.messages = messages
+        self.enough = threading.Event()
+        """Somebody wants the place."""
+        self.over = threading.Event()
+        """The place is free; what was read is in it."""
 
 
 class Embedded:
@@ -45,15 +63,25 @@ class Embedded:
         self._server: Any = _serve(path, settings, key)
         self._endings = Endings(self._server, key)
         self._worker = Worker("llm", threads=CONVERSATIONS)
+        self._readings: set[Reading] = set()
+        self._slots = Slots(CONVERSATIONS)
         self._generate([Message("user", "Hi")], 1, lambda _: True)
+
+    async def check(self) -> None:
+        """Do nothing: the model is in this process, loaded and tried."""
+
+    async def warm(self) -> None:
+        """Do nothing: the model is in this process, loaded and tried."""
 
     async def respond(
         self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()
     ) -> AsyncIterator[TextDelta | ToolCall]:
         """Yield the reply, token by token."""
-        generate: Callable[[Callable[[str], bool]], None] = partial(
-            self._generate, messages, self._settings.reply_tokens
-        )
+        readings = self._readings.copy()
+        own = {reading for reading in readings if begins(messages, reading.messages)}
+        for reading in own or (readings if len(readings) == CONVERSATIONS else ()):  # no thread may be left for this
+            reading.enough.set()
+        generate: Callable[[Callable[[str], bool]], None] = partial(self._reply, messages)
         pieces = self._worker.push(generate, work)
         try:
             async for piece in pieces:
@@ -67,12 +95,48 @@ class Embedded:
 
         What it reads is what the reply to the same messages begins with: the reply need not read it again.
         """
-        return await self._worker.run(partial(self._endings.probability, messages), work)
+        return await self._worker.run(partial(self._end, messages), work)
+
+    async def prefill(self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()) -> None:
+        """Read `messages` into the cache; a reply to them may come at any time and goes on from there."""
+        reading = Reading(messages)
+        read: Callable[[Callable[[str], bool]], None] = partial(self._read, reading)
+        pieces = self._worker.push(read, work)
+        with contextlib.suppress(EngineError, Revoked):
+            try:
+                async for _ in pieces:
+                    pass
+            finally:
+                await pieces.aclose()
 
     async def close(self) -> None:
         """Stop what is being written and free the model."""
         await self._worker.close()
         self._server = None
+
+    def _end(self, messages: Sequence[Message]) -> float | None:
+        self._yield_to(messages)
+        with self._slots.taken(messages) as slot:
+            return self._endings.probability(messages, slot)
+
+    def _read(self, reading: Reading, emit: Callable[[str], bool]) -> None:
+        self._readings.add(reading)
+        try:
+            self._generate(unasked(reading.messages), 1, lambda piece: emit(piece) and not reading.enough.is_set())
+        finally:
+            self._readings.discard(reading)
+            reading.over.set()
+
+    def _reply(self, messages: Sequence[Message], emit: Callable[[str], bool]) -> None:
+        """Write a reply, in the place of the cache where its beginning is being read, if it is."""
+        self._yield_to(messages)
+        self._generate(messages, self._settings.reply_tokens, emit)
+
+    def _yield_to(self, messages: Sequence[Message]) -> None:
+        """Have a prefill of what these begin with give its place up."""
+        for reading in [one for one in self._readings.copy() if begins(messages, one.messages)]:
+            reading.enough.set()
+            reading.over.wait(YIELD_S)
 
     def _generate(self, messages: Sequence[Message], tokens: int, emit: Callable[[str], bool]) -> None:
         """Hand the pieces of one reply to `emit` until they end or it returns False."""
@@ -98,7 +162,8 @@ class Embedded:
             "chat_template_kwargs": {"enable_thinking": False},
         }
         try:
-            self._server.handle_chat_completions(request, heard)
+            with self._slots.taken(messages) as slot:
+                self._server.handle_chat_completions({**request, "id_slot": slot}, heard)
         except (RuntimeError, ValueError) as error:
             raise EngineError("llm", f"The model {self.name} refused the conversation ({error}).") from error
         if failure:
@@ -110,6 +175,7 @@ class Embedded:
                 "llm",
                 f"The conversation is too long for the language model ({failure.get('n_prompt_tokens')} tokens, room "
                 f"for {failure.get('n_ctx')}): raise llm.context or lower conversation.history_tokens in config.yaml.",
+                Fault.REFUSED,
             )
         return EngineError("llm", f"The model {self.name} failed ({failure.get('message', 'no reason given')}).")
 

@@ -30,8 +30,11 @@ class Endings:
         # No proxy stands between this process and itself.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-    def probability(self, messages: Sequence[Message]) -> float | None:
+    def probability(self, messages: Sequence[Message], slot: int) -> float | None:
         """Return the probability that the last message ends where it does; None without words. Blocks: use a thread.
+
+        Args:
+            slot: the place in the cache where the reply to the same messages will be written.
 
         Raises:
             EngineError: the model failed.
@@ -48,7 +51,7 @@ class Endings:
         after = prompt[cut:].strip()
         return sum(
             math.exp(candidate["logprob"])
-            for candidate in self._next(prompt[:cut])
+            for candidate in self._next(prompt[:cut], slot)
             if _closes(str(candidate["token"]), after)
         )
 
@@ -64,9 +67,10 @@ class Endings:
         except (OSError, ValueError, KeyError) as error:
             raise EngineError("llm", f"The language model's template failed ({error}).") from error
 
-    def _next(self, prompt: str) -> Sequence[Mapping[str, Any]]:
+    def _next(self, prompt: str, slot: int) -> Sequence[Mapping[str, Any]]:
         answers: list[Mapping[str, Any]] = []
         request = {"prompt": prompt, "n_predict": 1, "n_probs": CANDIDATES, "temperature": 1.0, "cache_prompt": True}
+        request["id_slot"] = slot
         try:
             self._server.handle_completions(request, answers.append)
             candidates: Sequence[Mapping[str, Any]] = answers[0]["choices"][0]["logprobs"]["content"][0]["top_logprobs"]

@@ -3,109 +3,176 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import unicodedata
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
-from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import ollama
 import structlog
 
 from antiphon.settings import Llm
-from antiphon_daemon.engines.contracts import EngineError, Message, TextDelta, Tool, ToolCall, Work
+from antiphon_daemon.engines.contracts import EngineError, Fault, Message, Revoked, TextDelta, Tool, ToolCall, Work
+from antiphon_daemon.engines.llm.prefix import unasked
+from antiphon_daemon.engines.llm.remote import LOAD_S, is_near, nothing_said, one_line, tls_error, trusted
+from antiphon_daemon.engines.llm.thoughts import Thoughts
 from antiphon_daemon.engines.worker import revocable
 
-KEEP_ALIVE = "30m"
-"""How long the server keeps the model loaded after a reply: loading it again takes longer than anyone waits."""
+URL = "http://127.0.0.1:11434"
+"""Where Ollama is when nobody says otherwise."""
 
-WARM_S = 10.0
-"""How long starting waits for the server to load the model; it goes on loading afterwards."""
+EXAMPLE = "qwen3:4b"
+"""A model that is named where a sentence needs one."""
+
+LOOKED_AT = 8
+"""So many models are looked at to find one that can talk: each costs a question to the server."""
 
 FAILURES = (ollama.ResponseError, httpx.HTTPError, OSError, ValueError, TypeError, AttributeError)
 """What the client raises: the last three where JSON is broken, or not what Ollama sends."""
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 class Ollama:
     """A `Responder` on an Ollama server.
 
     Args:
-        settings: the model's name, the server's address and what it is asked for.
-        connect_s: how long connecting may take. Waiting for tokens has no limit here: the work's deadline revokes it.
+        settings: the model's name, the server's address and what it is asked for. Without a name it is the model that
+            is loaded, else the one that was pulled last; never one that runs on other people's machines.
+        connect_s: how long connecting, or a check, may take. Waiting for tokens has no limit here: the work's deadline
+            revokes it.
 
     Raises:
-        EngineError: no model is named.
+        EngineError: `llm.ca_file` is no certificate.
     """
 
     def __init__(self, settings: Llm, *, connect_s: float = 5.0) -> None:
-        if not settings.model:
-            raise EngineError(
-                "llm",
-                "No Ollama model is named: set llm.model in config.yaml, for example to qwen3:4b (`ollama list` shows "
-                "what is there).",
-            )
         self._settings = settings
-        self.name = f"ollama {settings.model}"
+        self._url = settings.url or URL
+        self._connect_s = connect_s
+        self._model = settings.model
         key = settings.api_key
         self._client = ollama.AsyncClient(
-            host=settings.url,
-            headers={"Authorization": f"Bearer {key.get_secret_value()}"} if key else None,
+            host=self._url,
+            headers={
+                **settings.headers,
+                **({"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}),
+            },
             timeout=httpx.Timeout(None, connect=connect_s),
-            trust_env=not _is_near(settings.url),
+            trust_env=not is_near(self._url),
+            verify=trusted(settings),
         )
 
-    async def warm(self) -> None:
-        """Have the server load the model, so that the first reply does not wait for it; log it when it cannot."""
+    @property
+    def name(self) -> str:
+        """What `info` and logs call it."""
+        return f"ollama {self._model}".strip()
+
+    async def check(self) -> None:
+        """See that the server answers and has the model. Quick: nothing is loaded.
+
+        Raises:
+            EngineError: it does not.
+        """
         try:
-            async with asyncio.timeout(WARM_S):
-                await self._client.chat(self._settings.model, [], keep_alive=KEEP_ALIVE, options=self._options())
-        except TimeoutError:
-            log.info("language model still loading", model=self.name)
+            async with asyncio.timeout(self._connect_s):
+                await self._client.show(await self._chosen())
         except FAILURES as error:
-            log.warning("language model not ready", reason=str(self._error(error)))
+            raise self._error(error) from error
+
+    async def warm(self) -> None:
+        """Have the server load the model, so that the first reply does not wait for it.
+
+        Raises:
+            EngineError: it cannot.
+        """
+        try:
+            async with asyncio.timeout(LOAD_S):
+                await self._client.chat(
+                    await self._chosen(), [], keep_alive=self._settings.keep_alive, options=self._options()
+                )
+        except FAILURES as error:
+            raise self._error(error) from error
 
     async def respond(
         self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()
     ) -> AsyncIterator[TextDelta | ToolCall]:
         """Yield the reply as the server streams it; what the model only thinks is left out."""
+        thoughts, said, done = Thoughts(), False, False
         try:
             async with revocable(work):
                 reply = await self._client.chat(
-                    self._settings.model,
+                    await self._chosen(),
                     _messages(messages),
                     tools=[_tool(tool) for tool in tools],
                     stream=True,
-                    think=False,
+                    think=self._settings.think,
                     options=self._options(),
-                    keep_alive=KEEP_ALIVE,
+                    keep_alive=self._settings.keep_alive,
                 )
             # The client's own iterator holds the connection: unless it is closed here, the model goes on writing.
             async with aclosing(reply) as parts:  # type: ignore[type-var]
-                done = False
                 while True:
                     async with revocable(work):
                         part = await anext(parts, None)
                     if part is None:
                         break
                     done = bool(part.done)
-                    if part.message.content:
-                        yield TextDelta(unicodedata.normalize("NFC", part.message.content))
+                    thoughts.thought |= bool(part.message.thinking)
+                    if text := thoughts.feed(part.message.content or ""):
+                        said = True
+                        yield TextDelta(unicodedata.normalize("NFC", text))
                     for call in part.message.tool_calls or ():
+                        said = True
                         name, arguments = call.function.name, dict(call.function.arguments)
                         yield ToolCall(f"call_{uuid.uuid4().hex[:12]}", name, arguments)
         except FAILURES as error:
             raise self._error(error) from error
+        if rest := thoughts.rest():
+            yield TextDelta(unicodedata.normalize("NFC", rest))
         if not done:
             raise self._broke_off()
+        if not (said or rest):
+            raise nothing_said(self._model, thoughts.thought)
+
+    async def prefill(self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()) -> None:
+        """Have the server read `messages` and keep them cached; a far one, which may cost money, is not asked."""
+        if not is_near(self._url):
+            return
+        with contextlib.suppress(*FAILURES, EngineError, Revoked):
+            async with revocable(work):
+                await self._client.chat(
+                    await self._chosen(),
+                    _messages(unasked(messages)),
+                    tools=[_tool(tool) for tool in tools],
+                    think=self._settings.think,
+                    options={**self._options(), "num_predict": 1},
+                    keep_alive=self._settings.keep_alive,
+                )
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()  # type: ignore[no-untyped-call]
+
+    async def _chosen(self) -> str:
+        """Return the model's name; the first time, if none is named, choose one and say which."""
+        if not self._model:
+            self._model = await self._choose()
+            log.info("language model chosen", model=self.name, url=self._url)
+        return self._model
+
+    async def _choose(self) -> str:
+        loaded = [one.model for one in (await self._client.ps()).models]
+        pulled = [one.model for one in (await self._client.list()).models]
+        here = [name for name in dict.fromkeys((*loaded, *pulled)) if name and not name.endswith("cloud")]
+        for name in here[:LOOKED_AT]:
+            able = (await self._client.show(name)).capabilities
+            if able is None or "completion" in able:
+                return name
+        raise EngineError("llm", f"Ollama at {self._url} has no model that can talk: run: ollama pull {EXAMPLE}")
 
     def _options(self) -> Mapping[str, Any]:
         settings = self._settings
@@ -114,40 +181,46 @@ class Ollama:
             "num_predict": settings.reply_tokens,
             "temperature": settings.temperature,
             **({"num_thread": settings.threads} if settings.threads else {}),
+            **settings.options,
         }
 
     def _error(self, error: Exception) -> EngineError:
-        model, url = self._settings.model, self._settings.url
+        url = self._url
         if isinstance(error, ollama.ResponseError):
-            if error.status_code == 404:
-                return EngineError("llm", f"Ollama at {url} has no model {model}: run: ollama pull {model}")
-            if error.status_code in (401, 403):
-                return EngineError("llm", f"Ollama at {url} refused the key: correct llm.api_key or llm.api_key_file.")
-            return EngineError("llm", f"Ollama at {url} failed ({_line(error.error)}): see what `ollama serve` says.")
-        if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, ConnectionError)):
+            return self._refusal(error)
+        if encryption := tls_error(error, url):
+            return encryption
+        if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, ConnectionError, TimeoutError)):
             return EngineError("llm", f"Ollama does not answer at {url}: start it with: ollama serve")
         if isinstance(error, (httpx.HTTPError, OSError)):
             return self._broke_off()
-        return EngineError(
-            "llm", f"What answers at {url} does not speak as Ollama does ({_line(str(error))}): check llm.url."
-        )
+        return self._stranger(error)
+
+    def _refusal(self, error: ollama.ResponseError) -> EngineError:
+        url, why = self._url, one_line(error.error)
+        match error.status_code:
+            case 404 if "model" in why:
+                model, self._model = self._model, self._settings.model
+                return EngineError("llm", f"Ollama at {url} has no model {model}: run: ollama pull {model}")
+            case 401 | 403:
+                says = f"Ollama at {url} refused the key: correct llm.api_key or llm.api_key_file."
+                return EngineError("llm", says, Fault.KEY)
+            case 400 | 413 | 422:
+                says = f"Ollama at {url} refused the conversation ({why}): correct llm.model, llm.think or llm.options."
+                return EngineError("llm", says, Fault.REFUSED)
+            case 429 | 503:
+                return EngineError("llm", f"Ollama at {url} is busy ({why}): ask again in a moment.", Fault.BUSY)
+            case 404 | 405:
+                return self._stranger(why)
+        return EngineError("llm", f"Ollama at {url} failed ({why}): see what `ollama serve` says.")
+
+    def _stranger(self, why: object) -> EngineError:
+        says = f"What answers at {self._url} does not speak as Ollama does ({one_line(why)}): check llm.url."
+        return EngineError("llm", says)
 
     def _broke_off(self) -> EngineError:
-        url = self._settings.url
-        return EngineError("llm", f"Ollama at {url} broke off in the middle of a reply: see what `ollama serve` says.")
-
-
-def _is_near(url: str) -> bool:
-    """Return whether the server is this machine or in this network, where no proxy stands between."""
-    host = urlsplit(url if "//" in url else f"//{url}").hostname or "localhost"
-    try:
-        return ip_address(host).is_private
-    except ValueError:
-        return host == "localhost" or host.endswith((".local", ".localhost"))
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())[:200]
+        says = f"Ollama at {self._url} broke off in the middle of a reply: see what `ollama serve` says."
+        return EngineError("llm", says, Fault.BROKE)
 
 
 def _messages(messages: Sequence[Message]) -> list[dict[str, Any]]:

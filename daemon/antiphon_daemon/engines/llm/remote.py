@@ -1,0 +1,80 @@
+"""What language models on a server have in common: the way there, and what is said when it is blocked."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from antiphon.settings import Llm
+from antiphon_daemon.engines.contracts import EngineError, Fault
+
+LOAD_S = 300.0
+"""A server may take so long to load a large model from a slow disk."""
+
+
+def is_near(url: str) -> bool:
+    """Return whether the server is this machine or in this network: no proxy stands between, and asking is free."""
+    host = urlsplit(url if "//" in url else f"//{url}").hostname or "localhost"
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return host == "localhost" or host.endswith((".local", ".localhost"))
+
+
+def trusted(settings: Llm) -> ssl.SSLContext | bool:
+    """Return whose certificates are believed, as httpx wants it told: those of the system, and `llm.ca_file`.
+
+    Raises:
+        EngineError: the file cannot be read or holds no certificate.
+    """
+    if not settings.ca_file:
+        return True
+    path = Path(settings.ca_file).expanduser()
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(path)
+    except ssl.SSLError:
+        raise EngineError("llm", f"The file {path} holds no certificate in PEM: correct llm.ca_file.") from None
+    except OSError as error:
+        raise EngineError("llm", f"The file {path} cannot be read ({error.strerror}): correct llm.ca_file.") from None
+    return context
+
+
+def tls_error(error: BaseException, url: str) -> EngineError | None:
+    """Return what to say when it was encryption that failed, None when it was not."""
+    for one in _causes(error):
+        if isinstance(one, ssl.SSLCertVerificationError):
+            why = one.verify_message
+            return EngineError(
+                "llm",
+                f"The certificate of {url} is not trusted ({why}): name the file of whoever signed it in llm.ca_file, "
+                "or correct llm.url.",
+            )
+        if isinstance(one, ssl.SSLError):
+            return EngineError(
+                "llm", f"Encryption with {url} failed ({one.reason}): should llm.url begin with http or https?"
+            )
+    return None
+
+
+def nothing_said(model: str, thought: bool) -> EngineError:
+    """Return what to say of a model that has ended without a word, or with thoughts alone."""
+    if thought:
+        says = f"The model {model} only thought and answered nothing: raise llm.reply_tokens, or take another model."
+    else:
+        says = f"The model {model} answered nothing: ask again, or take another model."
+    return EngineError("llm", says, Fault.EMPTY)
+
+
+def one_line(text: object) -> str:
+    """Return a server's words as part of a sentence."""
+    return " ".join(str(text).split())[:200].rstrip(".")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,66 @@
+"""Which of llama.cpp's slots a prompt goes to, so that each conversation finds its own again in the cache.
+
+llama.cpp itself takes the slot that begins most alike. Every prompt of a house begins with the same words, so a second
+conversation would take the place of the first, although another is free.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from antiphon_daemon.engines.contracts import Message
+
+
+@dataclass
+class Slot:
+    """One place in the cache."""
+
+    number: int
+    messages: Sequence[Message] = ()
+    """The prompt that it holds."""
+    used_at: float = 0.0
+    busy: bool = False
+
+    def gain(self, messages: Sequence[Message]) -> int:
+        """Return what taking this slot for `messages` saves, less what others lose by it, in letters; at least 0."""
+        common = 0
+        for mine, new in zip(self.messages, messages, strict=False):
+            if (mine.role, mine.text) != (new.role, new.text):
+                break
+            common += 1
+        return max(0, _letters(messages[:common]) - _letters(self.messages[common:]))
+
+
+class Slots:
+    """The slots of one model. Thread-safe."""
+
+    def __init__(self, count: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._slots = [Slot(number) for number in range(count)]
+        self._lock = threading.Lock()
+        self._clock = clock
+
+    @contextmanager
+    def taken(self, messages: Sequence[Message]) -> Iterator[int]:
+        """Give a free slot to a prompt while the body lasts; -1, llama.cpp's own choice, when none is free.
+
+        It is the one that saves most, and among those that save nothing the one that has rested longest.
+        """
+        with self._lock:
+            free = [slot for slot in self._slots if not slot.busy]
+            best = max(free, key=lambda slot: (slot.gain(messages), -slot.used_at), default=None)
+            if best is not None:
+                best.busy, best.messages = True, tuple(messages)
+        try:
+            yield best.number if best is not None else -1
+        finally:
+            with self._lock:
+                if best is not None:
+                    best.busy, best.used_at = False, self._clock()
+
+
+def _letters(messages: Sequence[Message]) -> int:
+    return sum(len(message.text) for message in messages)

@@ -1,0 +1,56 @@
+"""The small parts of language models: thoughts that are left out, and whose place in the cache a prompt takes."""
+
+from __future__ import annotations
+
+import pytest
+
+from antiphon_daemon.engines.contracts import Message
+from antiphon_daemon.engines.llm.slots import Slots
+from antiphon_daemon.engines.llm.thoughts import Thoughts
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        ("It is noon.", "It is noon."),
+        ("<think>Noon?</think>\n\nIt is noon.", "It is noon."),
+        ("\n<think></think>It is noon.", "It is noon."),
+        ("[THINK]Noon?[/THINK]Noon.", "Noon."),
+        ("<thinking>a</think>b</thinking>Noon.", "Noon."),
+        ("a < b", "a < b"),
+        ("<", "<"),
+        ("<thirst> is a word.", "<thirst> is a word."),
+        ("Say <think>aloud</think>.", "Say <think>aloud</think>."),
+        ("<think>It never ends", ""),
+        ("", ""),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_thoughts_at_the_beginning_are_left_out_however_they_are_cut(text: str, spoken: str, size: int) -> None:
+    thoughts = Thoughts()
+    heard = "".join(thoughts.feed(text[at : at + size]) for at in range(0, len(text), size))
+    assert heard + thoughts.rest() == spoken
+
+
+def test_each_conversation_finds_its_own_place_again() -> None:
+    system = Message("system", "You are a helpful assistant. Be brief.")
+    long = [Message("user", "word " * 100), Message("assistant", "word " * 100)]
+    ann, ben = [system, *long, Message("user", "I am Ann.")], [system, Message("user", "I am Ben.")]
+    slots = Slots(2)
+    with slots.taken([system, Message("user", "Hi")]) as first:
+        pass
+    with slots.taken(ann) as hers:
+        assert hers == first, "the prompt that was read at the start is used"
+    with slots.taken(ben) as his:
+        assert his != hers
+    for _ in range(3):
+        ann += [Message("assistant", "Yes."), Message("user", "And?")]
+        ben += [Message("assistant", "No."), Message("user", "But?")]
+        with slots.taken(ann) as again, slots.taken(ben) as other:
+            assert (again, other) == (hers, his)
+    with slots.taken(ann), slots.taken(ben), slots.taken([system]) as none:
+        assert none == -1
+    with slots.taken(ann):
+        pass
+    with slots.taken([Message("user", "Somebody else.")]) as stranger:
+        assert stranger == his, "who has rested longest goes"

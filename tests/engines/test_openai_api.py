@@ -1,0 +1,303 @@
+"""Replies from servers of chat completions, and what is said when they are not there, refuse, fail or die."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import ssl
+import subprocess
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from http_servers import END, OllamaServer, OpenAiServer, event
+from pydantic import SecretStr
+
+from antiphon.settings import Llm, Settings
+from antiphon_daemon.engines.build import build_responder
+from antiphon_daemon.engines.contracts import (
+    EngineError,
+    Fault,
+    Message,
+    Responder,
+    Revoked,
+    TextDelta,
+    Tool,
+    ToolCall,
+)
+from antiphon_daemon.engines.llm.ollama import Ollama
+from antiphon_daemon.engines.llm.openai_api import OpenAiApi
+from antiphon_daemon.engines.work import Token
+
+ASK = [Message("system", "Be brief."), Message("user", "What is the time?")]
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[OpenAiServer]:
+    async with OpenAiServer() as one:
+        yield one
+
+
+@pytest.fixture
+async def responder(server: OpenAiServer) -> AsyncIterator[OpenAiApi]:
+    one = OpenAiApi(Llm(engine="openai_api", model="m", url=server.url, api_key=SecretStr("sesame")))
+    yield one
+    await one.close()
+
+
+async def reply(responder: Responder, messages: Sequence[Message] = ASK, tools: Sequence[Tool] = ()) -> list[Any]:
+    return [piece async for piece in responder.respond(messages, Token(), tools=tools)]
+
+
+async def test_a_reply_is_streamed_as_it_is_written(server: OpenAiServer, responder: OpenAiApi) -> None:
+    written = asyncio.Event()
+    server.script = [event("It is "), written, event("noon."), event(finish="stop"), END]
+    stream = responder.respond(ASK, Token())
+    assert await anext(stream) == TextDelta("It is ")
+    written.set()
+    assert [piece async for piece in stream] == [TextDelta("noon.")]
+
+
+async def test_what_the_server_is_asked(
+    server: OpenAiServer, responder: OpenAiApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await reply(responder)
+    asked = server.asked[0]
+    assert (asked["model"], asked["stream"], asked["temperature"], asked["max_tokens"]) == ("m", True, 0.3, 400)
+    assert [one["content"] for one in asked["messages"]] == ["Be brief.", "What is the time?"]
+    assert asked["chat_template_kwargs"] == {"enable_thinking": False}
+    assert server.headers["authorization"] == "bearer sesame"
+    assert "openai-organization" not in server.headers
+    monkeypatch.setenv("OPENAI_ORG_ID", "somebody")
+    given = Llm(
+        engine="openai_api",
+        url=f"{server.url}/v1/",
+        organization="ours",
+        headers={"X-House": "mine"},
+        body={"top_p": 0.9, "max_tokens": 7},
+    )
+    other = OpenAiApi(given)
+    await reply(other)
+    await other.close()
+    assert (server.asked[1]["top_p"], server.asked[1]["max_tokens"]) == (0.9, 7)
+    assert (server.headers["openai-organization"], server.headers["x-house"]) == ("ours", "mine")
+
+
+async def test_without_a_name_it_is_the_only_model_of_the_server(server: OpenAiServer) -> None:
+    responder = OpenAiApi(Llm(engine="openai_api", url=server.url))
+    await responder.check()
+    assert responder.name == f"127.0.0.1:{server.port} m"
+    await reply(responder)
+    assert server.asked[0]["model"] == "m"
+    await responder.close()
+    for models, says in ((["a", "b"], r"several models: set llm\.model to one of a, b"), ([], "has no model loaded")):
+        server.models = models
+        responder = OpenAiApi(Llm(engine="openai_api", url=server.url))
+        with pytest.raises(EngineError, match=says):
+            await responder.check()
+        with pytest.raises(EngineError, match=says):
+            await reply(responder)
+        await responder.close()
+
+
+async def test_tools_are_offered_called_in_pieces_and_answered(server: OpenAiServer, responder: OpenAiApi) -> None:
+    def piece(index: int, arguments: str, name: str | None = None, id: str | None = None) -> bytes:
+        function = {"arguments": arguments, **({"name": name} if name else {})}
+        return event(tool_calls=[{"index": index, "function": function, **({"id": id} if id else {})}])
+
+    server.script = [
+        piece(0, "", "light", "c1"),
+        piece(0, '{"room": '),
+        piece(1, "", "time", "c2"),
+        piece(0, '"kitchen"}'),
+        event(finish="tool_calls"),
+        END,
+    ]
+    schema = {"type": "object", "properties": {"room": {"type": "string"}}, "required": ["room"]}
+    light = Tool("light", "Switches a light.", schema, run=lambda: asyncio.sleep(0, ""))
+    called = await reply(responder, tools=[light])
+    assert called == [ToolCall("c1", "light", {"room": "kitchen"}), ToolCall("c2", "time", {})]
+    assert server.asked[0]["tools"][0]["function"]["parameters"] == schema
+    server.script = [event("It is on."), event(finish="stop"), END]
+    history = [*ASK, Message("assistant", "", tool_calls=called[:1]), Message("tool", "done", tool_call_id="c1")]
+    assert await reply(responder, history) == [TextDelta("It is on.")]
+    sent = server.asked[1]["messages"]
+    assert sent[2]["tool_calls"][0]["function"] == {"name": "light", "arguments": '{"room": "kitchen"}'}
+    assert (sent[3]["role"], sent[3]["tool_call_id"]) == ("tool", "c1")
+
+
+@pytest.mark.parametrize("arguments", ['{"room": ', "[1]"])
+async def test_a_tool_call_that_is_no_json_has_failed(
+    server: OpenAiServer, responder: OpenAiApi, arguments: str
+) -> None:
+    call = {"index": 0, "id": "c1", "function": {"name": "light", "arguments": arguments}}
+    server.script = [event(tool_calls=[call]), event(finish="tool_calls"), END]
+    with pytest.raises(EngineError, match="called light with arguments that are no JSON object"):
+        await reply(responder)
+
+
+async def test_thoughts_are_not_spoken(server: OpenAiServer, responder: OpenAiApi) -> None:
+    server.script = [
+        event(reasoning_content="The user wants"),
+        event("<think>the time"),
+        event(".</think>"),
+        event("\n\nNoon."),
+        event(finish="stop"),
+        END,
+    ]
+    assert await reply(responder) == [TextDelta("Noon.")]
+
+
+@pytest.mark.parametrize("thought", [event(reasoning_content="The user"), event("<think>The user wants")])
+async def test_a_model_that_only_thinks_has_failed(server: OpenAiServer, responder: OpenAiApi, thought: bytes) -> None:
+    server.script = [thought, event(finish="length"), END]
+    with pytest.raises(EngineError, match="only thought and answered nothing") as raised:
+        await reply(responder)
+    assert raised.value.fault is Fault.EMPTY
+
+
+@pytest.mark.parametrize("script", [[None], [event("Once "), None]], ids=["before a word", "after one"])
+async def test_revoking_hangs_up_at_once(server: OpenAiServer, responder: OpenAiApi, script: list[Any]) -> None:
+    """Race: the server is silent, so there is no next word to stop at."""
+    server.script = [asyncio.Event() if item is None else item for item in script]
+    token = Token()
+    task = asyncio.create_task(anext(responder.respond(ASK, token), None))
+    while not server.asked:
+        await asyncio.sleep(0.005)
+    if len(script) == 2:
+        assert await task == TextDelta("Once ")
+        task = asyncio.create_task(anext(responder.respond(ASK, token), None))
+        server.script = [asyncio.Event()]
+        while len(server.asked) < 2:
+            await asyncio.sleep(0.005)
+    token.revoke()
+    with pytest.raises(Revoked):
+        await task
+    await asyncio.wait_for(server.hung_up.wait(), 10)
+
+
+async def test_closing_the_iterator_hangs_up(server: OpenAiServer, responder: OpenAiApi) -> None:
+    server.script = [event("Once "), asyncio.Event()]
+    stream = responder.respond(ASK, Token())
+    assert await anext(stream) == TextDelta("Once ")
+    await stream.aclose()  # type: ignore[attr-defined]
+    await asyncio.wait_for(server.hung_up.wait(), 10)
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "fault", "says"),
+    [
+        ("401 Unauthorized", "Incorrect key", Fault.KEY, r"refused the key: correct llm\.api_key_file"),
+        ("403 Forbidden", "not you", Fault.KEY, "refused the key"),
+        ("404 Not Found", "The model m does not exist", Fault.LOST, r"has no model m: correct llm\.model"),
+        ("404 Not Found", "Not Found", Fault.LOST, r"does not speak as OpenAI does .* check llm\.url"),
+        ("400 Bad Request", "too long", Fault.REFUSED, r"refused the conversation .*too long"),
+        ("429 Too Many Requests", "slow down", Fault.BUSY, "is busy or still loading its model .*slow down"),
+        ("503 Service Unavailable", "Loading model", Fault.BUSY, "is busy or still loading its model .*Loading"),
+        ("500 Internal Server Error", "out of memory", Fault.LOST, "failed .*out of memory"),
+    ],
+)
+async def test_a_refusal_says_what_mends_it(
+    server: OpenAiServer, responder: OpenAiApi, status: str, error: str, fault: Fault, says: str
+) -> None:
+    server.status = status
+    server.error = f'{{"error": {{"message": "{error}", "code": null}}}}'.encode()
+    with pytest.raises(EngineError, match=says) as raised:
+        await reply(responder)
+    assert raised.value.fault is fault
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        ([event("It "), None], "broke off in the middle"),
+        ([event("It ")], "broke off in the middle"),
+        ([event("It "), b'data: {"choices": [{"del\n\n'], "does not speak as OpenAI does"),
+        ([b"data: []\n\n"], "does not speak as OpenAI does"),
+        ([event("It "), b'data: {"error": {"message": "out of memory"}}\n\n'], "failed .*out of memory"),
+    ],
+)
+async def test_a_server_that_fails_midway(
+    server: OpenAiServer, responder: OpenAiApi, script: list[Any], says: str
+) -> None:
+    server.script = script
+    with pytest.raises(EngineError, match=says):
+        await reply(responder)
+
+
+async def test_a_server_that_does_not_run_is_told() -> None:
+    responder = await build_responder(Settings(llm=Llm(engine="openai_api", model="m", url="http://127.0.0.1:9")))
+    with pytest.raises(EngineError, match=r"No language model answers at http://127\.0\.0\.1:9/v1: start its server"):
+        await reply(responder)
+    await responder.close()
+
+
+async def test_a_proxy_does_not_stand_between_this_machine_and_itself(
+    server: OpenAiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    near = OpenAiApi(Llm(engine="openai_api", model="m", url=server.url))
+    assert await reply(near)
+    await near.close()
+    monkeypatch.setenv("http_proxy", server.url)
+    far = OpenAiApi(Llm(engine="openai_api", model="m", url="http://models.example/v1"))
+    with pytest.raises(EngineError, match="does not speak as OpenAI does"):  # the proxy was asked, which is none
+        await reply(far)
+    await far.close()
+
+
+async def test_a_prefill_reads_what_the_reply_will_begin_with(server: OpenAiServer, responder: OpenAiApi) -> None:
+    await responder.prefill(ASK[:1], Token())
+    await reply(responder)
+    read, asked = server.asked
+    assert read["messages"][:1] == asked["messages"][:1]
+    assert read["max_tokens"] == 1
+    far = OpenAiApi(Llm(engine="openai_api", model="m", url="https://models.example/v1"))
+    await far.prefill(ASK[:1], Token())  # it would cost money: nobody is asked
+    await far.close()
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate that nobody has signed but itself, and its key beside it."""
+    assert shutil.which("openssl"), "openssl is not installed"
+    folder = tmp_path_factory.mktemp("tls")
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=house"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", folder / "key.pem", "-out", folder / "cert.pem"]
+    subprocess.run(command, check=True, capture_output=True)
+    return folder / "cert.pem"
+
+
+@pytest.mark.parametrize("kind", ["openai_api", "ollama"])
+async def test_a_certificate_of_an_unknown_hand_is_told_and_can_be_named(certificate: Path, kind: str) -> None:
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate, certificate.with_name("key.pem"))
+    made: type[OpenAiServer | OllamaServer] = OpenAiServer if kind == "openai_api" else OllamaServer
+    engine: type[OpenAiApi | Ollama] = OpenAiApi if kind == "openai_api" else Ollama
+    async with made(tls) as server:
+        given = {"engine": kind, "model": "qwen3:4b", "url": server.url}
+        stranger = engine(Llm(**given))
+        with pytest.raises(EngineError, match=r"is not trusted \(self.signed certificate\): name .* llm\.ca_file"):
+            await reply(stranger)
+        await stranger.close()
+        friend = engine(Llm(**given, ca_file=str(certificate)))
+        assert await reply(friend) == [TextDelta("It is "), TextDelta("noon.")]
+        await friend.close()
+        plain = engine(Llm(**{**given, "url": server.url.replace("https", "http")}))
+        with pytest.raises(EngineError, match=r"broke off|does not"):
+            await reply(plain)
+        await plain.close()
+    with pytest.raises(EngineError, match="holds no certificate"):
+        engine(Llm(**given, ca_file=str(certificate.with_name("key.pem"))))
+    with pytest.raises(EngineError, match=r"cannot be read .*llm\.ca_file"):
+        engine(Llm(**given, ca_file="/nowhere/ca.pem"))
+
+
+async def test_encryption_where_there_is_none_is_told(server: OpenAiServer) -> None:
+    responder = OpenAiApi(Llm(engine="openai_api", model="m", url=server.url.replace("http", "https")))
+    with pytest.raises(EngineError, match=r"should llm\.url begin with http or https"):
+        await reply(responder)
+    await responder.close()
