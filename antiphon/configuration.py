@@ -38,7 +38,14 @@ def locate(explicit: str | None = None) -> Path | None:
         Path("/etc/antiphon/config.yaml"),
         ROOT / "config.yaml",
     )
-    return next((place for place in places if place.is_file()), None)
+    return next((place for place in places if _is_file(place)), None)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a folder that this user may not look into
+        return False
 
 
 def load(explicit: str | None = None) -> Settings:
@@ -65,9 +72,21 @@ def load(explicit: str | None = None) -> Settings:
 
 def state_dir() -> Path:
     """Return the folder for what must outlive a restart (names, identities), made if need be."""
-    path = Path(os.environ.get("ANTIPHON_STATE") or platformdirs.user_state_dir("antiphon"))
+    path = _state_path()
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def state_dir_if_any() -> Path:
+    """Return the folder as `state_dir` does, even where it cannot be made: nothing that is kept there is vital."""
+    try:
+        return state_dir()
+    except OSError:
+        return _state_path()
+
+
+def _state_path() -> Path:
+    return Path(os.environ.get("ANTIPHON_STATE") or platformdirs.user_state_dir("antiphon"))
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:

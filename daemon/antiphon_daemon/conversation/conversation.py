@@ -84,6 +84,7 @@ class Conversation:
         self._draft: Draft | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._adopted: Settings | None = None
         self._audio_at = clock()
         self.language = settings.language
         self.hints = tuple(settings.stt.hints)
@@ -95,10 +96,23 @@ class Conversation:
 
     def open(self, language: str | None = None) -> None:
         """A stream of microphone audio begins."""
+        self._follow()
         self.language = language or self._settings.language
         self._apply(turns.Opened(self._now()))
         self._listening.open()
         self._audio_at = self._clock()
+
+    def adopt(self, settings: Settings) -> None:
+        """Follow other settings from the next turn on."""
+        self._adopted = settings
+
+    def _follow(self) -> None:
+        settings, self._adopted = self._adopted, None
+        if settings is not None:
+            self._settings = settings
+            self._drafts.settings = settings
+            self._policy = policy_of(settings, answers=self._memory is not None)
+            self.hints = tuple(settings.stt.hints)
 
     def hear(self, samples: Samples) -> None:
         """Audio of the stream: mono, 16 kHz. Ignored while no stream is open."""
@@ -121,6 +135,7 @@ class Conversation:
 
     def typed(self, text: str) -> None:
         """The user wrote `text` instead of saying it."""
+        self._follow()
         self._apply(turns.Stop(self._now()))
         self._apply(turns.Typed(self._now(), text))
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from antiphon.audio.pcm import Samples
+from antiphon.settings import Tts
 
 Stage = Literal["stt", "llm", "tts", "turn"]
 
@@ -221,6 +222,19 @@ class Synthesizer(Protocol):
 
     async def close(self) -> None:
         """Free the model."""
+        ...
+
+
+@runtime_checkable
+class Tunable(Protocol):
+    """A synthesizer whose voice and speed can change while it runs."""
+
+    async def tune(self, settings: Tts) -> None:
+        """Speak with other settings from the next sentence on.
+
+        Raises:
+            EngineError: they cannot be used; the voice before goes on.
+        """
         ...
 
 

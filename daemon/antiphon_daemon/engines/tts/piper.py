@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -55,7 +56,7 @@ class Piper:
         self._speaker: int | None = None
         self._speaker = self._find(settings.speaker or None)
         self._worker = Worker("tts")
-        for _ in self._say("Ready.", self._speaker):
+        for _ in self._say("Ready.", self._voice, self._style(self._speaker)):
             pass
 
     async def speak(self, text: str, work: Work, *, voice: str | None, language: str | None) -> AsyncIterator[bytes]:
@@ -67,22 +68,33 @@ class Piper:
                 f"The voice {self._name} speaks {self._language}, not {language}: name a voice for {language} as "
                 "tts.voice in config.yaml.",
             )
-        blocks = self._worker.stream(partial(self._say, text, speaker), work)
+        blocks = self._worker.stream(partial(self._say, text, self._voice, self._style(speaker)), work)
         try:
             async for block in blocks:
                 yield block
         finally:
             await blocks.aclose()
 
+    async def tune(self, settings: Tts) -> None:
+        """Speak with other settings from the next sentence on; what is being said ends as it began."""
+        other = await asyncio.to_thread(Piper, settings)
+        await other.close()
+        self._voice, self._length_scale = other._voice, other._length_scale
+        self._speakers, self._speaker = other._speakers, other._speaker
+        self._name, self._language = other._name, other._language
+        self.name, self.voices = other.name, other.voices
+
     async def close(self) -> None:
         """Free the voice once the sentence in the making is done."""
         await self._worker.close()
 
-    def _say(self, text: str, speaker: int | None) -> Iterator[bytes]:
-        config = SynthesisConfig(speaker_id=speaker, length_scale=self._length_scale)
+    def _style(self, speaker: int | None) -> SynthesisConfig:
+        return SynthesisConfig(speaker_id=speaker, length_scale=self._length_scale)
+
+    def _say(self, text: str, voice: PiperVoice, style: SynthesisConfig) -> Iterator[bytes]:
         for piece in pieces(text):
             try:
-                for chunk in self._voice.synthesize(piece, config):
+                for chunk in voice.synthesize(piece, style):
                     samples: Samples = chunk.audio_float_array
                     if len(samples):
                         yield to_bytes(resample(samples, chunk.sample_rate, RATE))
