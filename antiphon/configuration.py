@@ -10,8 +10,9 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import platformdirs
 import yaml
@@ -46,6 +47,35 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except OSError:  # a folder that this user may not look into
         return False
+
+
+Look: TypeAlias = tuple[str, int, int, int] | None
+"""Which file it is, and what its content is known by; None: there is none."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a program's settings come from."""
+
+    config: str | None
+    """The file that was named on the command line."""
+    seen: Look
+    """What the file looked like before it was read."""
+
+    @classmethod
+    def at(cls, config: str | None) -> Source:
+        """Look at what `load(config)` is about to read."""
+        return cls(config, look(config))
+
+
+def look(explicit: str | None) -> Look:
+    """Return what is to be seen of the settings file."""
+    path = locate(explicit)
+    try:
+        found = path.stat() if path is not None else None
+    except OSError:
+        found = None
+    return (str(path), found.st_ino, found.st_size, found.st_mtime_ns) if found is not None else None
 
 
 def load(explicit: str | None = None) -> Settings:

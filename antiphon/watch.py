@@ -8,39 +8,34 @@ A wrong file is told as at the start, and what is in force stays.
 from __future__ import annotations
 
 import asyncio
-from typing import TypeAlias
 
 import structlog
 
-from antiphon.configuration import SettingsError, load, locate
+from antiphon.configuration import SettingsError, Source, load, look
 from antiphon.life import Life
 from antiphon.live import Live
 from antiphon.notify import Notifier
 
 LOOK_S = 1.0
 
-Look: TypeAlias = tuple[str, int, int, int] | None
-"""Which file it is, and what its content is known by."""
-
 log = structlog.get_logger(__name__)
 
 
-async def watch(config: str | None, live: Live, life: Life, notifier: Notifier, *, status: str) -> None:
+async def watch(source: Source, live: Live, life: Life, notifier: Notifier, *, status: str) -> None:
     """Keep `live` to the settings file until cancelled.
 
     Args:
-        config: the file that was named on the command line.
+        source: where `live` came from.
         status: what the service manager is told once new settings are in force.
     """
-    taken = seen = await asyncio.to_thread(_look, config)
-    await _read(config, live)  # it may have changed while the program started
+    taken = seen = source.seen
     while True:
         told = await _told(life)
-        before, seen = seen, await asyncio.to_thread(_look, config)
+        before, seen = seen, await asyncio.to_thread(look, source.config)
         if told or (seen == before and seen != taken):
             taken = seen
             notifier.reloading()
-            await _read(config, live)
+            await _read(source.config, live)
             notifier.ready(status)
 
 
@@ -63,13 +58,3 @@ async def _read(config: str | None, live: Live) -> None:
             log.error(f"the settings stay as they were: {line}")
     except Exception:  # the edge: a fault of ours must not end what runs
         log.exception("new settings could not be taken")
-
-
-def _look(config: str | None) -> Look:
-    """Return what is to be seen of the settings file; None when there is none."""
-    try:
-        path = locate(config)
-        found = path.stat() if path is not None else None
-    except OSError:
-        found = None
-    return (str(path), found.st_ino, found.st_size, found.st_mtime_ns) if found is not None else None

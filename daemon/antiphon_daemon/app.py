@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import structlog
 
 from antiphon.audio import vad
-from antiphon.configuration import state_dir_if_any
+from antiphon.configuration import Source, state_dir_if_any
 from antiphon.life import LEAVE_S, Life
 from antiphon.live import Live, Refused, Scope
 from antiphon.notify import Notifier
@@ -188,11 +188,11 @@ async def _within(stop: Callable[[], Awaitable[None]]) -> None:
         log.warning("a goodbye takes too long: left without")
 
 
-async def run(settings: Settings, config: str | None = None) -> None:
+async def run(settings: Settings, source: Source | None = None) -> None:
     """Run the daemon until SIGINT or SIGTERM.
 
     Args:
-        config: the settings file that was named on the command line; it is watched, as is the one found without.
+        source: where the settings came from; None: they are not watched.
 
     Raises:
         EngineError: an engine cannot be loaded.
@@ -208,9 +208,10 @@ async def run(settings: Settings, config: str | None = None) -> None:
             status = "Serving " + ", ".join(f"{name} on {server.port}" for name, server in servers.items())
             notifier.ready(status)
             async with notifier.watched(), asyncio.TaskGroup() as group:
-                watching = group.create_task(watch(config, live, life, notifier, status=status))
+                watching = group.create_task(watch(source, live, life, notifier, status=status)) if source else None
                 await life.ended.wait()
-                watching.cancel()
+                if watching is not None:
+                    watching.cancel()
             notifier.stopping()
             log.info("ending")
     finally:

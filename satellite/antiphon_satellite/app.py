@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 import structlog
 
 from antiphon.audio.wake import WakeError
+from antiphon.configuration import Source, state_dir_if_any
 from antiphon.life import LEAVE_S, Life
 from antiphon.live import Live, Scope
 from antiphon.notify import Notifier
@@ -49,15 +50,15 @@ mostly wait for each other: on two cores they take 10 % of a core, and four time
 log = structlog.get_logger(__name__)
 
 
-def run(settings: Settings, config: str | None = None) -> int:
+def run(settings: Settings, source: Source | None = None) -> int:
     """Run the satellite until SIGINT or SIGTERM; returns the exit code.
 
     Args:
-        config: the settings file that was named on the command line; it is watched, as is the one found without.
+        source: where the settings came from; None: they are not watched.
     """
     os.environ.setdefault(*ONE_THREAD)
     try:
-        asyncio.run(_until_told(settings, config))
+        asyncio.run(_until_told(settings, source))
     except (WakeError, ListenError) as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
@@ -66,21 +67,21 @@ def run(settings: Settings, config: str | None = None) -> int:
     return 0
 
 
-async def _until_told(settings: Settings, config: str | None) -> None:
+async def _until_told(settings: Settings, source: Source | None) -> None:
     life, notifier = Life(LEAVE_S), Notifier()
     async with notifier.starting("Starting"):
         satellite = Satellite(settings)
-    await serve(settings, config, satellite, life, notifier)
+    await serve(satellite, Live(settings, SCOPE), source, life, notifier)
 
 
-async def serve(settings: Settings, config: str | None, satellite: Satellite, life: Life, notifier: Notifier) -> None:
+async def serve(satellite: Satellite, live: Live, source: Source | None, life: Life, notifier: Notifier) -> None:
     """Run the satellite until it is told to end.
 
     Raises:
         WakeError: a wake word cannot be listened for.
         ListenError: the port cannot be listened on.
     """
-    live = Live(settings, SCOPE)
+    settings = live.settings
     live.follow(satellite.adopt)
     devices = Devices(settings.satellite.sound, satellite.microphone, satellite.speaker, satellite.sound_changed)
     server = satellite.service.server
@@ -95,7 +96,8 @@ async def serve(settings: Settings, config: str | None, satellite: Satellite, li
             log.info("satellite ready", port=server.port, wake_words=[word.phrase for word in satellite.ears.words])
             status = f"Listening on {server.port}"
             notifier.ready(status)
-            running.append(group.create_task(watch(config, live, life, notifier, status=status)))
+            if source is not None:
+                running.append(group.create_task(watch(source, live, life, notifier, status=status)))
             async with notifier.watched():
                 await life.ended.wait()
                 notifier.stopping()
@@ -105,7 +107,6 @@ async def serve(settings: Settings, config: str | None, satellite: Satellite, li
 
 async def _announce(settings: Settings, port: int) -> None:
     """Be found over mDNS for as long as this runs."""
-    from antiphon.configuration import state_dir_if_any
     from antiphon.wire.discovery import Mdns
 
     mdns = await asyncio.to_thread(lambda: Mdns(state_dir_if_any(), settings.network.host))
