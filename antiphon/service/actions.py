@@ -28,13 +28,12 @@ def manager(config: str | None, *, user: bool, changes: bool) -> Manager:
     Raises:
         ServiceError: this user may not change it.
     """
+    config = config or os.environ.get("ANTIPHON_CONFIG")
     named = Path(config).expanduser().absolute() if config else None
     if sys.platform == "darwin":
         return Launchd(named)
     if changes and not user and os.geteuid() != 0:
-        raise ServiceError(
-            "A service of the system needs root: type it with sudo before it, or add --user for your own."
-        )
+        raise ServiceError("A service of the system needs root: type sudo before it, or add --user for your own.")
     return Systemd(_settings(config, user=user), named, user=user)
 
 
@@ -54,7 +53,8 @@ def install(one: Manager, names: Sequence[str], *, user: bool) -> int:
     missing = [name for name in chosen if name not in programs.installed()]
     if missing:
         raise ServiceError(f"The {missing[0]} is not installed in {sys.prefix}: run ./run.sh {missing[0]} there first.")
-    _install_settings(user=user)
+    if not one.config:
+        _install_settings(user=user)
     for name in chosen:
         path = one.path(name)
         kept = written.state_of(path) is State.THEIRS
@@ -65,7 +65,10 @@ def install(one: Manager, names: Sequence[str], *, user: bool) -> int:
         for name in chosen:
             click.echo(f"{name}: not started, as {one.name} does not run here; once it does, type: {one.by_hand(name)}")
         return 0
-    return _told([(name, one.start(name)) for name in chosen])
+    code = _told([(name, one.start(name)) for name in chosen])
+    if hint := one.hint():
+        click.echo(hint)
+    return code
 
 
 def _install_settings(*, user: bool) -> None:

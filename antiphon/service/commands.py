@@ -32,9 +32,7 @@ def _action(function: Callable[..., int]) -> click.Command:
 
     wrapped: Callable[..., Any] = click.pass_context(run)
     for decorate in (
-        click.option(
-            "--user", is_flag=True, help="Your own service (it runs while you are logged in), not the system's."
-        ),
+        click.option("--user", is_flag=True, help="Your own service, not the system's."),
         click.argument("names", nargs=-1, metavar="[daemon|satellite]", type=click.Choice(PROGRAMS)),
     ):
         wrapped = decorate(wrapped)

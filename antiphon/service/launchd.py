@@ -23,7 +23,7 @@ class Launchd:
     name = "launchd"
 
     def __init__(self, config: Path | None) -> None:
-        self._config = config
+        self.config = config
         self.top = Path.home() / "Library"
         self._logs = self.top / "Logs" / "antiphon"
         self._domain = f"gui/{os.getuid()}"
@@ -34,7 +34,7 @@ class Launchd:
 
     def text(self, program: str) -> str:
         """Return the agent, made from its template."""
-        arguments = [f"\t\t<string>{escape(word)}</string>" for word in programs.command(self._config)]
+        arguments = [f"\t\t<string>{escape(word)}</string>" for word in programs.command(self.config)]
         environment = [
             f"\t\t<key>{name}</key>\n\t\t<string>{escape(value)}</string>"
             for name, value in programs.passed_on().items()
@@ -53,6 +53,10 @@ class Launchd:
     def by_hand(self, program: str) -> str:
         """Return the command that loads and starts the agent."""
         return f"launchctl bootstrap {self._domain} {self.path(program)}"
+
+    def hint(self) -> str:
+        """Return nothing: an agent starts at every login, and there is no microphone before."""
+        return ""
 
     def start(self, program: str) -> Condition:
         """Load the agent (anew, if it is loaded); it is started with that."""

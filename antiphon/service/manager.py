@@ -30,6 +30,8 @@ class Manager(Protocol):
     name: str
     top: Path
     """Folders above this are never removed."""
+    config: Path | None
+    """The settings file that the programs are to read, where one was named."""
 
     def path(self, program: str) -> Path:
         """Return the file that describes the program to the manager."""
@@ -45,6 +47,10 @@ class Manager(Protocol):
 
     def by_hand(self, program: str) -> str:
         """Return the command that starts the program once a manager runs."""
+        ...
+
+    def hint(self) -> str:
+        """Return what else the user may want to do; empty: nothing."""
         ...
 
     def start(self, program: str) -> Condition:

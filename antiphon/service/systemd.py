@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -28,7 +29,7 @@ class Systemd:
     """
 
     def __init__(self, settings: Settings, config: Path | None, *, user: bool) -> None:
-        self._settings, self._config, self._user = settings, config, user
+        self._settings, self.config, self._user = settings, config, user
         self.name = "your systemd" if user else "systemd"
         if user:
             home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
@@ -44,7 +45,7 @@ class Systemd:
         """Return the unit, made from its template."""
         kind = "user" if self._user else "system"
         values = {
-            "command": " ".join(quoted(word).replace("$", "$$") for word in programs.command(self._config)),
+            "command": " ".join(quoted(word).replace("$", "$$") for word in programs.command(self.config)),
             "backoff": "\n".join(backoff(_version())),
             "environment": "\n".join(f"Environment={quoted(f'{k}={v}')}" for k, v in programs.passed_on().items()),
             "binds": "\n".join(f"BindReadOnlyPaths={_bind(folder)}" for folder in self._hidden_folders()),
@@ -63,6 +64,15 @@ class Systemd:
     def by_hand(self, program: str) -> str:
         """Return the command that enables and starts the unit."""
         return " ".join(self._systemctl("enable", "--now", _unit(program)))
+
+    def hint(self) -> str:
+        """Say how a user's service starts with the machine: it is not ours to change how an account is treated."""
+        user = getpass.getuser()
+        if not self._user or Path("/var/lib/systemd/linger", user).exists():
+            return ""
+        return (
+            f"They run while you are logged in; to have them start with the machine: sudo loginctl enable-linger {user}"
+        )
 
     def start(self, program: str) -> Condition:
         """Enable the unit and (re)start it."""
@@ -114,7 +124,7 @@ class Systemd:
         return ["systemctl", *(["--user"] if self._user else []), *arguments]
 
     def _hidden_folders(self) -> list[Path]:
-        folders = programs.needed_folders(self._config)
+        folders = programs.needed_folders(self.config)
         return [folder for folder in folders if str(folder).startswith(tuple(f"{top}/" for top in HIDDEN))]
 
 
