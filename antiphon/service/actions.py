@@ -155,7 +155,8 @@ def _here(one: Manager, names: Sequence[str]) -> list[str]:
     """Return the programs that are meant: those that are named, or all that are in the manager's care."""
     here = _installed(one)
     absent = [name for name in names if name not in here]
-    if absent or not here:
-        what = absent[0] if absent else "Nothing"
-        raise ServiceError(f"{what} is not installed as a service here: antiphon service install does that.")
+    if absent:
+        raise ServiceError(f"The {absent[0]} is not installed as a service here: antiphon service install does that.")
+    if not here:
+        raise ServiceError("Nothing is installed as a service here: antiphon service install does that.")
     return [name for name in here if not names or name in names]

@@ -44,7 +44,7 @@ def state_of(path: Path) -> State:
         return State.THEIRS
     try:
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return State.ABSENT
     except (OSError, UnicodeDecodeError):
         return State.THEIRS
