@@ -8,11 +8,15 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
 
 import click
 
 from antiphon import __version__
 from antiphon.settings import Settings
+
+if TYPE_CHECKING:
+    from antiphon.configuration import Source
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,8 @@ class Given:
     settings: Settings
     config: str | None
     """The settings file that was named on the command line."""
+    source: Source
+    """The file that is to be watched by what goes on running."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -31,17 +37,21 @@ class Given:
 def antiphon(context: click.Context, config: str | None) -> None:
     """A voice assistant that runs on your own machines, answers at once and can be interrupted."""
     from antiphon import log
-    from antiphon.configuration import SettingsError, load
+    from antiphon.configuration import SettingsError, Source, load
 
     if {"-h", "--help"} & set(sys.argv):
         return
+    source = Source.at(config)
     try:
         settings = load(config)
     except SettingsError as error:
+        if context.invoked_subcommand == "service":  # wrong settings must not keep anybody from stopping a service
+            context.obj = Given(Settings.model_construct(), config, source)
+            return
         click.echo("\n".join(f"Error: {line}" for line in str(error).splitlines()), err=True)
         context.exit(2)
     log.configure(settings.log)
-    context.obj = Given(settings, config)
+    context.obj = Given(settings, config, source)
 
 
 @antiphon.command()
@@ -82,6 +92,9 @@ def bench(context: click.Context, name: str, arguments: tuple[str, ...]) -> None
 
 def main() -> None:
     """Run the command line."""
+    from antiphon.service.commands import service
+
+    antiphon.add_command(service)
     for point in entry_points(group="antiphon.commands"):
         point.load()(antiphon)
     antiphon(prog_name="antiphon")

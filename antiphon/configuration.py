@@ -10,8 +10,9 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeAlias, get_args
 
 import platformdirs
 import yaml
@@ -38,7 +39,43 @@ def locate(explicit: str | None = None) -> Path | None:
         Path("/etc/antiphon/config.yaml"),
         ROOT / "config.yaml",
     )
-    return next((place for place in places if place.is_file()), None)
+    return next((place for place in places if _is_file(place)), None)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a folder that this user may not look into
+        return False
+
+
+Look: TypeAlias = tuple[str, int, int, int] | None
+"""Which file it is, and what its content is known by; None: there is none."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a program's settings come from."""
+
+    config: str | None
+    """The file that was named on the command line."""
+    seen: Look
+    """What the file looked like before it was read."""
+
+    @classmethod
+    def at(cls, config: str | None) -> Source:
+        """Look at what `load(config)` is about to read."""
+        return cls(config, look(config))
+
+
+def look(explicit: str | None) -> Look:
+    """Return what is to be seen of the settings file."""
+    path = locate(explicit)
+    try:
+        found = path.stat() if path is not None else None
+    except OSError:
+        found = None
+    return (str(path), found.st_ino, found.st_size, found.st_mtime_ns) if found is not None else None
 
 
 def load(explicit: str | None = None) -> Settings:
@@ -65,9 +102,21 @@ def load(explicit: str | None = None) -> Settings:
 
 def state_dir() -> Path:
     """Return the folder for what must outlive a restart (names, identities), made if need be."""
-    path = Path(os.environ.get("ANTIPHON_STATE") or platformdirs.user_state_dir("antiphon"))
+    path = _state_path()
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def state_dir_if_any() -> Path:
+    """Return the folder as `state_dir` does, even where it cannot be made: nothing that is kept there is vital."""
+    try:
+        return state_dir()
+    except OSError:
+        return _state_path()
+
+
+def _state_path() -> Path:
+    return Path(os.environ.get("ANTIPHON_STATE") or platformdirs.user_state_dir("antiphon"))
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:

@@ -5,8 +5,10 @@ What was said never reaches a log unless `log.transcripts` asks for it: code log
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
+from typing import TextIO, cast
 
 import structlog
 
@@ -16,7 +18,7 @@ _transcripts = False
 
 
 def configure(settings: Log) -> None:
-    """Send logs to standard error as the settings say; call once, before anything logs."""
+    """Send logs to standard error as the settings say; called before anything logs, and when the settings change."""
     global _transcripts
     _transcripts = settings.transcripts
     level = logging.getLevelNamesMapping()[settings.level.upper()]
@@ -34,12 +36,23 @@ def configure(settings: Log) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Stderr())),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(
-        level=max(level, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
-    )
+    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger().setLevel(max(level, logging.WARNING))
+
+
+class _Stderr:
+    """Standard error, as it is now. A line that cannot be written (a full disk, a reader that left) harms nothing."""
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
 
 
 def spoken(text: str) -> str:

@@ -1,11 +1,13 @@
 """`antiphon up`: the daemon, and the satellite on this machine's sound, as two processes that live and end together.
 
-They meet on the wire like any daemon and satellite; this only starts them and watches over them.
+They meet on the wire like any daemon and satellite; this only starts them and watches over them. SIGHUP is passed on
+to them: they read the settings again. Run by a service manager, this speaks for all three.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -16,6 +18,8 @@ from pathlib import Path
 import click
 
 from antiphon.checks import Check
+from antiphon.life import Life
+from antiphon.notify import Notifier
 from antiphon.settings import PREFIX, Settings
 from antiphon.wire.link import LinkError, ask_info
 
@@ -32,17 +36,17 @@ def run(settings: Settings, config: str | None) -> int:
 
 
 async def _run(settings: Settings, config: str | None) -> int:
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, ended.set)
+    life, notifier = Life(), Notifier()
     click.echo("Starting: the models are being loaded …")
     sound = await _sound(settings)
     known = [*settings.satellites.known, *([f"tcp://{_here(settings)}:{settings.satellite.port}"] if sound.ok else [])]
     processes = [await _start("daemon", config, {f"{PREFIX}SATELLITES__KNOWN": json.dumps(known)})]
+    passing_on = asyncio.create_task(_pass_on(life, processes))
     try:
-        if not await _serves(settings, processes[0], ended):
-            return 0 if ended.is_set() else processes[0].returncode or 1
+        async with notifier.starting("Loading the models"):
+            serves = await _serves(settings, processes[0], life.ended)
+        if not serves:
+            return 0 if life.ended.is_set() else processes[0].returncode or 1
         if sound.ok:
             processes.append(await _start("satellite", config, {}))
             click.echo(f"Ready. {_how(settings)} Ctrl-C ends.")
@@ -51,8 +55,13 @@ async def _run(settings: Settings, config: str | None) -> int:
             click.echo(
                 "The services are up for Home Assistant and satellites; `antiphon ask` talks to files. Ctrl-C ends."
             )
-        return await _watch(processes, ended)
+        notifier.ready("Serving")
+        async with notifier.watched():
+            code = await _watch(processes, life.ended)
+        notifier.stopping()
+        return code
     finally:
+        passing_on.cancel()
         await _end(processes)
 
 
@@ -104,6 +113,16 @@ def _how(settings: Settings) -> str:
         phrases = " or ".join(Path(word).stem.replace("_", " ") for word in settings.satellite.wake.words)
         return f"Say “{phrases}”, then your question."
     return "Just speak." if start == "voice" else "Press Enter, then speak."
+
+
+async def _pass_on(life: Life, processes: list[asyncio.subprocess.Process]) -> None:
+    """Tell the programs to read their settings again whenever we are told."""
+    while True:
+        await life.again.wait()
+        life.again.clear()
+        for process in processes:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGHUP)
 
 
 async def _watch(processes: list[asyncio.subprocess.Process], ended: asyncio.Event) -> int:

@@ -33,6 +33,9 @@ BRIDGES = ("docker", "br-", "virbr", "veth", "cni", "podman", "lxc", "lxd")
 
 log = structlog.get_logger(__name__)
 
+_unkept: dict[Path, str] = {}
+"""Identities that could not be written (a full disk, a folder of somebody else's): they last as long as the process."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -48,6 +51,8 @@ def identity(folder: Path, *, fresh: bool = False) -> str:
     """Return this installation's identity, 12 hex digits, drawn once (or again, if `fresh`) and kept in `folder`."""
     path = folder / "identity.json"
     if not fresh:
+        if path in _unkept:
+            return _unkept[path]
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             kept = str(json.loads(path.read_text(encoding="utf-8"))["identity"])
             if re.fullmatch(r"[0-9a-f]{12}", kept):
@@ -59,6 +64,9 @@ def identity(folder: Path, *, fresh: bool = False) -> str:
         draft.replace(path)
     except OSError as error:
         log.warning("identity cannot be kept: names change at the next start", path=str(path), why=error.strerror)
+        _unkept[path] = drawn
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
     return drawn
 
 

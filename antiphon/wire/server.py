@@ -165,8 +165,7 @@ class Server:
         self._wanted_port = port
         self._info = info
         self._handler = handler
-        self._network = network
-        self._allowed = [ip_network(text) for text in network.allow]
+        self.admit(network)
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -181,6 +180,11 @@ class Server:
     def connections(self) -> int:
         """How many peers are connected now."""
         return len(self._tasks)
+
+    def admit(self, network: Network) -> None:
+        """From now on, admit whom `network` allows, and as many as it says; its host is that of the next `start`."""
+        self._network = network
+        self._allowed = [ip_network(text) for text in network.allow]
 
     async def start(self) -> None:
         """Listen.

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import structlog
 
 from antiphon.audio import vad
-from antiphon.configuration import state_dir
+from antiphon.configuration import Source, state_dir_if_any
+from antiphon.life import LEAVE_S, Life
+from antiphon.live import Live, Refused, Scope
+from antiphon.notify import Notifier
 from antiphon.settings import Settings
+from antiphon.watch import watch
 from antiphon.wire.discovery import Mdns, identity
 from antiphon.wire.server import Server
 from antiphon_daemon.conversation.memory import new_memory
@@ -28,12 +31,32 @@ from antiphon_daemon.engines.build import (
     build_turn_model,
     word_judge,
 )
-from antiphon_daemon.engines.contracts import Engines
+from antiphon_daemon.engines.contracts import EngineError, Engines, Tunable
 from antiphon_daemon.engines.work import Token
 from antiphon_daemon.satellites import Satellites
 
 UNANNOUNCED = ("vad",)
 """Endpoints that only our own satellites use."""
+GOODBYE_S = 1.5
+"""What saying goodbye to satellites, to the network or to peers may take each; all of it stays within `LEAVE_S`."""
+
+SCOPE = Scope(
+    live=(
+        "log",
+        "network.allow",
+        "network.connections",
+        "stt.hints",
+        "tts.voice",
+        "tts.speaker",
+        "tts.speed",
+        "turn",
+        "conversation",
+        "deadlines",
+        "satellites",
+    ),
+    fixed=("language", "network", "endpoints", "stt", "llm", "tts"),
+)
+"""What of the settings concerns the daemon."""
 
 log = structlog.get_logger(__name__)
 
@@ -71,11 +94,11 @@ async def _warm_prompt(engines: Engines, settings: Settings) -> None:
             await engines.responder.prefill(prompt, Token())
 
 
-def make_servers(settings: Settings, engines: Engines) -> dict[str, Server]:
+def make_servers(live: Live, engines: Engines, memories: Memories) -> dict[str, Server]:
     """Return a server for each endpoint that is switched on, by its name."""
-    ports, memories = settings.endpoints, Memories(settings)
+    settings = live.settings
+    ports = settings.endpoints
     asr_info = info.asr_info(engines.transcriber, settings.language)
-    tts_info = info.tts_info(engines.synthesizer)
     handle_info = info.handle_info(engines.responder, settings.language)
     vad_info = info.vad_info()
     network = settings.network
@@ -84,21 +107,21 @@ def make_servers(settings: Settings, engines: Engines) -> dict[str, Server]:
             "asr",
             ports.asr.port,
             info=lambda: asr_info,
-            handler=lambda peer: AsrHandler(peer, engines, settings),
+            handler=lambda peer: AsrHandler(peer, engines, live.settings),
             network=network,
         ),
         "tts": Server(
             "tts",
             ports.tts.port,
-            info=lambda: tts_info,
-            handler=lambda peer: TtsHandler(peer, engines.synthesizer, settings),
+            info=lambda: info.tts_info(engines.synthesizer),
+            handler=lambda peer: TtsHandler(peer, engines.synthesizer, live.settings),
             network=network,
         ),
         "handle": Server(
             "handle",
             ports.handle.port,
             info=lambda: handle_info,
-            handler=lambda peer: HandleHandler(peer, engines.responder, memories, settings),
+            handler=lambda peer: HandleHandler(peer, engines.responder, memories, live.settings),
             network=network,
         ),
         "vad": Server("vad", ports.vad.port, info=lambda: vad_info, handler=VadHandler, network=network),
@@ -107,47 +130,97 @@ def make_servers(settings: Settings, engines: Engines) -> dict[str, Server]:
 
 
 @asynccontextmanager
-async def serving(settings: Settings, engines: Engines) -> AsyncIterator[dict[str, Server]]:
+async def serving(settings: Settings, engines: Engines, live: Live | None = None) -> AsyncIterator[dict[str, Server]]:
     """Serve every endpoint and drive the satellites while the context lasts.
+
+    Args:
+        live: holds `settings` and changes them; None: they stay.
 
     Raises:
         ListenError: a port is taken.
     """
-    servers = make_servers(settings, engines)
-    folder = await asyncio.to_thread(state_dir)
+    live = live or Live(settings, SCOPE)
+    memories = Memories(settings)
+    servers = make_servers(live, engines, memories)
+    folder = await asyncio.to_thread(state_dir_if_any)
     mdns = await asyncio.to_thread(Mdns, folder, settings.network.host) if settings.network.zeroconf else None
     satellites = Satellites(engines, settings, await asyncio.to_thread(identity, folder))
+
+    async def adopt(now: Settings, changed: frozenset[str]) -> None:
+        for server in servers.values():
+            server.admit(now.network)
+        memories.adopt(now)
+        satellites.adopt(now)
+
     async with contextlib.AsyncExitStack() as stack:
         for server in servers.values():
-            stack.push_async_callback(server.stop)
+            stack.push_async_callback(_within, server.stop)
             await server.start()
         if mdns is not None:
-            stack.push_async_callback(mdns.stop)
+            stack.push_async_callback(_within, mdns.stop)
             await mdns.start()
             for name, server in servers.items():
                 if name not in UNANNOUNCED:
                     await mdns.announce(name, server.port)
-        stack.push_async_callback(satellites.stop)
+        stack.push_async_callback(_within, satellites.stop)
         satellites.start(mdns)
+        live.follow(lambda now, changed: _tune(engines, now, changed))
+        live.follow(adopt)
         log.info("ready", **{name: server.port for name, server in servers.items()})
         yield servers
 
 
-async def run(settings: Settings) -> None:
+async def _tune(engines: Engines, now: Settings, changed: frozenset[str]) -> None:
+    """Let the voice follow its settings.
+
+    Raises:
+        Refused: it cannot; the one before goes on.
+    """
+    if not any(key.startswith("tts.") for key in changed):
+        return
+    voice = engines.synthesizer
+    if not isinstance(voice, Tunable):
+        raise Refused(f"{voice.name} takes another voice or speed only at a restart", "tts")
+    try:
+        await voice.tune(now.tts)
+    except EngineError as error:
+        raise Refused(str(error), "tts") from None
+
+
+async def _within(stop: Callable[[], Awaitable[None]]) -> None:
+    """Call an async function that says goodbye, for `GOODBYE_S` at most: those that come after it must get theirs."""
+    try:
+        async with asyncio.timeout(GOODBYE_S):
+            await stop()
+    except TimeoutError:
+        log.warning("a goodbye takes too long: left without")
+
+
+async def run(settings: Settings, source: Source | None = None) -> None:
     """Run the daemon until SIGINT or SIGTERM.
+
+    Args:
+        source: where the settings came from; None: they are not watched.
 
     Raises:
         EngineError: an engine cannot be loaded.
         ListenError: a port is taken.
     """
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, ended.set)
-    engines = await build_engines(settings)
+    life, notifier, live = Life(LEAVE_S), Notifier(), Live(settings, SCOPE)
+    async with notifier.starting("Loading the models"):
+        engines = await build_engines(settings)
     try:
-        async with serving(settings, engines):
-            await ended.wait()
+        if life.ended.is_set():
+            return
+        async with serving(settings, engines, live) as servers:
+            status = "Serving " + ", ".join(f"{name} on {server.port}" for name, server in servers.items())
+            notifier.ready(status)
+            async with notifier.watched(), asyncio.TaskGroup() as group:
+                watching = group.create_task(watch(source, live, life, notifier, status=status)) if source else None
+                await life.ended.wait()
+                if watching is not None:
+                    watching.cancel()
+            notifier.stopping()
             log.info("ending")
     finally:
         await engines.close()

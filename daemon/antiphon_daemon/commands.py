@@ -22,7 +22,7 @@ def daemon(context: click.Context) -> None:
     from antiphon_daemon.engines.contracts import EngineError
 
     try:
-        asyncio.run(run(context.obj.settings))
+        asyncio.run(run(context.obj.settings, context.obj.source))
     except (EngineError, ListenError) as error:
         raise click.ClickException(str(error)) from None
 

@@ -61,24 +61,45 @@ class Satellites:
         self._engines, self._settings = engines, settings
         self._controller = f"antiphon/{identity}"
         self._drivers: dict[str, asyncio.Task[None]] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
         self._found: dict[str, str] = {}
         self._memories: dict[str, Memory] = {}
-        self._visited: set[str] = set()
-        """Addresses of the satellites that are connected now."""
+        self._visits: dict[str, Visit] = {}
+        """The satellites that are connected now, by their address."""
+        self._mdns: Mdns | None = None
 
     def start(self, mdns: Mdns | None) -> None:
         """Begin to drive the known satellites and to look for others."""
-        for uri in self._settings.satellites.known:
+        self._mdns = mdns
+        self._drive_wanted()
+
+    def adopt(self, settings: Settings) -> None:
+        """Follow other settings: satellites are joined and left at once, turns follow when the next one begins."""
+        self._settings = settings
+        for memory in self._memories.values():
+            memory.adopt(new_memory(settings, settings.language))
+        for visit in self._visits.values():
+            visit.adopt(settings)
+        self._drive_wanted()
+
+    def _drive_wanted(self) -> None:
+        """Drive the satellites that the settings want, and no others."""
+        wanted = self._settings.satellites
+        if wanted.discover and self._mdns is not None:
+            self._mdns.browse(self._changed)
+        found = self._found.values() if wanted.discover else ()
+        for uri in [uri for uri in self._drivers if uri not in wanted.known and uri not in found]:
+            self._leave(uri)
+        for uri in wanted.known:
             self._drive(uri, known=True)
-        if mdns is not None and self._settings.satellites.discover:
-            mdns.browse(self._changed)
+        for uri in found:
+            self._drive(uri, known=False)
 
     async def stop(self) -> None:
         """Leave every satellite."""
-        for task in self._drivers.values():
-            task.cancel()
-        await asyncio.gather(*self._drivers.values(), return_exceptions=True)
-        self._drivers.clear()
+        for uri in list(self._drivers):
+            self._leave(uri)
+        await asyncio.gather(*self._leaving, return_exceptions=True)
 
     def _changed(self, instance: str, found: Found | None) -> None:
         if OURS not in instance:  # another maker's belongs to whoever set it up: it knows no waiting controllers
@@ -88,10 +109,8 @@ class Satellites:
             self._found[instance] = found.uri
         moved = before is not None and (found is None or found.uri != before)
         if moved and before not in self._settings.satellites.known:
-            task = self._drivers.pop(str(before), None)
-            if task is not None:
-                task.cancel()
-        if found is not None:
+            self._leave(str(before))
+        if found is not None and self._settings.satellites.discover:
             self._drive(found.uri, known=False)
 
     def _drive(self, uri: str, *, known: bool) -> None:
@@ -100,6 +119,14 @@ class Satellites:
         task = asyncio.create_task(self._keep_driving(uri, known=known))
         self._drivers[uri] = task
         task.add_done_callback(lambda done: self._drivers.pop(uri) if self._drivers.get(uri) is done else None)
+
+    def _leave(self, uri: str) -> None:
+        """Stop driving a satellite, if it is driven: its connection is closed in good order, meanwhile."""
+        task = self._drivers.pop(uri, None)
+        if task is not None:
+            task.cancel()
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
 
     async def _keep_driving(self, uri: str, *, known: bool) -> None:
         """Drive one satellite until it is told to stop; a service that is no satellite is left alone."""
@@ -125,15 +152,15 @@ class Satellites:
 
     async def _visit(self, uri: str, name: str) -> None:
         link = await open_link(uri, within_s=self._settings.deadlines.connect_s)
-        if link.peer in self._visited:  # the same satellite under another name
+        if link.peer in self._visits:  # the same satellite under another name
             await link.close()
             raise LinkError(f"{uri} is {link.peer}, which is driven already")
-        self._visited.add(link.peer)
         visit = Visit(link, name, self._engines, self._settings, self._memory(f"{name} {link.peer}"))
+        self._visits[link.peer] = visit
         try:
             await visit.run(self._controller)
         finally:
-            self._visited.discard(link.peer)
+            del self._visits[link.peer]
             await visit.close()
 
     def _memory(self, who: str) -> Memory:
@@ -180,6 +207,10 @@ class Visit:
                 tasks.create_task(self._ping())
         except* LinkError as errors:
             raise LinkError(str(errors.exceptions[0])) from None
+
+    def adopt(self, settings: Settings) -> None:
+        """Follow other settings from the next turn on."""
+        self._conversation.adopt(settings)
 
     async def close(self) -> None:
         """End the conversation's work and the connection."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -12,14 +11,37 @@ from contextlib import AsyncExitStack
 import structlog
 
 from antiphon.audio.wake import WakeError
+from antiphon.configuration import Source, state_dir_if_any
+from antiphon.life import LEAVE_S, Life
+from antiphon.live import Live, Scope
+from antiphon.notify import Notifier
 from antiphon.settings import Settings
+from antiphon.watch import watch
 from antiphon.wire.server import ListenError
 from antiphon_satellite.button import button
 from antiphon_satellite.satellite import Satellite
 from antiphon_satellite.sound.devices import Devices
 
-STOP_S = 4.0
-"""Goodbyes take no longer than this; a service manager waits a little more."""
+STOP_S = 2.0
+"""A goodbye takes no longer than this."""
+SCOPE = Scope(
+    live=(
+        "log",
+        "network.allow",
+        "network.connections",
+        "turn.longest_s",
+        "satellite.name",
+        "satellite.area",
+        "satellite.sound.volume",
+        "satellite.sound.cues",
+        "satellite.hooks",
+        "satellite.follow_up",
+        "satellite.follow_up_s",
+        "satellite.controller",
+    ),
+    fixed=("network", "satellite"),
+)
+"""What of the settings concerns the satellite."""
 
 ONE_THREAD = ("OMP_THREAD_LIMIT", "1")
 """Read by OpenMP when the voice detector's library is loaded. Its model is so small that the four threads it asks for
@@ -28,11 +50,15 @@ mostly wait for each other: on two cores they take 10 % of a core, and four time
 log = structlog.get_logger(__name__)
 
 
-def run(settings: Settings) -> int:
-    """Run the satellite until SIGINT or SIGTERM; returns the exit code."""
+def run(settings: Settings, source: Source | None = None) -> int:
+    """Run the satellite until SIGINT or SIGTERM; returns the exit code.
+
+    Args:
+        source: where the settings came from; None: they are not watched.
+    """
     os.environ.setdefault(*ONE_THREAD)
     try:
-        asyncio.run(_until_told(settings))
+        asyncio.run(_until_told(settings, source))
     except (WakeError, ListenError) as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
@@ -41,22 +67,22 @@ def run(settings: Settings) -> int:
     return 0
 
 
-async def _until_told(settings: Settings) -> None:
-    told = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(signum, told.set)
-    await serve(settings, told)
+async def _until_told(settings: Settings, source: Source | None) -> None:
+    life, notifier = Life(LEAVE_S), Notifier()
+    async with notifier.starting("Starting"):
+        satellite = Satellite(settings)
+    await serve(satellite, Live(settings, SCOPE), source, life, notifier)
 
 
-async def serve(settings: Settings, told: asyncio.Event) -> None:
-    """Run the satellite until `told` is set.
+async def serve(satellite: Satellite, live: Live, source: Source | None, life: Life, notifier: Notifier) -> None:
+    """Run the satellite until it is told to end.
 
     Raises:
         WakeError: a wake word cannot be listened for.
         ListenError: the port cannot be listened on.
     """
-    satellite = Satellite(settings)
+    settings = live.settings
+    live.follow(satellite.adopt)
     devices = Devices(settings.satellite.sound, satellite.microphone, satellite.speaker, satellite.sound_changed)
     server = satellite.service.server
     await server.start()
@@ -68,17 +94,22 @@ async def serve(settings: Settings, told: asyncio.Event) -> None:
             if settings.network.zeroconf:
                 running.append(group.create_task(_announce(settings, server.port)))
             log.info("satellite ready", port=server.port, wake_words=[word.phrase for word in satellite.ears.words])
-            await told.wait()
+            status = f"Listening on {server.port}"
+            notifier.ready(status)
+            if source is not None:
+                running.append(group.create_task(watch(source, live, life, notifier, status=status)))
+            async with notifier.watched():
+                await life.ended.wait()
+                notifier.stopping()
             for task in running:
                 task.cancel()
 
 
 async def _announce(settings: Settings, port: int) -> None:
     """Be found over mDNS for as long as this runs."""
-    from antiphon.configuration import state_dir
     from antiphon.wire.discovery import Mdns
 
-    mdns = await asyncio.to_thread(lambda: Mdns(state_dir(), settings.network.host))
+    mdns = await asyncio.to_thread(lambda: Mdns(state_dir_if_any(), settings.network.host))
     try:
         await mdns.start()
         await mdns.announce("satellite", port)

@@ -16,4 +16,4 @@ def satellite(context: click.Context) -> None:
     """A microphone and a speaker, driven by Home Assistant or a daemon."""
     from antiphon_satellite.app import run
 
-    context.exit(run(context.obj.settings))
+    context.exit(run(context.obj.settings, context.obj.source))

@@ -43,6 +43,10 @@ class Election(Generic[P]):
         self.candidates: list[Candidate[P]] = []
         self.active: Candidate[P] | None = None
 
+    def prefer(self, wanted: str) -> None:
+        """Name another host or id. Then call `elect`."""
+        self._wanted = wanted
+
     def join(self, newcomer: Candidate[P]) -> Candidate[P] | None:
         """Add a controller; returns the half-open connection that it replaces, if any. Then call `elect`."""
         before = next((known for known in self.candidates if known.pair == newcomer.pair), None)

@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 
+from antiphon.notify import VARIABLES
 from antiphon.settings import Hooks as Commands
 
 AT_ONCE = 4
@@ -22,8 +23,9 @@ QUEUED = 64
 LONGEST_S = 10.0
 """Then a command is killed, with what it started."""
 
-GIVEN = dict(os.environ)
-"""The environment that the program was started with, which commands get: `app.py` sets variables for itself alone."""
+GIVEN = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+"""The environment that the program was started with, which commands get: `app.py` sets variables for itself alone, and
+the service manager's line is nobody else's."""
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +37,10 @@ class Hooks:
         self._commands = commands
         self._longest_s = longest_s
         self._queue: asyncio.Queue[tuple[str, str, bytes]] = asyncio.Queue(QUEUED)
+
+    def adopt(self, commands: Commands) -> None:
+        """Run other commands from now on."""
+        self._commands = commands
 
     def fire(self, name: str, data: Mapping[str, Any] | None = None) -> None:
         """Run the command for `name`, if there is one, soon; never waits."""

@@ -73,11 +73,7 @@ class Satellite:
     def __init__(self, settings: Settings, limits: Limits | None = None) -> None:
         own = settings.satellite
         self._settings = own
-        self._limits = limits or Limits(
-            # Whoever drives us ends the speech; this only ends it when nobody does, and cuts nobody off before.
-            stream_s=settings.turn.longest_s + GRACE_S,
-            follow_up_s=own.follow_up_s if own.follow_up else 0.0,
-        )
+        self._limits = limits or limits_of(settings)
         self._loop = asyncio.get_running_loop()
         self.ears = Ears(own, self)
         self.microphone = Microphone(self.ears.hear)
@@ -109,6 +105,15 @@ class Satellite:
             for timer in (self._deadline, self._thinking, self._ringing):
                 if timer is not None:
                     timer.cancel()
+
+    async def adopt(self, settings: Settings, changed: frozenset[str]) -> None:
+        """Follow other settings, as far as they can change while it runs (`app.SCOPE`)."""
+        self._settings = settings.satellite
+        self._limits = limits_of(settings)
+        if "satellite.sound.volume" in changed:  # else it stays where a controller may have put it
+            self.speaker.volume = settings.satellite.sound.volume
+        self.hooks.adopt(settings.satellite.hooks)
+        self.service.adopt(settings)
 
     @property
     def state(self) -> State:
@@ -381,3 +386,13 @@ class Satellite:
             why = type(event).__name__.lower()
             log.warning("a turn failed", why=why)
             self.hooks.fire("error", {"code": why, "text": ""})
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return the machine's limits from the settings."""
+    own = settings.satellite
+    return Limits(
+        # Whoever drives us ends the speech; this only ends it when nobody does, and cuts nobody off before.
+        stream_s=settings.turn.longest_s + GRACE_S,
+        follow_up_s=own.follow_up_s if own.follow_up else 0.0,
+    )

@@ -116,6 +116,7 @@ class Service:
 
     def __init__(self, settings: Settings, words: list[Word], driver: Driver) -> None:
         self.driver = driver
+        self._words = words
         self._info = describe(settings.satellite, words)
         self._election: Election[Peer] = Election(settings.satellite.controller)
         self._driving: Peer | None = None
@@ -133,6 +134,13 @@ class Service:
     def active(self) -> Peer | None:
         """The controller that drives the satellite."""
         return self._election.active.peer if self._election.active else None
+
+    def adopt(self, settings: Settings) -> None:
+        """Follow other settings: who may connect and drive, and what the satellite says of itself."""
+        self.server.admit(settings.network)
+        self._info = describe(settings.satellite, self._words)
+        self._election.prefer(settings.satellite.controller)
+        self._elect()
 
     def settle(self) -> None:
         """The satellite is at rest: let who should drive it take over."""

@@ -119,6 +119,7 @@ class Conversation:
         """The revision whose turn was written into memory last."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._adopted: Settings | None = None
         self._audio_at = clock()
         self.language = settings.language
         self.hints = tuple(settings.stt.hints)
@@ -135,11 +136,24 @@ class Conversation:
 
     def open(self, language: str | None = None, *, by_voice: bool = False) -> None:
         """A stream of microphone audio begins; `by_voice` when speech over, or soon after, a reply began it."""
+        self._follow()
         self.language = language or self._settings.language
         self._apply(turns.Opened(self._now(), by_voice))
         self._listening.open(go_on=self._state.joined)
         self._agreement, self._partial_at = Agreement(), 0
         self._audio_at = self._clock()
+
+    def adopt(self, settings: Settings) -> None:
+        """Follow other settings from the next turn on."""
+        self._adopted = settings
+
+    def _follow(self) -> None:
+        settings, self._adopted = self._adopted, None
+        if settings is not None:
+            self._settings = settings
+            self._drafts.settings = settings
+            self._policy = policy_of(settings, answers=self._memory is not None)
+            self.hints = tuple(settings.stt.hints)
 
     def hear(self, samples: Samples) -> None:
         """Audio of the stream: mono, 16 kHz. Ignored while no stream is open."""
@@ -165,6 +179,7 @@ class Conversation:
 
     def typed(self, text: str) -> None:
         """The user wrote `text` instead of saying it."""
+        self._follow()
         self._apply(turns.Stop(self._now()))
         self._apply(turns.Typed(self._now(), text))
 

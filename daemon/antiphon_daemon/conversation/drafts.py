@@ -112,11 +112,13 @@ class Drafts:
     """Has drafts made by the engines."""
 
     def __init__(self, engines: Engines, settings: Settings, voice: str | None) -> None:
-        self._engines, self._settings, self._voice = engines, settings, voice
+        self._engines, self._voice = engines, voice
+        self.settings = settings
+        """Those that the next draft is made by."""
 
     async def hear(self, draft: Draft, utterance: Samples, language: str, hints: Sequence[str]) -> Transcript | None:
         """Return what was said; None when the draft was revoked, or (then `draft.error` is set) hearing failed."""
-        within_s = self._settings.deadlines.stt_s
+        within_s = self.settings.deadlines.stt_s
         try:
             async with asyncio.timeout(within_s):
                 heard = await self._engines.transcriber.transcribe(
@@ -148,7 +150,7 @@ class Drafts:
         draft.text = text
         draft.answer = skills.match(text, language)
         words = _said(draft.answer.text) if draft.answer else self._written(text, memory, draft.token)
-        draft.reply = self._reply(words, draft, language, listener, self._settings.turn.speculate == "speech")
+        draft.reply = self._reply(words, draft, language, listener, self.settings.turn.speculate == "speech")
 
     def apologise(self, draft: Draft, language: str, listener: Listener) -> Reply:
         """Return the reply that says that hearing failed; it is not remembered."""
@@ -174,14 +176,14 @@ class Drafts:
             draft.token,
             language=language,
             voice=self._voice,
-            deadlines=self._settings.deadlines,
+            deadlines=self.settings.deadlines,
             trace=draft.trace,
             early_speech=early_speech,
         )
 
     def _written(self, text: str, memory: Memory, work: Work) -> AsyncGenerator[str, None]:
         deltas = self._engines.responder.respond(memory.messages(text), work)
-        return written(deltas, self._settings)
+        return written(deltas, self.settings)
 
 
 async def written(deltas: AsyncIterator[object], settings: Settings) -> AsyncGenerator[str, None]:

@@ -37,6 +37,10 @@ class Memory:
         """The messages without the last exchange."""
         self._touched = clock()
 
+    def adopt(self, other: Memory) -> None:
+        """Take over the prompt and the bounds of another memory; what was said stays."""
+        self._system, self._budget, self._reset_after_s = other._system, other._budget, other._reset_after_s
+
     @property
     def idle_s(self) -> float:
         """Seconds since the last exchange."""

@@ -40,17 +40,23 @@ class Memories:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._kept: OrderedDict[str, Memory] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[Memory, str]] = OrderedDict()
+
+    def adopt(self, settings: Settings) -> None:
+        """Follow other settings: those who are known are answered by the new prompt from now on."""
+        self._settings = settings
+        for memory, language in self._kept.values():
+            memory.adopt(new_memory(settings, language))
 
     def of(self, conversation_id: str | None, language: str) -> Memory:
         """Return what was said under this id; a peer without one is a stranger each time."""
         if not conversation_id:
             return new_memory(self._settings, language)
-        memory = self._kept.pop(conversation_id, None) or new_memory(self._settings, language)
-        self._kept[conversation_id] = memory
+        kept = self._kept.pop(conversation_id, None) or (new_memory(self._settings, language), language)
+        self._kept[conversation_id] = kept
         while len(self._kept) > CONVERSATIONS:
             self._kept.popitem(last=False)
-        return memory
+        return kept[0]
 
 
 class HandleHandler:

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from antiphon.audio.pcm import Samples
+from antiphon.settings import Tts
 
 Stage = Literal["stt", "llm", "tts", "turn"]
 
@@ -230,7 +231,10 @@ class Voice:
 class Synthesizer(Protocol):
     """Text to speech."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What `info` and logs call it."""
+        ...
 
     @property
     def voices(self) -> Sequence[Voice]:
@@ -253,6 +257,19 @@ class Synthesizer(Protocol):
 
     async def close(self) -> None:
         """Free the model."""
+        ...
+
+
+@runtime_checkable
+class Tunable(Protocol):
+    """A synthesizer whose voice and speed can change while it runs."""
+
+    async def tune(self, settings: Tts) -> None:
+        """Speak with other settings from the next sentence on.
+
+        Raises:
+            EngineError: they cannot be used; the voice before goes on.
+        """
         ...
 
 

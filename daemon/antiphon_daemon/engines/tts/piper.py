@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -37,10 +38,8 @@ MOST_GAIN = 4.0
 _SENTENCE_END = re.compile(r"(?<=[.!?…。！？])\s+")
 
 
-class Piper:
-    """A `Synthesizer` on Piper. Making one loads the voice, which blocks for a second: do it in a thread.
-
-    A voice is asked for by its name, by the name of one of its speakers, or by both as `name/speaker`.
+class Loaded:
+    """A voice in memory. Making one loads and warms it, which blocks for a second.
 
     Raises:
         EngineMissing: the embedded voice is not installed.
@@ -52,53 +51,39 @@ class Piper:
         config = _read_config(catalogue.check("tts", Path(f"{path}.json")))
         self._model = _load(catalogue.check("tts", path), threads(settings.threads))
         self._voice = PiperVoice(session=None, config=PiperConfig.from_dict(dict(config)))
-        self._speakers: Mapping[str, int] = self._voice.config.speaker_id_map
         self._length_scale = self._voice.config.length_scale / settings.speed
-        espeak = self._voice.config.espeak_voice
-        family = str(config.get("language", {}).get("family") or espeak)
-        self._name = path.stem
-        self._language = re.split("[-_]", family)[0]
-        self.name = f"piper {self._name}"
-        self.rate = RATE
-        self.voices = (Voice(self._name, (self._language,), tuple(self._speakers)),)
+        family = str(config.get("language", {}).get("family") or self._voice.config.espeak_voice)
+        self.name = path.stem
+        self.language = re.split("[-_]", family)[0]
+        self.speakers: Mapping[str, int] = self._voice.config.speaker_id_map
         self._speaker: int | None = None
-        self._speaker = self._find(settings.speaker or None)
-        self._worker = Worker("tts")
+        self._speaker = self.find(settings.speaker or None)
         self._gain = self._learn_gain()
 
-    async def speak(self, text: str, work: Work, *, voice: str | None, language: str | None) -> AsyncIterator[bytes]:
-        """Yield PCM, the first third of a second of each sentence first; nothing where there is nothing to say."""
-        speaker = self._find(voice)
-        if language and re.split("[-_]", language.lower())[0] != self._language:
-            raise EngineError(
-                "tts",
-                f"The voice {self._name} speaks {self._language}, not {language}: name a voice for {language} as "
-                "tts.voice in config.yaml.",
-            )
-        blocks = self._worker.stream(partial(self._say, text, speaker), work)
-        try:
-            async for block in blocks:
-                yield block
-        finally:
-            await blocks.aclose()
+    def find(self, voice: str | None) -> int | None:
+        """Return the speaker that is asked for by the voice's name, a speaker's, or both; None where there is one."""
+        if voice is None or voice == self.name:
+            return self._speaker
+        speaker = voice.removeprefix(f"{self.name}/")
+        if speaker in self.speakers:
+            return self.speakers[speaker]
+        known = ", ".join([self.name, *self.speakers])
+        raise EngineError("tts", f"There is no voice {voice} here, only: {known}.")
 
-    async def close(self) -> None:
-        """Free the voice once the sentence in the making is done."""
-        await self._worker.close()
+    def say(self, text: str, speaker: int | None) -> Iterator[bytes]:
+        """Yield `text` as s16le at `RATE`, the first third of a second of each sentence first."""
+        for piece in pieces(text):
+            try:
+                for arguments in self._sentences(piece, speaker):
+                    yield from self._sound(arguments)
+            except Exception as error:  # neither onnxruntime's errors nor the phonemizers' have a common base
+                raise EngineError("tts", f"The voice {self.name} could not say this ({error}).") from error
 
     def _learn_gain(self) -> float:
         peak = 0.0
         for arguments in self._sentences(READY, self._speaker, still=True):
             peak = max(peak, float(np.abs(self._model.warm_up(arguments)).max(initial=0)))
         return min(MOST_GAIN, PEAK / peak) if peak > 0 else 1.0
-
-    def _say(self, text: str, speaker: int | None) -> Iterator[bytes]:
-        for piece in pieces(text):
-            try:
-                for arguments in self._sentences(piece, speaker):
-                    yield from self._sound(arguments)
-            except Exception as error:  # neither onnxruntime's errors nor the phonemizers' have a common base
-                raise EngineError("tts", f"The voice {self._name} could not say this ({error}).") from error
 
     def _sound(self, arguments: Mapping[str, Any]) -> Iterator[bytes]:
         """Yield one sentence at the one rate, as loud as all others, never clipped."""
@@ -128,14 +113,56 @@ class Piper:
                 arguments["sid"] = np.array([speaker or 0], dtype=np.int64)
             yield arguments
 
-    def _find(self, voice: str | None) -> int | None:
-        if voice is None or voice == self._name:
-            return self._speaker
-        speaker = voice.removeprefix(f"{self._name}/")
-        if speaker in self._speakers:
-            return self._speakers[speaker]
-        known = ", ".join([self._name, *self._speakers])
-        raise EngineError("tts", f"There is no voice {voice} here, only: {known}.")
+
+class Piper:
+    """A `Synthesizer` on Piper. Making one loads the voice, which blocks for a second: do it in a thread.
+
+    A voice is asked for by its name, by the name of one of its speakers, or by both as `name/speaker`.
+
+    Raises:
+        EngineMissing: the embedded voice is not installed.
+        EngineError: the voice or its `.json` cannot be loaded, or has no such speaker.
+    """
+
+    def __init__(self, settings: Tts) -> None:
+        self._loaded = Loaded(settings)
+        self._worker = Worker("tts")
+        self.rate = RATE
+
+    @property
+    def name(self) -> str:
+        """What `info` and logs call it."""
+        return f"piper {self._loaded.name}"
+
+    @property
+    def voices(self) -> tuple[Voice, ...]:
+        """The one voice, with its speakers."""
+        return (Voice(self._loaded.name, (self._loaded.language,), tuple(self._loaded.speakers)),)
+
+    async def speak(self, text: str, work: Work, *, voice: str | None, language: str | None) -> AsyncIterator[bytes]:
+        """Yield PCM, the first third of a second of each sentence first; nothing where there is nothing to say."""
+        loaded = self._loaded
+        speaker = loaded.find(voice)
+        if language and re.split("[-_]", language.lower())[0] != loaded.language:
+            raise EngineError(
+                "tts",
+                f"The voice {loaded.name} speaks {loaded.language}, not {language}: name a voice for {language} as "
+                "tts.voice in config.yaml.",
+            )
+        blocks = self._worker.stream(partial(loaded.say, text, speaker), work)
+        try:
+            async for block in blocks:
+                yield block
+        finally:
+            await blocks.aclose()
+
+    async def tune(self, settings: Tts) -> None:
+        """Speak with other settings from the next sentence on; what is being said ends as it began."""
+        self._loaded = await asyncio.to_thread(Loaded, settings)
+
+    async def close(self) -> None:
+        """Free the voice once the sentence in the making is done."""
+        await self._worker.close()
 
 
 def pieces(text: str) -> Iterator[str]:

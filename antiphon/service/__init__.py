@@ -1,0 +1,3 @@
+"""`antiphon service`: has the programs kept running by systemd or launchd."""
+
+PROGRAMS = ("daemon", "satellite")

@@ -1,0 +1,67 @@
+"""What is to be kept running: the programs that are installed here, and where they lie."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import platformdirs
+
+from antiphon.configuration import ROOT
+from antiphon.service import PROGRAMS
+from antiphon.service.written import ServiceError
+
+PASSED_ON = ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "ANTIPHON_STATE", "HF_HOME")
+"""What says where a user's files are, and is not the same in a service as in the user's shell."""
+
+
+def installed() -> list[str]:
+    """Return the programs that are installed in this environment."""
+    return [point.name for point in entry_points(group="antiphon.commands") if point.name in PROGRAMS]
+
+
+def command(config: Path | None) -> list[str]:
+    """Return how `antiphon` is called from anywhere, without the program's name."""
+    script = Path(sys.executable).parent / "antiphon"
+    named = ["--config", str(config)] if config else []
+    return [str(script), *named] if script.is_file() else [sys.executable, "-m", "antiphon", *named]
+
+
+def needed_folders(config: Path | None) -> list[Path]:
+    """Return the folders that a program reads: its environment, its Python, this checkout, that of its settings."""
+    base = Path(sys.base_prefix)
+    folders = [Path(sys.prefix), base, base.resolve(), ROOT, *([config.parent] if config else [])]
+    return sorted(set(folders))
+
+
+def passed_on() -> dict[str, str]:
+    """Return the variables of this shell that a user's service is to have too."""
+    return {name: os.environ[name] for name in PASSED_ON if os.environ.get(name)}
+
+
+def template(folder: str, name: str) -> str:
+    """Return a template: from the checkout, or from beside this package where it was installed without one.
+
+    Raises:
+        ServiceError: there is none.
+    """
+    for place in (ROOT / folder / name, Path(__file__).parent / folder / name):
+        if place.is_file():
+            return place.read_text(encoding="utf-8")
+    raise ServiceError(f"The template {folder}/{name} is not here: install Antiphon again, with its {folder} folder.")
+
+
+def settings_file(*, user: bool) -> Path:
+    """Return where the settings of a service are kept."""
+    return Path(platformdirs.user_config_dir("antiphon") if user else "/etc/antiphon") / "config.yaml"
+
+
+def shipped_settings() -> str | None:
+    """Return the shipped settings with every line commented out: a start for one's own. None: they are not here."""
+    try:
+        lines = (ROOT / "config.yaml").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    return "".join(f"{line}\n" if not line or line.startswith("#") else f"# {line}\n" for line in lines)
