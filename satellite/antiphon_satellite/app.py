@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 import structlog
 
 from antiphon.audio.wake import WakeError
+from antiphon.log import divert_libraries
 from antiphon.settings import Settings
 from antiphon.wire.server import ListenError
 from antiphon_satellite.button import button
@@ -31,6 +32,7 @@ log = structlog.get_logger(__name__)
 def run(settings: Settings) -> int:
     """Run the satellite until SIGINT or SIGTERM; returns the exit code."""
     os.environ.setdefault(*ONE_THREAD)
+    divert_libraries()
     try:
         asyncio.run(_until_told(settings))
     except (WakeError, ListenError) as error:

@@ -10,8 +10,10 @@ from antiphon.audio.pcm import RATE, Samples, level_db, to_samples
 from antiphon.audio.wake import WakeError, WakeWords
 from antiphon.checks import Check
 from antiphon.settings import Satellite, Settings
-from antiphon_satellite.sound.devices import Devices, Presence, SoundError, begin, choose, portaudio, within
+from antiphon_satellite.sound.calls import begin, within
+from antiphon_satellite.sound.devices import Devices, Presence
 from antiphon_satellite.sound.microphone import Microphone
+from antiphon_satellite.sound.portaudio import SoundError, choose_both, portaudio
 from antiphon_satellite.sound.speaker import Speaker
 
 TONE_HZ = 880.0
@@ -58,9 +60,8 @@ async def _sound(settings: Satellite) -> list[Check]:
 
 def _look(settings: Satellite) -> str:
     sd = portaudio()
-    listed = sd.query_devices()
-    source = choose(listed, settings.sound.input, "input", sd.default.device[0])
-    sink = choose(listed, settings.sound.output, "output", sd.default.device[1])
+    wanted = (settings.sound.input, settings.sound.output)
+    source, sink = choose_both(sd.query_devices(), wanted, sd.default.device)
     return f"microphone {source['name']}, speaker {sink['name']}"
 
 

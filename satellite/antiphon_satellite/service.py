@@ -32,6 +32,8 @@ QUIET_S, DEAD_S = 15.0, 25.0
 """A controller that has said nothing for so long is asked, and then given up: both kinds ping every 2 s."""
 LOOK_S = 2.5
 US = Attribution(name="Antiphon", url="")
+DESCRIPTION, WAITS = "Antiphon satellite", "waits for sound: "
+"""A satellite without sound says so where it describes itself: `DESCRIPTION, waits for sound: why`."""
 
 log = structlog.get_logger(__name__)
 
@@ -133,6 +135,12 @@ class Service:
     def active(self) -> Peer | None:
         """The controller that drives the satellite."""
         return self._election.active.peer if self._election.active else None
+
+    def tell_sound(self, *, waits_for: str) -> None:
+        """Describe the satellite as one that waits for sound, and why; empty: that has its sound."""
+        says = f"{DESCRIPTION}, {WAITS}{waits_for}" if waits_for else DESCRIPTION
+        if self._info.satellite is not None:
+            self._info.satellite.description = says
 
     def settle(self) -> None:
         """The satellite is at rest: let who should drive it take over."""
@@ -238,7 +246,7 @@ def describe(settings: SatelliteSettings, words: list[Word]) -> Info:
         name=name,
         attribution=US,
         installed=True,
-        description="Antiphon satellite",
+        description=DESCRIPTION,
         version=__version__,
         area=settings.area or None,
         has_vad=False,  # the end of speech is the controller's to find

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from antiphon_satellite.sound.devices import SoundError, begin, choose, formats, within
+from antiphon_satellite.sound.calls import begin, within
+from antiphon_satellite.sound.portaudio import SoundError, choose, formats
 
 
 def device(index: int, name: str, inputs: int = 0, outputs: int = 0) -> dict[str, Any]:
