@@ -7,6 +7,7 @@ was expected.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 from collections.abc import Iterator, Mapping
@@ -64,9 +65,13 @@ def load(explicit: str | None = None) -> Settings:
 
 
 def state_dir() -> Path:
-    """Return the folder for what must outlive a restart (names, identities), made if need be."""
+    """Return the folder for what must outlive a restart (names, identities), made if need be and if it can be.
+
+    Where it cannot, nothing is kept and everything works: who writes there must expect an `OSError`.
+    """
     path = Path(os.environ.get("ANTIPHON_STATE") or platformdirs.user_state_dir("antiphon"))
-    path.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(OSError):
+        path.mkdir(parents=True, exist_ok=True)
     return path
 
 

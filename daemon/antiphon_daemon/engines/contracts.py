@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from antiphon.audio.pcm import Samples
+from antiphon.log import spoken
 
 Stage = Literal["stt", "llm", "tts", "turn"]
 
@@ -17,13 +18,23 @@ Stage = Literal["stt", "llm", "tts", "turn"]
 class EngineError(Exception):
     """An engine cannot do its work now. The message is one sentence that says what is wrong and what mends it.
 
+    Args:
+        quoted: words in the message that are a model's or a server's own, which may quote what was said.
+
     Attributes:
         stage: which of the stages failed; the conversation speaks a sentence for it.
     """
 
-    def __init__(self, stage: Stage, message: str) -> None:
+    def __init__(self, stage: Stage, message: str, *, quoted: str = "") -> None:
         super().__init__(message)
         self.stage: Stage = stage
+        self._quoted = quoted
+
+    @property
+    def for_log(self) -> str:
+        """The message as a log may show it."""
+        text = str(self)
+        return text.replace(self._quoted, spoken(self._quoted)) if self._quoted else text
 
 
 class EngineMissing(EngineError):

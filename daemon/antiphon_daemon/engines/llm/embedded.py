@@ -90,7 +90,8 @@ class Embedded:
         try:
             self._server.handle_chat_completions(request, heard)
         except (RuntimeError, ValueError) as error:
-            raise EngineError("llm", f"The model {self.name} refused the conversation ({error}).") from error
+            says = f"The model {self.name} refused the conversation ({error})."
+            raise EngineError("llm", says, quoted=str(error)) from error
         if failure:
             raise self._error(failure)
 
@@ -101,7 +102,8 @@ class Embedded:
                 f"The conversation is too long for the language model ({failure.get('n_prompt_tokens')} tokens, room "
                 f"for {failure.get('n_ctx')}): raise llm.context or lower conversation.history_tokens in config.yaml.",
             )
-        return EngineError("llm", f"The model {self.name} failed ({failure.get('message', 'no reason given')}).")
+        why = str(failure.get("message", "no reason given"))
+        return EngineError("llm", f"The model {self.name} failed ({why}).", quoted=why)
 
 
 def _serve(path: Path, settings: Llm) -> Any:

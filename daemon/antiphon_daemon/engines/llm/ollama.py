@@ -123,7 +123,8 @@ class Ollama:
                 return EngineError("llm", f"Ollama at {url} has no model {model}: run: ollama pull {model}")
             if error.status_code in (401, 403):
                 return EngineError("llm", f"Ollama at {url} refused the key: correct llm.api_key or llm.api_key_file.")
-            return EngineError("llm", f"Ollama at {url} failed ({_line(error.error)}): see what `ollama serve` says.")
+            why = _line(error.error)
+            return EngineError("llm", f"Ollama at {url} failed ({why}): see what `ollama serve` says.", quoted=why)
         if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, ConnectionError)):
             return EngineError("llm", f"Ollama does not answer at {url}: start it with: ollama serve")
         if isinstance(error, (httpx.HTTPError, OSError)):

@@ -87,7 +87,8 @@ class Piper:
                     if len(samples):
                         yield to_bytes(resample(samples, chunk.sample_rate, RATE))
             except Exception as error:  # neither onnxruntime's errors nor the phonemizers' have a common base
-                raise EngineError("tts", f"The voice {self._name} could not say this ({error}).") from error
+                says = f"The voice {self._name} could not say this ({error})."
+                raise EngineError("tts", says, quoted=str(error)) from error
 
     def _find(self, voice: str | None) -> int | None:
         if voice is None or voice == self._name:
