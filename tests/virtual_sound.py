@@ -86,6 +86,10 @@ class VirtualSound:
         """Play a WAV file into the microphone; returns when it has been played."""
         subprocess.run(["paplay", "--device=room", str(wav)], env=self.environment, check=True, timeout=60)
 
+    def begin_to_say(self, wav: Path) -> subprocess.Popen[bytes]:
+        """Begin to play a WAV file into the microphone; who does waits for its end, which the server's end is too."""
+        return subprocess.Popen(["paplay", "--device=room", str(wav)], env=self.environment, stderr=subprocess.DEVNULL)
+
     def echo(self) -> str:
         """Let the microphone hear the speaker; returns what `unload` takes."""
         return self._pactl("load-module", "module-loopback", "source=speaker.monitor", "sink=room", "latency_msec=20")
