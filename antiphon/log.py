@@ -65,7 +65,8 @@ def divert_libraries() -> None:
     reading, writing = os.pipe()
     os.dup2(writing, 2)
     os.close(writing)
-    sys.stderr = os.fdopen(ours, "w", buffering=1, encoding="utf-8", errors="backslashreplace")
+    raw = os.fdopen(ours, "wb", buffering=0)  # what a full disk refuses must not be tried again at the end
+    sys.stderr = io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)
     faulthandler.enable(sys.stderr)  # a library that crashes has no time to say so
     threading.Thread(target=_relay, args=(os.fdopen(reading, "rb"),), name="stderr", daemon=True).start()
 

@@ -207,6 +207,19 @@ async def test_a_speaker_that_sleeps_is_named_and_heard_when_it_wakes(sound: Vir
         assert await home.plays("speaker")
 
 
+async def test_a_frozen_sound_server_is_waited_for_and_keeps_nobody_from_leaving(sound: VirtualSound) -> None:
+    async with satellite(sound) as home:
+        await home.until_open()
+        sound.freeze()
+        await home.until_waiting("has fallen silent")
+        sound.thaw()
+        await home.until_open(2)
+        assert await home.plays("speaker")
+        assert await home.hears("room")
+        sound.freeze()
+        await asyncio.sleep(3)
+
+
 async def test_a_device_that_is_named_is_waited_for_and_no_other_is_used(sound: VirtualSound) -> None:
     async with satellite(sound, input="jabra") as home:
         await home.until_waiting("there is no microphone 'jabra': satellite.sound.input can be one of pulse")
