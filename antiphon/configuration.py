@@ -7,6 +7,7 @@ was expected.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 from collections.abc import Iterator, Mapping
@@ -101,22 +102,14 @@ def load(explicit: str | None = None) -> Settings:
 
 
 def state_dir() -> Path:
-    """Return the folder for what must outlive a restart (names, identities), made if need be."""
-    path = _state_path()
-    path.mkdir(parents=True, exist_ok=True)
+    """Return the folder for what must outlive a restart (names, identities), made if need be and if it can be.
+
+    Where it cannot, nothing is kept and everything works: who writes there must expect an `OSError`.
+    """
+    path = Path(os.environ.get("ANTIPHON_STATE") or platformdirs.user_state_dir("antiphon"))
+    with contextlib.suppress(OSError):
+        path.mkdir(parents=True, exist_ok=True)
     return path
-
-
-def state_dir_if_any() -> Path:
-    """Return the folder as `state_dir` does, even where it cannot be made: nothing that is kept there is vital."""
-    try:
-        return state_dir()
-    except OSError:
-        return _state_path()
-
-
-def _state_path() -> Path:
-    return Path(os.environ.get("ANTIPHON_STATE") or platformdirs.user_state_dir("antiphon"))
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:

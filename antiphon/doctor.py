@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from importlib.metadata import entry_points
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import TypeAlias
 
 from rich.console import Console
@@ -56,14 +56,21 @@ async def _run(source: Checks, settings: Settings) -> list[Check]:
 
 async def ground(settings: Settings) -> list[Check]:
     """Check the state folder and mDNS."""
-    checks: list[Check] = []
+    return [_state(), await _mdns(settings)]
+
+
+def _state() -> Check:
+    """Write something into the state folder, as keeping an identity does."""
+    folder = state_dir()
     try:
-        checks.append(Check("state", True, str(state_dir())))
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder) as file:
+            file.write(bytes(512))
+            file.flush()
     except OSError as error:
-        mend = "Make the folder writable, or set ANTIPHON_STATE to one that is."
-        checks.append(Check("state", False, f"{error.filename} cannot be made: {error.strerror}", mend))
-    checks.append(await _mdns(settings))
-    return checks
+        mend = "Make the folder writable and make room, or set ANTIPHON_STATE to another: names change at each start."
+        return Check("state", None, f"nothing can be kept in {folder}: {error.strerror}", mend)
+    return Check("state", True, str(folder))
 
 
 async def _mdns(settings: Settings) -> Check:

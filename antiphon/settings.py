@@ -276,6 +276,7 @@ class Hooks(Section):
     timer: str = ""
     connected: str = ""
     disconnected: str = ""
+    sound: str = ""
     error: str = ""
 
 

@@ -21,7 +21,7 @@ from antiphon.checks import Check
 from antiphon.life import Life
 from antiphon.notify import Notifier
 from antiphon.settings import PREFIX, Settings
-from antiphon.wire.link import LinkError, ask_info
+from antiphon.wire.link import LinkError, ask_info, here
 
 READY_S = 60.0
 """The daemon serves within this, or `up` gives up."""
@@ -39,7 +39,10 @@ async def _run(settings: Settings, config: str | None) -> int:
     life, notifier = Life(), Notifier()
     click.echo("Starting: the models are being loaded …")
     sound = await _sound(settings)
-    known = [*settings.satellites.known, *([f"tcp://{_here(settings)}:{settings.satellite.port}"] if sound.ok else [])]
+    known = [
+        *settings.satellites.known,
+        *([f"tcp://{here(settings.network.host)}:{settings.satellite.port}"] if sound.ok else []),
+    ]
     processes = [await _start("daemon", config, {f"{PREFIX}SATELLITES__KNOWN": json.dumps(known)})]
     passing_on = asyncio.create_task(_pass_on(life, processes))
     try:
@@ -80,7 +83,7 @@ async def _serves(settings: Settings, daemon: asyncio.subprocess.Process, ended:
     deadline = asyncio.get_running_loop().time() + READY_S
     while port and daemon.returncode is None and not ended.is_set():
         try:
-            await ask_info(f"tcp://{_here(settings)}:{port}", within_s=2)
+            await ask_info(f"tcp://{here(settings.network.host)}:{port}", within_s=2)
             return True
         except LinkError:
             if asyncio.get_running_loop().time() > deadline:
@@ -88,14 +91,6 @@ async def _serves(settings: Settings, daemon: asyncio.subprocess.Process, ended:
                 return False
             await asyncio.sleep(LOOK_S)
     return not port
-
-
-def _here(settings: Settings) -> str:
-    """Return the address under which this machine's own programs are reached."""
-    host = settings.network.host
-    if host in ("", "0.0.0.0", "::"):
-        return "127.0.0.1"
-    return f"[{host}]" if ":" in host else host
 
 
 async def _sound(settings: Settings) -> Check:

@@ -19,6 +19,8 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 READY_S = 10.0
@@ -60,8 +62,7 @@ class VirtualSound:
             if time.monotonic() > end:
                 raise RuntimeError(f"PulseAudio is not ready within {READY_S:.0f} s")
             time.sleep(0.05)
-        self._pactl("set-default-sink", "speaker")
-        self._pactl("set-default-source", "room.monitor")
+        self.choose("speaker", "room.monitor")
 
     def kill(self) -> None:
         """Kill the server as a crash would."""
@@ -82,9 +83,13 @@ class VirtualSound:
         self._end(signal.SIGKILL)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def say(self, wav: Path) -> None:
+    def say(self, wav: Path, sink: str = "room") -> None:
         """Play a WAV file into the microphone; returns when it has been played."""
-        subprocess.run(["paplay", "--device=room", str(wav)], env=self.environment, check=True, timeout=60)
+        subprocess.run(["paplay", f"--device={sink}", str(wav)], env=self.environment, check=True, timeout=60)
+
+    def begin_to_say(self, wav: Path) -> subprocess.Popen[bytes]:
+        """Begin to play a WAV file into the microphone; who does waits for its end, which the server's end is too."""
+        return subprocess.Popen(["paplay", "--device=room", str(wav)], env=self.environment, stderr=subprocess.DEVNULL)
 
     def echo(self) -> str:
         """Let the microphone hear the speaker; returns what `unload` takes."""
@@ -94,11 +99,40 @@ class VirtualSound:
         """End an echo."""
         self._pactl("unload-module", module)
 
-    def record(self, raw: Path, rate: int = 24_000) -> subprocess.Popen[bytes]:
-        """Record the speaker into a file of s16le mono until the process is terminated."""
+    def record(self, raw: Path, rate: int = 24_000, source: str = "speaker.monitor") -> subprocess.Popen[bytes]:
+        """Record the speaker, or another source, into a file of s16le mono until the process is terminated."""
         form = ["--format=s16le", f"--rate={rate}", "--channels=1", "--latency-msec=20"]
         with raw.open("wb") as file:
-            return subprocess.Popen(["parec", "--device=speaker.monitor", *form], env=self.environment, stdout=file)
+            return subprocess.Popen(["parec", f"--device={source}", *form], env=self.environment, stdout=file)
+
+    @contextmanager
+    def recording(self, raw: Path, source: str, rate: int = 24_000) -> Iterator[None]:
+        """Record a source into a file of s16le mono while the context lasts."""
+        recorder = self.record(raw, rate, source)
+        try:
+            yield
+        finally:
+            recorder.terminate()
+            recorder.wait(10)
+
+    def add_sink(self, sink: str) -> None:
+        """Plug in a device: a sink, whose monitor is a source."""
+        self._pactl("load-module", "module-null-sink", f"sink_name={sink}")
+
+    def remove_sink(self, sink: str) -> None:
+        """Unplug a device."""
+        listed = (line.split("\t") for line in self._pactl("list", "short", "modules").splitlines())
+        for module in [line[0] for line in listed if f"sink_name={sink}" in line[2].split()]:
+            self.unload(module)
+
+    def choose(self, sink: str, source: str) -> None:
+        """Make others the default devices, as a person does in the desktop's settings."""
+        self._pactl("set-default-sink", sink)
+        self._pactl("set-default-source", source)
+
+    def suspend(self, sink: str, *, on: bool) -> None:
+        """Let a sink sleep, or wake it: meanwhile it takes no sound."""
+        self._pactl("suspend-sink", sink, str(int(on)))
 
     def __enter__(self) -> VirtualSound:
         self.start()

@@ -28,13 +28,12 @@ WYOMING = "_wyoming._tcp.local."
 LOOK_S = 5.0
 """How often the interfaces are looked at for changed addresses."""
 RESOLVE_MS = 3000
+IDENTITY_MOST = 4096
+"""Characters that are read of a file that holds some forty."""
 BRIDGES = ("docker", "br-", "virbr", "veth", "cni", "podman", "lxc", "lxd")
 """What the names of interfaces begin with that lead to containers and virtual machines on this host alone."""
 
 log = structlog.get_logger(__name__)
-
-_unkept: dict[Path, str] = {}
-"""Identities that could not be written (a full disk, a folder of somebody else's): they last as long as the process."""
 
 
 @dataclass(frozen=True)
@@ -50,23 +49,59 @@ class Found:
 def identity(folder: Path, *, fresh: bool = False) -> str:
     """Return this installation's identity, 12 hex digits, drawn once (or again, if `fresh`) and kept in `folder`."""
     path = folder / "identity.json"
-    if not fresh:
-        if path in _unkept:
-            return _unkept[path]
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            kept = str(json.loads(path.read_text(encoding="utf-8"))["identity"])
-            if re.fullmatch(r"[0-9a-f]{12}", kept):
-                return kept
+    if not fresh and (kept := _kept(path) or _passing.get(path)):
+        return kept
     drawn = uuid.uuid4().hex[:12]
+    try:
+        return _keep(path, drawn)
+    except OSError as error:
+        says = "identity cannot be kept: names change at each start until its folder is writable and has room"
+        log.warning(says, path=str(path), why=error.strerror)
+        _passing[path] = drawn
+        return drawn
+
+
+_passing: dict[Path, str] = {}
+"""Identities that could not be kept, so that all of one process have the same."""
+
+
+def _kept(path: Path) -> str | None:
+    """Return the identity in a file; None where there is none, or what the file holds is none."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            found = json.loads(file.read(IDENTITY_MOST))["identity"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return found if isinstance(found, str) and re.fullmatch(r"[0-9a-f]{12}", found) else None
+
+
+def _keep(path: Path, drawn: str) -> str:
+    """Write a file whole or not at all; return what it holds: of two programs that start at once, the first one's.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    broken = path.exists()  # or it is to be replaced
+    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(f".{os.getpid()}.tmp")
     try:
-        draft.write_text(json.dumps({"identity": drawn}), encoding="utf-8")
+        with draft.open("w", encoding="utf-8") as file:
+            json.dump({"identity": drawn}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        if not broken:
+            try:
+                os.link(draft, path)
+                return drawn
+            except FileExistsError:
+                if kept := _kept(path):
+                    return kept
+            except OSError:
+                pass  # a file system without hard links
         draft.replace(path)
-    except OSError as error:
-        log.warning("identity cannot be kept: names change at the next start", path=str(path), why=error.strerror)
-        _unkept[path] = drawn
+    finally:
         with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
+            draft.unlink()
     return drawn
 
 

@@ -102,7 +102,9 @@ def parse(kind: type[E], event: Event) -> E:
         at = ".".join(str(part) for part in fault["loc"])
         raise FrameError(f"the data of {event.type!r} does not fit: {at}: {fault['msg']}") from None
     except (KeyError, TypeError, ValueError, AttributeError, AssertionError) as error:
-        raise FrameError(f"the data of {event.type!r} does not fit: {type(error).__name__}: {error}") from None
+        # A KeyError names the field that is missing; other errors may quote what a field holds.
+        what = f"{type(error).__name__}: {error}" if isinstance(error, KeyError) else type(error).__name__
+        raise FrameError(f"the data of {event.type!r} does not fit: {what}") from None
     return found
 
 

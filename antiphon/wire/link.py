@@ -82,6 +82,13 @@ class Link:
         await self.close()
 
 
+def here(host: str) -> str:
+    """Return the address under which this machine's own programs are reached that listen on `host`."""
+    if host in ("", "0.0.0.0", "::"):
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
 async def open_link(uri: str, *, within_s: float = 5.0) -> Link:
     """Connect to `tcp://host:port`.
 

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import structlog
 
 from antiphon.audio import vad
-from antiphon.configuration import Source, state_dir_if_any
+from antiphon.configuration import Source, state_dir
 from antiphon.life import LEAVE_S, Life
 from antiphon.live import Live, Refused, Scope
 from antiphon.notify import Notifier
@@ -142,7 +142,7 @@ async def serving(settings: Settings, engines: Engines, live: Live | None = None
     live = live or Live(settings, SCOPE)
     memories = Memories(settings)
     servers = make_servers(live, engines, memories)
-    folder = await asyncio.to_thread(state_dir_if_any)
+    folder = await asyncio.to_thread(state_dir)
     mdns = await asyncio.to_thread(Mdns, folder, settings.network.host) if settings.network.zeroconf else None
     satellites = Satellites(engines, settings, await asyncio.to_thread(identity, folder))
 

@@ -11,9 +11,10 @@ from contextlib import AsyncExitStack
 import structlog
 
 from antiphon.audio.wake import WakeError
-from antiphon.configuration import Source, state_dir_if_any
+from antiphon.configuration import Source, state_dir
 from antiphon.life import LEAVE_S, Life
 from antiphon.live import Live, Scope
+from antiphon.log import divert_libraries
 from antiphon.notify import Notifier
 from antiphon.settings import Settings
 from antiphon.watch import watch
@@ -57,6 +58,7 @@ def run(settings: Settings, source: Source | None = None) -> int:
         source: where the settings came from; None: they are not watched.
     """
     os.environ.setdefault(*ONE_THREAD)
+    divert_libraries()
     try:
         asyncio.run(_until_told(settings, source))
     except (WakeError, ListenError) as error:
@@ -109,7 +111,7 @@ async def _announce(settings: Settings, port: int) -> None:
     """Be found over mDNS for as long as this runs."""
     from antiphon.wire.discovery import Mdns
 
-    mdns = await asyncio.to_thread(lambda: Mdns(state_dir_if_any(), settings.network.host))
+    mdns = await asyncio.to_thread(lambda: Mdns(state_dir(), settings.network.host))
     try:
         await mdns.start()
         await mdns.announce("satellite", port)

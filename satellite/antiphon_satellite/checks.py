@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,8 +12,12 @@ from antiphon.audio.pcm import RATE, Samples, level_db, to_samples
 from antiphon.audio.wake import WakeError, WakeWords
 from antiphon.checks import Check
 from antiphon.settings import Satellite, Settings
-from antiphon_satellite.sound.devices import Devices, Presence, SoundError, begin, choose, portaudio, within
+from antiphon.wire.link import LinkError, ask_info, here
+from antiphon_satellite.service import WAITS
+from antiphon_satellite.sound.calls import begin, within
+from antiphon_satellite.sound.devices import Devices, Presence
 from antiphon_satellite.sound.microphone import Microphone
+from antiphon_satellite.sound.portaudio import SoundError, choose_both, portaudio
 from antiphon_satellite.sound.speaker import Speaker
 
 TONE_HZ = 880.0
@@ -23,10 +29,15 @@ HEARD_DB = 10.0
 DEAD_DB = -100.0
 """A microphone that hears less hears nothing: even a quiet room is above it."""
 
+ANSWER_S = 2.0
+ALLOW = "allow it in System Settings, Privacy & Security, Microphone; or choose another in satellite.sound.input"
+"""macOS gives silence to a program that may not hear."""
+
 
 async def run(settings: Settings) -> list[Check]:
     """Return what was found, in the order a satellite needs it."""
-    return [_wake(settings.satellite), *await _sound(settings.satellite)]
+    running = await _running(settings)
+    return [_wake(settings.satellite), running, *await _sound(settings.satellite, runs=running.ok is not None)]
 
 
 def devices(settings: Settings) -> Check:
@@ -47,24 +58,44 @@ def _wake(settings: Satellite) -> Check:
     return Check("wake words", True, ", ".join(word.phrase for word in words))
 
 
-async def _sound(settings: Satellite) -> list[Check]:
+async def _running(settings: Settings) -> Check:
+    """Ask the satellite that runs here, if one does, whether it waits for sound: as a service it may see less."""
+    port = settings.satellite.port
+    try:
+        info = await ask_info(f"tcp://{here(settings.network.host)}:{port}", within_s=ANSWER_S)
+    except LinkError:
+        return Check("satellite", None, f"none runs here on port {port}", "start one: antiphon satellite")
+    if info.satellite is None:
+        return Check("satellite", False, f"port {port} is used by something else", "stop that, or set satellite.port")
+    _, waits, why = (info.satellite.description or "").partition(WAITS)
+    if waits:
+        return Check(
+            "satellite", False, f"runs, and waits for sound: {why}", "it goes on by itself when that is mended"
+        )
+    return Check("satellite", True, f"runs on port {port}")
+
+
+async def _sound(settings: Satellite, *, runs: bool) -> list[Check]:
+    """Look for the devices and try them; what a satellite that `runs` may hold is no fault."""
     try:
         found = await within(begin(lambda: _look(settings)), OPEN_S)
     except (SoundError, TimeoutError) as error:
         says = str(error) or "the sound devices do not answer"
-        return [Check("sound devices", None, says, "connect a microphone and a speaker")]
-    return [Check("sound devices", True, found), *await _tone(settings)]
+        return [Check("sound devices", None, says)]
+    tone = await _tone(settings)
+    if runs and tone.ok is False:
+        tone = replace(tone, ok=None, mend="the satellite that runs here may hold them: stop it, and look again")
+    return [Check("sound devices", True, found), tone]
 
 
 def _look(settings: Satellite) -> str:
     sd = portaudio()
-    listed = sd.query_devices()
-    source = choose(listed, settings.sound.input, "input", sd.default.device[0])
-    sink = choose(listed, settings.sound.output, "output", sd.default.device[1])
+    wanted = (settings.sound.input, settings.sound.output)
+    source, sink = choose_both(sd.query_devices(), wanted, sd.default.device)
     return f"microphone {source['name']}, speaker {sink['name']}"
 
 
-async def _tone(settings: Satellite) -> list[Check]:
+async def _tone(settings: Satellite) -> Check:
     """Play a tone and listen: what comes back."""
     heard: list[bytes] = []
     opened, settled = asyncio.Event(), asyncio.Event()
@@ -93,11 +124,11 @@ async def _tone(settings: Satellite) -> list[Check]:
         await asyncio.sleep(TONE_S + 0.5 + speaker.latency_s)
     except TimeoutError:
         why = told[-1] if told else "no sound moves"
-        return [Check("sound", False, why, "close what else uses the devices, or restart the sound server")]
+        return Check("sound", False, why)
     finally:
         devices.cancel()
         await asyncio.gather(devices, return_exceptions=True)
-    return [_judge(to_samples(b"".join(heard[:before])), to_samples(b"".join(heard[before:])))]
+    return _judge(to_samples(b"".join(heard[:before])), to_samples(b"".join(heard[before:])))
 
 
 def _judge(quiet: Samples, played: Samples) -> Check:
@@ -107,7 +138,7 @@ def _judge(quiet: Samples, played: Samples) -> Check:
             "sound",
             None,
             "the microphone hears nothing at all",
-            "unmute it, or choose another in satellite.sound.input",
+            ALLOW if sys.platform == "darwin" else "unmute it, or choose another in satellite.sound.input",
         )
     rise = _pitch_db(played) - _pitch_db(quiet)
     if rise < HEARD_DB:

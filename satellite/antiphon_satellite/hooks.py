@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 
+from antiphon.log import spoken
 from antiphon.notify import VARIABLES
 from antiphon.settings import Hooks as Commands
 
@@ -22,6 +23,9 @@ AT_ONCE = 4
 QUEUED = 64
 LONGEST_S = 10.0
 """Then a command is killed, with what it started."""
+
+QUOTING = ("transcript", "timer", "error")
+"""Hooks that are given words of people: what their commands complain of may quote them."""
 
 GIVEN = {name: value for name, value in os.environ.items() if name not in VARIABLES}
 """The environment that the program was started with, which commands get: `app.py` sets variables for itself alone, and
@@ -89,6 +93,8 @@ class Hooks:
         else:
             if process.returncode:
                 said = complaint.decode(errors="replace").strip()[-500:]
+                if name in QUOTING:
+                    said = spoken(said)
                 log.warning("a hook failed", hook=name, code=process.returncode, said=said)
 
 

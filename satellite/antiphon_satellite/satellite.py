@@ -136,10 +136,15 @@ class Satellite:
             self.hooks.fire("muted" if on else "unmuted")
 
     def sound_changed(self, presence: Presence, detail: str) -> None:
-        """The sound devices were opened, or are gone."""
-        if presence is Presence.MISSING:
-            self._apply(states.Lost(self._time()))
-            self.hooks.fire("error", {"code": "no-sound", "text": detail})
+        """The sound devices move, or are missing."""
+        if presence is Presence.OPEN:
+            self.service.tell_sound(waits_for="")
+            self.hooks.fire("sound", {"state": "open", "devices": detail})
+            return
+        self.service.tell_sound(waits_for=detail)
+        self._apply(states.Lost(self._time()))
+        self.hooks.fire("sound", {"state": "missing", "why": detail})
+        self.hooks.fire("error", {"code": "no-sound", "text": detail})
 
     def woke(self, name: str, since: int) -> None:
         """A wake word was heard (see `ears.Listener`)."""
@@ -209,7 +214,7 @@ class Satellite:
                 self._apply(states.Synthesized(at, self._asks(str(data.get("text") or ""))))
             case "error":
                 code, text = str(data.get("code") or ""), str(data.get("text") or "")
-                log.warning("the controller reports an error", code=code, text=text)
+                log.warning("the controller reports an error", code=code, text=spoken(text))
                 self.hooks.fire("error", {"code": code, "text": text})
                 self._apply(states.Failed(at, code))
             case "run-pipeline":  # it wants us to listen, as if the button were pressed

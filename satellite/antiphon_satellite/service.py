@@ -32,6 +32,8 @@ QUIET_S, DEAD_S = 15.0, 25.0
 """A controller that has said nothing for so long is asked, and then given up: both kinds ping every 2 s."""
 LOOK_S = 2.5
 US = Attribution(name="Antiphon", url="")
+DESCRIPTION, WAITS = "Antiphon satellite", "waits for sound: "
+"""A satellite without sound says so where it describes itself: `DESCRIPTION, waits for sound: why`."""
 
 log = structlog.get_logger(__name__)
 
@@ -118,6 +120,7 @@ class Service:
         self.driver = driver
         self._words = words
         self._info = describe(settings.satellite, words)
+        self._waits_for = ""
         self._election: Election[Peer] = Election(settings.satellite.controller)
         self._driving: Peer | None = None
         """Whom the driver takes for the active controller."""
@@ -139,8 +142,16 @@ class Service:
         """Follow other settings: who may connect and drive, and what the satellite says of itself."""
         self.server.admit(settings.network)
         self._info = describe(settings.satellite, self._words)
+        self.tell_sound(waits_for=self._waits_for)
         self._election.prefer(settings.satellite.controller)
         self._elect()
+
+    def tell_sound(self, *, waits_for: str) -> None:
+        """Describe the satellite as one that waits for sound, and why; empty: that has its sound."""
+        self._waits_for = waits_for
+        says = f"{DESCRIPTION}, {WAITS}{waits_for}" if waits_for else DESCRIPTION
+        if self._info.satellite is not None:
+            self._info.satellite.description = says
 
     def settle(self) -> None:
         """The satellite is at rest: let who should drive it take over."""
@@ -246,7 +257,7 @@ def describe(settings: SatelliteSettings, words: list[Word]) -> Info:
         name=name,
         attribution=US,
         installed=True,
-        description="Antiphon satellite",
+        description=DESCRIPTION,
         version=__version__,
         area=settings.area or None,
         has_vad=False,  # the end of speech is the controller's to find

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import subprocess
+import sys
 from ipaddress import ip_address, ip_interface
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -31,18 +35,79 @@ class Seen:
         return self.now[instance]
 
 
-def test_the_name_stays_over_restarts_and_a_broken_file_is_replaced(tmp_path: Path) -> None:
+def test_the_name_stays_over_restarts(tmp_path: Path) -> None:
     first = identity(tmp_path)
     assert identity(tmp_path) == first
     assert identity(tmp_path, fresh=True) != first
-    (tmp_path / "identity.json").write_text("{")
-    again = identity(tmp_path)
-    assert len(again) == 12
-    assert identity(tmp_path) == again
 
 
-def test_a_state_folder_that_cannot_be_written_does_not_stop_anything(tmp_path: Path) -> None:
-    assert len(identity(tmp_path / "nowhere")) == 12
+@pytest.mark.parametrize(
+    "held",
+    [
+        b"",
+        b"{",
+        b'{"identity": "0123456789',
+        b"[]",
+        b"null",
+        b'{"identity": null}',
+        b'{"identity": 123456789012}',
+        b'{"identity": "0123456789AB"}',
+        b'{"identity": ["0123456789ab"]}',
+        b"\xff\xfe\x00",
+        b"[" * 100_000,
+        b"\0" * 40,
+    ],
+)
+def test_a_file_that_holds_no_identity_is_mended(tmp_path: Path, held: bytes) -> None:
+    (tmp_path / "identity.json").write_bytes(held)
+    drawn = identity(tmp_path)
+    assert re.fullmatch("[0-9a-f]{12}", drawn)
+    assert identity(tmp_path) == drawn
+    assert [path.name for path in tmp_path.iterdir()] == ["identity.json"]
+
+
+def test_programs_that_start_at_once_for_the_first_time_are_one_installation(tmp_path: Path) -> None:
+    """Two that both found no file each kept their own, and the one that was overwritten had another name next time."""
+    script = (
+        "import sys, pathlib; from antiphon.wire.discovery import identity; folder = pathlib.Path(sys.argv[1])\n"
+        "print('here', flush=True); sys.stdin.readline(); print(identity(folder))"
+    )
+    folder = tmp_path / "state"
+    command = [sys.executable, "-c", script, str(folder)]
+    started = [subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True) for _ in range(6)]
+    for process in started:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "here\n"
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    drawn = {process.communicate(timeout=30)[0].strip() for process in started}
+    assert drawn == {identity(folder)}
+
+
+def test_an_identity_that_cannot_be_kept_stays_the_same_while_the_program_runs(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    nowhere = tmp_path / "file" / "state"
+    drawn = identity(nowhere)
+    assert re.fullmatch("[0-9a-f]{12}", drawn)
+    assert identity(nowhere) == drawn
+    assert identity(nowhere, fresh=True) != drawn
+
+
+def test_a_disk_without_room_leaves_the_old_identity_or_none(tmp_path: Path) -> None:
+    script = (
+        "import resource, sys, pathlib; from antiphon.wire.discovery import identity\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+        "print(identity(pathlib.Path(sys.argv[1]), fresh=True))"
+    )
+    kept = identity(tmp_path / "old")
+    for folder in (tmp_path / "old", tmp_path / "new"):
+        ran = subprocess.run([sys.executable, "-c", script, str(folder)], capture_output=True, text=True, check=True)
+        assert re.fullmatch("[0-9a-f]{12}", ran.stdout.splitlines()[-1])
+        assert "identity cannot be kept" in ran.stdout + ran.stderr
+    assert identity(tmp_path / "old") == kept
+    assert list((tmp_path / "new").iterdir()) == []
 
 
 def test_addresses_are_those_that_others_can_reach() -> None:

@@ -1,51 +1,19 @@
-"""Which device is chosen, and what is said when there is none."""
+"""Calls that may never return, and what can be seen of the sound devices without PortAudio."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
+import sys
 import threading
-from typing import Any
+from pathlib import Path
 
 import pytest
 
-from antiphon_satellite.sound.devices import SoundError, begin, choose, formats, within
-
-
-def device(index: int, name: str, inputs: int = 0, outputs: int = 0) -> dict[str, Any]:
-    return {
-        "index": index,
-        "name": name,
-        "max_input_channels": inputs,
-        "max_output_channels": outputs,
-        "default_samplerate": 48_000.0,
-    }
-
-
-HARDWARE = [device(0, "HDA Intel: ALC257", 2, 2), device(1, "USB PnP Sound Device", 1), device(2, "HDMI", 0, 8)]
-SERVED = [*HARDWARE, device(3, "default", 32, 32), device(4, "pulse", 32, 32)]
-
-
-def test_the_sound_server_is_the_default_where_there_is_one() -> None:
-    assert choose(SERVED, "", "input", 3)["name"] == "pulse"
-    assert choose(HARDWARE, "", "input", 1)["name"] == "USB PnP Sound Device"
-    assert choose(HARDWARE, "", "output", -1)["name"] == "HDA Intel: ALC257"
-
-
-def test_a_device_is_chosen_by_a_part_of_its_name_or_its_number() -> None:
-    assert choose(SERVED, "usb", "input", 0)["index"] == 1
-    assert choose(SERVED, "2", "output", 0)["name"] == "HDMI"
-
-
-def test_what_is_not_there_is_named_with_what_is() -> None:
-    with pytest.raises(SoundError, match="no microphone 'HDMI'.*USB PnP Sound Device"):
-        choose(HARDWARE, "HDMI", "input", 0)
-    with pytest.raises(SoundError, match="there is no speaker: connect one"):
-        choose([], "", "output", -1)
-
-
-def test_our_format_is_tried_first_then_the_devices_own() -> None:
-    assert formats(device(0, "x", 8), "input", 16_000) == [(16_000, 1), (48_000, 1), (48_000, 2), (48_000, 8)]
-    assert formats(device(0, "x", 1), "input", 48_000) == [(48_000, 1)]
+from antiphon_satellite.sound import surroundings
+from antiphon_satellite.sound.calls import begin, within
+from antiphon_satellite.sound.portaudio import SoundError
+from antiphon_satellite.sound.surroundings import look
 
 
 async def test_a_call_that_never_returns_costs_its_deadline_and_no_more() -> None:
@@ -64,3 +32,37 @@ async def test_what_a_call_raises_is_raised() -> None:
     with pytest.raises(SoundError):
         await within(begin(refuse))
     await asyncio.sleep(0)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for variable in ("HOME", "XDG_RUNTIME_DIR", "PULSE_RUNTIME_PATH", "PIPEWIRE_RUNTIME_DIR"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    monkeypatch.setenv("PULSE_SERVER", f"unix:{tmp_path}/own.sock")
+    monkeypatch.setattr(surroundings, "CARDS", tmp_path / "cards")
+    return tmp_path
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="these are Linux's files")
+def test_cards_configuration_and_sound_servers_are_seen_to_come_and_go(home: Path) -> None:
+    before = look()
+    assert look() == before
+    for change in ("own.sock", "native", "pipewire-0"):
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(home / change))
+            assert look() != before
+        (home / change).unlink()
+        assert look() == before
+    (home / "cards").write_text(" 0 [PCH            ]: HDA-Intel - HDA Intel PCH\n")
+    (home / ".asoundrc").write_text("pcm.!default { type hw card 1 }\n")
+    assert look() != before
+    assert look().source != before.source
+    assert look().sink != before.sink
+
+
+@pytest.mark.macos
+def test_core_audio_tells_the_devices_and_which_are_the_defaults() -> None:
+    seen = look()
+    assert look() == seen
+    assert isinstance(seen.devices, tuple)
+    assert not seen.sink or seen.sink in seen.devices

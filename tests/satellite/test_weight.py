@@ -41,7 +41,7 @@ for module in pkgutil.walk_packages(antiphon_satellite.__path__, "antiphon_satel
 import antiphon.cli, antiphon.configuration, antiphon.log, antiphon.wire.discovery
 from antiphon.audio import vad
 from antiphon.audio.wake import WakeWords
-from antiphon_satellite.sound.devices import SoundError, portaudio
+from antiphon_satellite.sound.portaudio import SoundError, portaudio
 vad.load(light=True)
 WakeWords(["okay_nabu"]).feed(bytes(32000))
 with contextlib.suppress(SoundError):

@@ -131,7 +131,7 @@ class Drafts:
             late = EngineError("stt", f"there was no transcript within {within_s:g} s")
             draft.error = error if isinstance(error, EngineError) else late
             draft.trace.failure = str(draft.error)
-            log.error("hearing failed", why=str(draft.error))
+            log.error("hearing failed", why=draft.error.for_log)
             return None
         draft.trace.mark("stt")
         draft.language = heard.language or language

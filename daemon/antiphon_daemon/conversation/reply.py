@@ -192,7 +192,7 @@ class Reply:
                 return
             over = EngineError("tts", "the engine has been stopped")
         except EngineError as error:
-            log.error("the reply cannot be spoken", why=str(error))
+            log.error("the reply cannot be spoken", why=error.for_log)
             self._trace.failure = str(error)
             over = error
         finally:
@@ -215,7 +215,7 @@ class Reply:
                 await parts.put(rest)
         except (Revoked, EngineError) as error:
             if self._work.wanted():
-                log.error("the reply cannot be written", why=str(error))
+                log.error("the reply cannot be written", why=getattr(error, "for_log", "it was stopped"))
                 self.failed = True
                 self._trace.failure = str(error) or "the language model has been stopped"
                 if rest := cutter.rest():

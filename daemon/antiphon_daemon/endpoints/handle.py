@@ -84,7 +84,7 @@ class HandleHandler:
         except Revoked:
             return
         except EngineError as error:
-            log.error("the reply cannot be written", why=str(error))
+            log.error("the reply cannot be written", why=error.for_log)
             await self._peer.send(NotHandled(text=message(unwritten(error), language), context=request.context))
         finally:
             work.revoke()

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from antiphon.audio.pcm import Samples
+from antiphon.log import spoken
 from antiphon.settings import Tts
 
 Stage = Literal["stt", "llm", "tts", "turn"]
@@ -36,15 +37,25 @@ class Fault(Enum):
 class EngineError(Exception):
     """An engine cannot do its work now. The message is one sentence that says what is wrong and what mends it.
 
+    Args:
+        quoted: words in the message that are a model's or a server's own, which may quote what was said.
+
     Attributes:
         stage: which of the stages failed; the conversation speaks a sentence for it.
         fault: what kind of failure it is.
     """
 
-    def __init__(self, stage: Stage, message: str, fault: Fault = Fault.LOST) -> None:
+    def __init__(self, stage: Stage, message: str, fault: Fault = Fault.LOST, *, quoted: str = "") -> None:
         super().__init__(message)
         self.stage: Stage = stage
         self.fault = fault
+        self._quoted = quoted
+
+    @property
+    def for_log(self) -> str:
+        """The message as a log may show it."""
+        text = str(self)
+        return text.replace(self._quoted, spoken(self._quoted)) if self._quoted else text
 
 
 class EngineMissing(EngineError):

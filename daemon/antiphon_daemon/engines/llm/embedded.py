@@ -165,7 +165,8 @@ class Embedded:
             with self._slots.taken(messages) as slot:
                 self._server.handle_chat_completions({**request, "id_slot": slot}, heard)
         except (RuntimeError, ValueError) as error:
-            raise EngineError("llm", f"The model {self.name} refused the conversation ({error}).") from error
+            says = f"The model {self.name} refused the conversation ({error})."
+            raise EngineError("llm", says, quoted=str(error)) from error
         if failure:
             raise self._error(failure)
 
@@ -177,7 +178,8 @@ class Embedded:
                 f"for {failure.get('n_ctx')}): raise llm.context or lower conversation.history_tokens in config.yaml.",
                 Fault.REFUSED,
             )
-        return EngineError("llm", f"The model {self.name} failed ({failure.get('message', 'no reason given')}).")
+        why = str(failure.get("message", "no reason given"))
+        return EngineError("llm", f"The model {self.name} failed ({why}).", quoted=why)
 
 
 def _serve(path: Path, settings: Llm, key: str) -> Any:

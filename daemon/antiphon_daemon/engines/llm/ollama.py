@@ -212,7 +212,7 @@ class Ollama:
                 return EngineError("llm", f"Ollama at {url} is busy ({why}): ask again in a moment.", Fault.BUSY)
             case 404 | 405:
                 return self._stranger(why)
-        return EngineError("llm", f"Ollama at {url} failed ({why}): see what `ollama serve` says.")
+        return EngineError("llm", f"Ollama at {url} failed ({why}): see what `ollama serve` says.", quoted=why)
 
     def _stranger(self, why: object) -> EngineError:
         says = f"What answers at {self._url} does not speak as Ollama does ({one_line(why)}): check llm.url."

@@ -190,7 +190,8 @@ class OpenAiApi:
                 return EngineError("llm", f"No language model answers at {url}: start its server, or correct llm.url.")
             return self._broke_off()
         if isinstance(error, openai.APIError):  # told in the stream, after it had begun
-            return EngineError("llm", f"The server at {url} failed ({one_line(error.message)}): see what it says.")
+            why = one_line(error.message)
+            return EngineError("llm", f"The server at {url} failed ({why}): see what it says.", quoted=why)
         return self._stranger(error)
 
     def _refusal(self, error: openai.APIStatusError) -> EngineError:
@@ -212,7 +213,7 @@ class OpenAiApi:
             case code if code < 500:
                 says = f"The server at {url} refused the conversation ({why}): correct llm in config.yaml."
                 return EngineError("llm", says, Fault.REFUSED)
-        return EngineError("llm", f"The server at {url} failed ({why}): see what it says.")
+        return EngineError("llm", f"The server at {url} failed ({why}): see what it says.", quoted=why)
 
     def _stranger(self, why: object) -> EngineError:
         says = f"What answers at {self._url} does not speak as OpenAI does ({one_line(why)}): check llm.url."

@@ -15,7 +15,7 @@ import onnxruntime
 from piper import PiperVoice
 from piper.config import PiperConfig
 
-from antiphon.audio.pcm import Resampler, Samples, to_bytes
+from antiphon.audio.pcm import Resampler, to_bytes
 from antiphon.settings import Tts
 from antiphon_daemon.engines import catalogue
 from antiphon_daemon.engines.contracts import EngineError, Voice, Work
@@ -77,7 +77,8 @@ class Loaded:
                 for arguments in self._sentences(piece, speaker):
                     yield from self._sound(arguments)
             except Exception as error:  # neither onnxruntime's errors nor the phonemizers' have a common base
-                raise EngineError("tts", f"The voice {self.name} could not say this ({error}).") from error
+                says = f"The voice {self.name} could not say this ({error})."
+                raise EngineError("tts", says, quoted=str(error)) from error
 
     def _learn_gain(self) -> float:
         peak = 0.0
