@@ -15,6 +15,7 @@ from antiphon.configuration import state_dir
 from antiphon.settings import Settings
 from antiphon.wire.discovery import Mdns, identity
 from antiphon.wire.server import Server
+from antiphon_daemon.conversation import skills
 from antiphon_daemon.conversation.memory import new_memory
 from antiphon_daemon.endpoints import info
 from antiphon_daemon.endpoints.asr import AsrHandler
@@ -49,6 +50,7 @@ async def build_engines(settings: Settings) -> Engines:
         engines = Engines(hearing.result(), thinking.result(), speaking.result())
         await _warm_prompt(engines, settings)
         await asyncio.to_thread(vad.load)
+        await asyncio.to_thread(skills.load)
         built.pop_all()
     return engines
 

@@ -17,7 +17,7 @@ from antiphon.audio.pcm import RATE, Samples
 from antiphon.audio.vad import Judge, SpeechBegan, SpeechPaused
 from antiphon.log import spoken
 from antiphon.settings import Settings
-from antiphon_daemon.conversation import turns
+from antiphon_daemon.conversation import skills, turns
 from antiphon_daemon.conversation.drafts import Draft, Drafts, ReplyPeer, Told
 from antiphon_daemon.conversation.listening import Listening
 from antiphon_daemon.conversation.memory import Memory
@@ -60,6 +60,7 @@ class Conversation:
         engines: what hears, thinks and speaks.
         judge: a voice activity model of this conversation's own; it keeps state.
         memory: what was said before, None for a peer that only wants transcripts.
+        place: where it is held, and what skills can do there.
     """
 
     def __init__(
@@ -71,9 +72,10 @@ class Conversation:
         memory: Memory | None,
         *,
         voice: str | None = None,
+        place: skills.Place = skills.NOWHERE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._drafts = Drafts(engines, settings, voice)
+        self._drafts = Drafts(engines, settings, voice, place)
         self._settings = settings
         self._peer = peer
         self._memory = memory
@@ -165,7 +167,11 @@ class Conversation:
             case turns.NothingHeard():
                 self._give_up()
                 self._peer.nothing_heard()
-            case turns.Discard() | turns.Withdraw():
+            case turns.Discard():
+                self._give_up()
+            case turns.Withdraw():
+                if self._draft is not None:
+                    self._draft.withdraw()
                 self._give_up()
             case turns.StopSpeaking():
                 self._peer.stop_speaking()
@@ -202,6 +208,7 @@ class Conversation:
             draft.trace.mark("speech_end")
             draft.trace.revision = revision
             draft.language = self.language
+            draft.typed = True
         assert self._memory is not None
         self._drafts.answer(draft, text, self._memory, self.language, self._told(draft))
         assert draft.reply is not None
@@ -212,8 +219,7 @@ class Conversation:
         assert draft is not None
         draft.trace.mark("turn_end")
         self._peer.turn_over(action.text, draft.language)
-        if draft.answer and draft.answer.starts_over and self._memory:
-            self._memory.forget()
+        draft.commit()
         if draft.reply is not None:
             draft.reply.release()
 
@@ -237,7 +243,9 @@ class Conversation:
             return
         draft.token.revoke()
         log.debug("said", text=spoken(draft.reply.text), heard_ms=heard_ms)
-        if draft.reply.failed or not draft.text or (draft.answer and draft.answer.starts_over):
+        if draft.answer and draft.answer.starts_over:
+            self._memory.forget()
+        if draft.reply.failed or not draft.text or (draft.answer and not draft.answer.remembered):
             return
         if heard_ms == turns.ESTIMATE:
             heard_ms = max(0, self._now() - self._state.reply_began) * 1000 // RATE
@@ -245,7 +253,8 @@ class Conversation:
             self._memory.remember(draft.text, draft.reply.text)
         else:
             heard = draft.reply.heard_text(heard_ms)
-            self._memory.remember(draft.text, heard, interrupted=heard != draft.reply.text)
+            whole = draft.reply.text
+            self._memory.remember(draft.text, heard, interrupted=heard != whole, whole=whole)
 
     def _give_up(self) -> None:
         draft, self._draft = self._draft, None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-Key: TypeAlias = Literal["stt", "llm", "tts", "empty", "started_over", "unknown_language", "cut_short", "prompt"]
+Key: TypeAlias = Literal[
+    "stt", "llm", "tts", "empty", "started_over", "okay", "unknown_language", "cut_short", "prompt"
+]
 
 _ENGLISH: dict[Key, str] = {
     "stt": "Sorry, I couldn't make out what you said.",
@@ -12,6 +14,7 @@ _ENGLISH: dict[Key, str] = {
     "tts": "Sorry, I can't speak right now.",
     "empty": "Sorry, I have no answer to that.",
     "started_over": "All right, let's start over.",
+    "okay": "Okay.",
     "unknown_language": "Sorry, I can't understand that language yet.",
     "cut_short": "There is more, but I'll stop here.",
     # Small models answer best when told little: of six prompts this one had the most right answers.
@@ -23,6 +26,7 @@ _KOREAN: dict[Key, str] = {
     "tts": "죄송해요, 지금은 말을 할 수 없어요.",
     "empty": "죄송해요, 드릴 답이 없어요.",
     "started_over": "네, 처음부터 다시 시작할게요.",
+    "okay": "네.",
     "unknown_language": "죄송해요, 아직 그 언어는 알아듣지 못해요.",
     "cut_short": "더 있지만 여기까지 할게요.",
     "prompt": (

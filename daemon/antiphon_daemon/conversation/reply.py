@@ -78,6 +78,7 @@ class Reply:
         deadlines: Deadlines,
         trace: Trace,
         early_speech: bool = True,
+        aloud: bool = True,
     ) -> None:
         self._words = words
         self._synthesizer = synthesizer
@@ -86,6 +87,8 @@ class Reply:
         self._language, self._voice = language, voice
         self._deadlines = deadlines
         self._trace = trace
+        self._aloud = aloud
+        """False: it is only written, and may be empty."""
         self._released = asyncio.Event()
         self._may_speak = asyncio.Event()
         if early_speech:
@@ -166,7 +169,7 @@ class Reply:
                     for clause in cutter.feed(delta):
                         said |= await _put(clauses, speakable(clause))
             said |= await _put(clauses, speakable(cutter.rest()))
-            if not said:
+            if not said and self._aloud:
                 self.failed = True
                 self._trace.failure = "the language model answered nothing"
                 await clauses.put(message("empty", self._language))
@@ -194,6 +197,8 @@ class Reply:
     async def _speak(self, text: str) -> None:
         clause = Clause(text)
         self.clauses.append(clause)
+        if not self._aloud:
+            return
         sound = self._synthesizer.speak(text, self._work, voice=self._voice, language=self._language)
         within_s = self._deadlines.tts_first_s
         late = EngineError("tts", "the voice is too slow")

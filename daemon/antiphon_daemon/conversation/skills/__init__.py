@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from antiphon_daemon.conversation.skills import about_sound, about_talk, about_time, about_timers
 from antiphon_daemon.conversation.skills.place import NOWHERE, Hands, Place
 from antiphon_daemon.conversation.skills.sentences import languages, requests
-from antiphon_daemon.conversation.skills.talk import Answer, Scene, Talk
+from antiphon_daemon.conversation.skills.talk import Answer, Scene, Talk, Undo
 from antiphon_daemon.conversation.skills.timers import Bell, Timer, Timers
 from antiphon_daemon.conversation.skills.tools import tools
 
@@ -35,6 +35,7 @@ __all__ = [
     "Scene",
     "Timer",
     "Timers",
+    "Undo",
     "hint_words",
     "load",
     "match",

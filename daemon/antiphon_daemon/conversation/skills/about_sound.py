@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon_daemon.conversation.skills.talk import Answer, Talk
+from antiphon_daemon.conversation.skills.talk import Answer, Talk, Undo
 
 STEP, LEAST = 10, 10
 """Percent that a change of volume makes, and below which `quieter` does not go: that would be mute."""
@@ -58,9 +58,9 @@ def mute(talk: Talk) -> Answer:
     if place.hands is None:
         return talk.say("no_volume")
 
-    def act() -> None:
+    def act() -> Undo | None:
         place.loud = place.volume or place.loud
-        place.set_volume(0)
+        return place.set_volume(0)
 
     return talk.silence(act)
 

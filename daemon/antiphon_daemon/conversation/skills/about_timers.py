@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from antiphon_daemon.conversation.skills.sentences import languages
-from antiphon_daemon.conversation.skills.talk import Answer, Talk
+from antiphon_daemon.conversation.skills.talk import Act, Answer, Talk, Undo
 from antiphon_daemon.conversation.skills.timers import AT_MOST, LONGEST_S, Status, Timer, Timers
 
 _ARTICLES = ("the ", "my ", "an ", "a ", "some ")
@@ -23,8 +24,9 @@ def start(talk: Talk) -> Answer:
     if len(timers.set) >= AT_MOST:
         return talk.say("timers_full", count=AT_MOST)
 
-    def act() -> None:
-        timers.start(seconds, name)
+    def act() -> Undo | None:
+        timer = timers.start(seconds, name)
+        return (lambda: timers.cancel(timer)) if timer else None
 
     length = talk.says.module.length(seconds)
     return talk.say("named_timer_set" if name else "timer_set", act, duration=length, name=name)
@@ -46,7 +48,7 @@ def cancel(talk: Talk) -> Answer | None:
     timers = talk.place.timers
     if timers is not None and timers.ringing and not timers.set:
         return talk.silence(lambda: calm(talk))
-    return _with(talk, lambda timers, timer: _of(talk, "timer_cancelled", timer, lambda: timers.cancel(timer)))
+    return _with(talk, lambda timers, timer: _of(talk, "timer_cancelled", timer, _cancelling(timers, [timer])))
 
 
 def cancel_all(talk: Talk) -> Answer | None:
@@ -56,11 +58,16 @@ def cancel_all(talk: Talk) -> Answer | None:
     if timers is None or len(waiting) < 2:
         return cancel(talk)
 
-    def act() -> None:
-        for timer in waiting:
-            timers.cancel(timer)
+    return talk.say("all_cancelled", _cancelling(timers, waiting), count=len(waiting))
 
-    return talk.say("all_cancelled", act, count=len(waiting))
+
+def _cancelling(timers: Timers, those: Sequence[Timer]) -> Act:
+    def act() -> Undo:
+        for timer in those:
+            timers.cancel(timer)
+        return lambda: timers.restore(those)
+
+    return act
 
 
 def longer(talk: Talk) -> Answer | None:
@@ -87,7 +94,13 @@ def _change(talk: Talk, by: Callable[[int], int]) -> Answer | None:
         if left + more > LONGEST_S:
             return talk.say("timer_too_long")
         then = _length(talk, left + more)
-        return _of(talk, "timer_now", timer, lambda: timers.change(timer, more), left=then)
+        return _of(
+            talk,
+            "timer_now",
+            timer,
+            _done(partial(timers.change, timer, more), partial(timers.change, timer, -more)),
+            left=then,
+        )
 
     return _with(talk, change)
 
@@ -99,7 +112,8 @@ def pause(talk: Talk) -> Answer | None:
         left = _length(talk, timers.left_s(timer))
         if timer.status is Status.PAUSED:
             return talk.say("already_paused", left=left)
-        return _of(talk, "timer_paused", timer, lambda: timers.pause(timer), left=left)
+        act = _done(partial(timers.pause, timer), partial(timers.resume, timer))
+        return _of(talk, "timer_paused", timer, act, left=left)
 
     return _with(talk, answer, Status.RUNNING)
 
@@ -111,7 +125,8 @@ def resume(talk: Talk) -> Answer | None:
         left = _length(talk, timers.left_s(timer))
         if timer.status is Status.RUNNING:  # "continue" may mean anything then
             return None if talk.implied else talk.say("not_paused", left=left)
-        return _of(talk, "timer_resumed", timer, lambda: timers.resume(timer), left=left)
+        act = _done(partial(timers.resume, timer), partial(timers.pause, timer))
+        return _of(talk, "timer_resumed", timer, act, left=left)
 
     return _with(talk, answer, Status.PAUSED)
 
@@ -126,6 +141,14 @@ def status(talk: Talk) -> Answer | None:
     if timers is not None and timers.ringing and not timers.set:
         return talk.say("timer_over")
     return _with(talk, lambda timers, timer: _left(talk, timers, timer))
+
+
+def _done(act: Callable[[], None], undo: Undo) -> Act:
+    def both() -> Undo:
+        act()
+        return undo
+
+    return both
 
 
 def calm(talk: Talk) -> None:
@@ -168,7 +191,7 @@ def _with(talk: Talk, answer: Callable[[Timers, Timer], Answer | None], wanted: 
     return answer(timers, fit[0])
 
 
-def _of(talk: Talk, key: str, timer: Timer, act: Callable[[], None] | None = None, **values: object) -> Answer:
+def _of(talk: Talk, key: str, timer: Timer, act: Act | None = None, **values: object) -> Answer:
     """Say something of a timer, which is told apart where there are others."""
     alone = talk.place.timers is None or len(talk.place.timers.set) < 2
     key = key if alone and not timer.name else f"this_{key}"

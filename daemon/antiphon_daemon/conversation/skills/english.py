@@ -24,6 +24,7 @@ _MORE = r"and (?:a )?(?:half|quarter)"
 _PART = re.compile(
     rf"\b{_HALF}{_QUARTER}(?P<number>\d+(?:\.\d+)?|an?)? ?(?P<plus>{_MORE} )?{_UNIT}\b(?P<more> {_MORE}\b)?"
 )
+_MORE_BETWEEN = re.compile(rf"\b(\d+|an?|another) (?:more|extra|additional) {_UNIT}\b")
 _JOINED = re.compile(r"\s*(?:and\s+)?")
 _BARE = re.compile(r"\s*(?:and\s+)?(?P<number>\d+)(?=\s*$|\s+timer\b)")
 SCRIPT = re.compile("[a-zA-Z]")
@@ -35,7 +36,13 @@ _POSSESSIVE = str.maketrans({"’": "'", "‘": "'"})
 def plain(text: str) -> str:
     """Return `text` in lower case without punctuation, numbers in digits and lengths of time as `N seconds`."""
     words = _MARKS.sub(" ", text.lower().translate(_POSSESSIVE)).split()
-    return lengths(" ".join(_digits(words)))
+    return lengths(_MORE_BETWEEN.sub(_more_last, " ".join(_digits(words))))
+
+
+def _more_last(found: re.Match[str]) -> str:
+    """Write `5 more minutes` as `5 minutes more`."""
+    number, more, unit = found[0].split()
+    return f"{number} {unit} {more}"
 
 
 def lengths(text: str) -> str:
@@ -86,7 +93,8 @@ def _seconds(found: re.Match[str]) -> float | None:
 def _words() -> dict[str, int]:
     """Return the numbers by their words, without `and` and hyphens."""
     known = {num2words(n).replace("-", " ").replace(" and ", " "): n for n in range(LARGEST + 1)}
-    return known | {"a hundred": 100, "a couple of": 2, "a couple": 2, "a dozen": 12, "oh": 0}
+    known |= {words.replace("one hundred", "a hundred"): n for words, n in known.items()}
+    return known | {"a couple of": 2, "a couple": 2, "a dozen": 12, "oh": 0}
 
 
 def _digits(words: list[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -24,7 +25,7 @@ class Hands(Protocol):
         ...
 
 
-@dataclass
+@dataclass(eq=False)
 class Place:
     """A place, kept as long as anything there must outlive a lost connection.
 
@@ -39,11 +40,16 @@ class Place:
     loud: int | None = field(default=None)
     """How loud it was before it was muted."""
 
-    def set_volume(self, percent: int) -> None:
-        """Make it so loud, and know it."""
-        if self.hands is not None:
-            self.volume = percent
-            self.hands.set_volume(percent)
+    def set_volume(self, percent: int) -> Callable[[], None] | None:
+        """Make it so loud, and know it; return how that is taken back."""
+        if self.hands is None:
+            return None
+        before, self.volume = self.volume, percent
+        self.hands.set_volume(percent)
+        return None if before is None else lambda: _nothing(self.set_volume(before))
+
+
+def _nothing(_: object) -> None: ...
 
 
 NOWHERE = Place()

@@ -65,7 +65,7 @@ class Language:
 
     def plain(self, text: str) -> str:
         """Return `text` as it is matched: what was said to be polite or to be heard is left out."""
-        text = _SPACE.sub(" ", re.sub(r"[^\w\s'.%:’/-]", " ", text.lower())).strip()
+        text = _SPACE.sub(" ", re.sub(r"[^\w\s'.%:’/-]", " ", text.lower())).strip(" .:-/")
         for pattern in (self._openers, self._closers, self._fillers):
             text = pattern.sub(" ", text).strip() if pattern else text
         return str(self.module.plain(text))

@@ -8,10 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from antiphon_daemon.conversation.skills.place import NOWHERE, Place
 from antiphon_daemon.conversation.skills.sentences import Language, Request
+
+Undo: TypeAlias = Callable[[], None]
+"""Takes back what was done, for a turn that went on after all."""
+Act: TypeAlias = Callable[[], Undo | None]
+"""Does something, and returns how it is taken back if it can be."""
 
 
 @dataclass(frozen=True)
@@ -20,16 +25,15 @@ class Answer:
 
     text: str
     language: str = "en"
-    act: Callable[[], None] | None = None
+    act: Act | None = None
     starts_over: bool = False
     """The conversation is forgotten."""
     remembered: bool = True
     """It is part of the conversation that the language model sees."""
 
-    def commit(self) -> None:
-        """Do it. To be called once, when the turn is over."""
-        if self.act is not None:
-            self.act()
+    def commit(self) -> Undo | None:
+        """Do it, and return how it is taken back. To be called once, when the turn is over."""
+        return self.act() if self.act is not None else None
 
 
 @dataclass(frozen=True)
@@ -71,10 +75,10 @@ class Talk:
         value = self.slots.get(slot)
         return int(value) if isinstance(value, int | float) else None
 
-    def say(self, key: str, act: Callable[[], None] | None = None, **values: object) -> Answer:
+    def say(self, key: str, act: Act | None = None, **values: object) -> Answer:
         """Return one of the language's answers, filled in."""
         return Answer(self.says.module.finish(self.says.answers[key].format(**values)), self.says.code, act)
 
-    def silence(self, act: Callable[[], None] | None = None) -> Answer:
+    def silence(self, act: Act | None = None) -> Answer:
         """Return the answer that says nothing."""
         return Answer("", self.says.code, act, remembered=False)

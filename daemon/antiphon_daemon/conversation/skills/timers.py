@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -121,6 +121,13 @@ class Timers:
         if self._timers.pop(timer.id, None) is not None:
             self._tell(lambda bell: bell.timer_cancelled(timer))
             self._plan()
+
+    def restore(self, timers: Iterable[Timer]) -> None:
+        """Take back that these were cancelled."""
+        for timer in timers:
+            self._timers[timer.id] = timer
+            self._tell(lambda bell, timer=timer: bell.timer_started(timer))  # type: ignore[misc]
+        self._advance()
 
     def calm(self) -> None:
         """Stop what rings."""

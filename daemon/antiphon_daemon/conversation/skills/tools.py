@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from antiphon_daemon.conversation.skills import about_sound, about_time, about_timers
 from antiphon_daemon.conversation.skills.place import Place
 from antiphon_daemon.conversation.skills.sentences import Request, languages
-from antiphon_daemon.conversation.skills.talk import Answer, Scene, Talk
+from antiphon_daemon.conversation.skills.talk import Answer, Scene, Talk, Undo
 from antiphon_daemon.engines.contracts import Tool
 
 _SECONDS = {"seconds": {"type": "integer", "minimum": 1, "description": "Seconds"}}
@@ -52,10 +52,12 @@ _TIMERS = (
 _SOUND = (Kind("set_volume", "Set the speaker's volume.", about_sound.set_volume, _PERCENT),)
 
 
-def tools(place: Place, language: str | None = None) -> Sequence[Tool]:
-    """Return what a language model may do at `place`. What it is told of the result is in `language`.
+def tools(place: Place, language: str | None = None, undo: list[Undo] | None = None) -> Sequence[Tool]:
+    """Return what a language model may do at `place`; running one raises ValueError for arguments it does not take.
 
-    Running one raises ValueError when an argument is not what the tool takes.
+    Args:
+        language: what the model is told of a result is in it.
+        undo: gets how each thing that was done is taken back.
     """
     kinds = [*_ANYWHERE, *(_TIMERS if place.timers else ()), *(_SOUND if place.hands else ())]
     return [
@@ -67,20 +69,21 @@ def tools(place: Place, language: str | None = None) -> Sequence[Tool]:
                 "properties": dict(kind.takes),
                 "required": [name for name in kind.takes if name not in _NAME],
             },
-            partial(_run, kind, place, language),
+            partial(_run, kind, place, language, [] if undo is None else undo),
         )
         for kind in kinds
     ]
 
 
-async def _run(kind: Kind, place: Place, language: str | None, **arguments: Any) -> str:
+async def _run(kind: Kind, place: Place, language: str | None, undo: list[Undo], /, **arguments: Any) -> str:
     """Do one thing, and return what is to be said of it."""
     known = languages()
     says = known.get((language or "en").split("-")[0], known["en"])
     answer = kind.do(Talk(Request(kind.name, says.code, _checked(kind, arguments)), Scene(place, says.code), says))
     if answer is None:
         return "Nothing was done."
-    answer.commit()
+    if taken_back := answer.commit():
+        undo.append(taken_back)
     return answer.text or "Done."
 
 

@@ -42,6 +42,8 @@ class Ollama:
         EngineError: no model is named.
     """
 
+    uses_tools = True
+
     def __init__(self, settings: Llm, *, connect_s: float = 5.0) -> None:
         if not settings.model:
             raise EngineError(
