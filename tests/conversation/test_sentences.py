@@ -55,6 +55,7 @@ ENGLISH = [
     ("Set a timer for one hour and thirty minutes.", SET, {"seconds": 5400}),
     ("Set a timer for 1 hour and 30 minutes", SET, {"seconds": 5400}),
     ("Set a timer for 1 hour, 30 minutes and 15 seconds", SET, {"seconds": 5415}),
+    ("Set a timer for 1 hour in 30 minutes.", SET, {"seconds": 5400}),
     ("Set a timer for an hour and a half.", SET, {"seconds": 5400}),
     ("Set a timer for one and a half hours.", SET, {"seconds": 5400}),
     ("Set a timer for half an hour.", SET, {"seconds": 1800}),

@@ -22,7 +22,7 @@ from antiphon_daemon.conversation.skills import about_sound, about_talk, about_t
 from antiphon_daemon.conversation.skills.place import NOWHERE, Hands, Place
 from antiphon_daemon.conversation.skills.sentences import languages, requests
 from antiphon_daemon.conversation.skills.talk import Answer, Scene, Talk, Undo
-from antiphon_daemon.conversation.skills.timers import Bell, Timer, Timers
+from antiphon_daemon.conversation.skills.timers import Bell, Status, Timer, Timers
 from antiphon_daemon.conversation.skills.tools import tools
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "Hands",
     "Place",
     "Scene",
+    "Status",
     "Timer",
     "Timers",
     "Undo",

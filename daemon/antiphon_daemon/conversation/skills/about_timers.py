@@ -29,7 +29,8 @@ def start(talk: Talk) -> Answer:
         return (lambda: timers.cancel(timer)) if timer else None
 
     length = talk.says.module.length(seconds)
-    return talk.say("named_timer_set" if name else "timer_set", act, duration=length, name=name)
+    key = "reminder_set" if talk.slots.get("reminder") else "named_timer_set" if name else "timer_set"
+    return talk.say(key, act, duration=length, name=name)
 
 
 def ask_duration(talk: Talk) -> Answer:

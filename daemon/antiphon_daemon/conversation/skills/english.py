@@ -25,7 +25,8 @@ _PART = re.compile(
     rf"\b{_HALF}{_QUARTER}(?P<number>\d+(?:\.\d+)?|an?)? ?(?P<plus>{_MORE} )?{_UNIT}\b(?P<more> {_MORE}\b)?"
 )
 _MORE_BETWEEN = re.compile(rf"\b(\d+|an?|another) (?:more|extra|additional) {_UNIT}\b")
-_JOINED = re.compile(r"\s*(?:and\s+)?")
+_JOINED = re.compile(r"\s*(?:(?:and|in|n)\s+)?")
+"""Transcribers hear `and` as `in` there."""
 _BARE = re.compile(r"\s*(?:and\s+)?(?P<number>\d+)(?=\s*$|\s+timer\b)")
 SCRIPT = re.compile("[a-zA-Z]")
 """What a sentence of this language has in it."""

@@ -40,6 +40,11 @@ class Place:
     loud: int | None = field(default=None)
     """How loud it was before it was muted."""
 
+    @property
+    def needed(self) -> bool:
+        """Somebody is there, or something must ring when somebody is."""
+        return self.hands is not None or (self.timers is not None and bool(self.timers.set or self.timers.ringing))
+
     def set_volume(self, percent: int) -> Callable[[], None] | None:
         """Make it so loud, and know it; return how that is taken back."""
         if self.hands is None:

@@ -170,8 +170,7 @@ def _sensible(result: RecognizeResult) -> bool:
         if not entity.is_wildcard:
             continue
         name = str(entity.value).strip()
-        sentence = result.intent_sentence.text if result.intent_sentence else ""
-        if "remind" in sentence or "라고" in sentence:
+        if "reminder" in result.entities:
             if not 0 < len(name.split()) <= _REMINDER_WORDS:
                 return False
         elif not name or len(name) > NAME_CHARACTERS or len(name.split()) > NAME_WORDS or _NO_NAME.search(name):
