@@ -98,7 +98,7 @@ def match(
     for request in requests(text, language):
         says = known.get(answer_in(request.language), known["en"])
         talk = Talk(request, scene, says)
-        if talk.slots.get("no") and talk.asked:  # it answers the language model's question
+        if talk.slots.get("reply") and talk.asked:  # it answers the language model's question
             continue
         if (answer := ANSWERS[request.intent](talk)) is not None:
             return answer

@@ -137,11 +137,11 @@ def status(talk: Talk) -> Answer | None:
     timers = talk.place.timers
     one = _name(talk) or talk.slots.get("start_seconds")
     if timers is not None and not one and len(timers.set) > 1:
-        parts = [_left(talk, timers, timer).text.rstrip(".") for timer in timers.set]
-        return Answer(f"{talk.says.answers['and'].join(parts)}.", talk.says.code)
+        parts = [_left(talk, timers, timer).rstrip(".") for timer in timers.set]
+        return talk.says_so(f"{talk.says.answers['and'].join(parts)}.")
     if timers is not None and timers.ringing and not timers.set:
         return talk.say("timer_over")
-    return _with(talk, lambda timers, timer: _left(talk, timers, timer))
+    return _with(talk, lambda timers, timer: talk.says_so(_left(talk, timers, timer)))
 
 
 def _done(act: Callable[[], None], undo: Undo) -> Act:
@@ -161,9 +161,11 @@ def calm(talk: Talk) -> None:
             hands.calm()
 
 
-def _left(talk: Talk, timers: Timers, timer: Timer) -> Answer:
+def _left(talk: Talk, timers: Timers, timer: Timer) -> str:
+    """Return what is said of a timer's time, as a part of a sentence."""
     key = "timer_paused_left" if timer.status is Status.PAUSED else "timer_left"
-    return _of(talk, key, timer, left=_length(talk, timers.left_s(timer)))
+    key, which = _key(talk, key, timer)
+    return talk.says.answers[key].format(which=which, left=_length(talk, timers.left_s(timer)))
 
 
 def _with(talk: Talk, answer: Callable[[Timers, Timer], Answer | None], wanted: Status | None = None) -> Answer | None:
@@ -194,9 +196,13 @@ def _with(talk: Talk, answer: Callable[[Timers, Timer], Answer | None], wanted: 
 
 def _of(talk: Talk, key: str, timer: Timer, act: Act | None = None, **values: object) -> Answer:
     """Say something of a timer, which is told apart where there are others."""
+    key, which = _key(talk, key, timer)
+    return talk.say(key, act, which=which, **values)
+
+
+def _key(talk: Talk, key: str, timer: Timer) -> tuple[str, str]:
     alone = talk.place.timers is None or len(talk.place.timers.set) < 2
-    key = key if alone and not timer.name else f"this_{key}"
-    return talk.say(key, act, which=_which(talk, timer), **values)
+    return key if alone and not timer.name else f"this_{key}", _which(talk, timer)
 
 
 def _which(talk: Talk, timer: Timer) -> str:

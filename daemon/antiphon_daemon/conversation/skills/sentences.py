@@ -137,7 +137,7 @@ def _intents(code: str, given: dict[str, Any]) -> Intents:
 def _slots(name: str, sentence: str) -> dict[str, Any]:
     """Return what is true of a borrowed sentence here: one that need not name a timer means what there is."""
     if name == "HassNevermind":
-        return {"no": True}
+        return {"reply": True}
     needed = sentence.replace("[타이머]", "")
     return {"implied": True} if name == "HassTimerStatus" and "타이머" not in needed and "timer" not in needed else {}
 

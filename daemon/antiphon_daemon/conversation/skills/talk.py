@@ -77,7 +77,11 @@ class Talk:
 
     def say(self, key: str, act: Act | None = None, **values: object) -> Answer:
         """Return one of the language's answers, filled in."""
-        return Answer(self.says.module.finish(self.says.answers[key].format(**values)), self.says.code, act)
+        return self.says_so(self.says.answers[key].format(**values), act)
+
+    def says_so(self, text: str, act: Act | None = None) -> Answer:
+        """Return the answer `text`, as the language wants it written."""
+        return Answer(self.says.module.finish(text), self.says.code, act)
 
     def silence(self, act: Act | None = None) -> Answer:
         """Return the answer that says nothing."""
