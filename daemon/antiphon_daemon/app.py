@@ -18,6 +18,7 @@ from antiphon.settings import Settings
 from antiphon.watch import watch
 from antiphon.wire.discovery import Mdns, identity
 from antiphon.wire.server import Server
+from antiphon_daemon.conversation import skills
 from antiphon_daemon.conversation.memory import new_memory
 from antiphon_daemon.endpoints import info
 from antiphon_daemon.endpoints.asr import AsrHandler
@@ -82,6 +83,7 @@ async def build_engines(settings: Settings) -> Engines:
         engines = Engines(hearing.result(), responder, speaking.result(), *judges)
         await _warm_prompt(engines, settings)
         await asyncio.to_thread(vad.load)
+        await asyncio.to_thread(skills.load)
         built.pop_all()
     return engines
 

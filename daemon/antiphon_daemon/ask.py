@@ -20,6 +20,7 @@ from antiphon.audio import vad, wav
 from antiphon.audio.pcm import RATE, Samples, to_samples
 from antiphon.settings import Settings
 from antiphon_daemon.app import build_engines
+from antiphon_daemon.conversation import skills
 from antiphon_daemon.conversation.conversation import Conversation
 from antiphon_daemon.conversation.memory import new_memory
 from antiphon_daemon.engines.contracts import EngineError
@@ -131,7 +132,8 @@ async def run(settings: Settings, inputs: Sequence[Input], *, out: str | None, a
     engines = await build_engines(settings)
     asker = Asker()
     memory = new_memory(settings, settings.language)
-    conversation = Conversation(engines, settings, asker, vad.load(), memory)
+    timers = skills.Timers()
+    conversation = Conversation(engines, settings, asker, vad.load(), memory, place=skills.Place(timers))
     sound: list[Samples] = []
     rate, wrong = engines.synthesizer.rate, False
     try:
@@ -148,7 +150,13 @@ async def run(settings: Settings, inputs: Sequence[Input], *, out: str | None, a
             sound += [to_samples(b"".join(turn.sound)), np.zeros(round(rate * BETWEEN_S), dtype=np.float32)]
         if out:
             wav.write(Path(out), np.concatenate(sound[:-1]), rate)
+        if left := len(timers.set):
+            print(
+                f"Note: {left} timer{'s' if left > 1 else ''} ended with this command: timers ring on satellites.",
+                file=sys.stderr,
+            )
     finally:
+        timers.close()
         await conversation.close()
         await engines.close()
     return wrong
@@ -199,6 +207,8 @@ async def _speak_at_once(conversation: Conversation, asker: Asker, samples: Samp
 def _show(turn: Turn, *, as_json: bool) -> None:
     if turn.failure:
         print(f"Error: {turn.failure}", file=sys.stderr)
+    elif turn.reply and not turn.sound:
+        print(f"Note: no voice here speaks {turn.language}: the reply is only written.", file=sys.stderr)
     if as_json:
         print(turn.as_json(), flush=True)
         return

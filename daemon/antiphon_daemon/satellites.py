@@ -2,6 +2,7 @@
 
     daemon → satellite: run-satellite{controller}, describe, ping · per turn: transcribe, voice-started, voice-stopped,
                         transcript, audio-start, audio-chunk…, synthesize{the whole reply}, audio-stop · error
+                        timer-started, timer-updated, timer-cancelled, timer-finished
     satellite → daemon: info, pong · run-pipeline, audio-chunk…, audio-stop, played
 
 A satellite that waits on another controller (`antiphon.active{active: false}`) is left to it until it says otherwise.
@@ -23,6 +24,7 @@ from wyoming.info import Describe, Info
 from wyoming.ping import Ping, Pong
 from wyoming.pipeline import RunPipeline
 from wyoming.snd import Played
+from wyoming.timer import TimerCancelled, TimerFinished, TimerStarted, TimerUpdated
 from wyoming.tts import Synthesize
 from wyoming.vad import VoiceStarted, VoiceStopped
 
@@ -32,6 +34,7 @@ from antiphon.settings import Settings
 from antiphon.wire.discovery import Found, Mdns
 from antiphon.wire.frames import FrameError, parse
 from antiphon.wire.link import Link, LinkError, ask_info, open_link
+from antiphon_daemon.conversation import skills
 from antiphon_daemon.conversation.conversation import Conversation
 from antiphon_daemon.conversation.memory import Memory, new_memory
 from antiphon_daemon.engines.contracts import EngineError, Engines
@@ -64,6 +67,7 @@ class Satellites:
         self._leaving: set[asyncio.Task[None]] = set()
         self._found: dict[str, str] = {}
         self._memories: dict[str, Memory] = {}
+        self._places: dict[str, skills.Place] = {}
         self._visits: dict[str, Visit] = {}
         """The satellites that are connected now, by their address."""
         self._mdns: Mdns | None = None
@@ -100,6 +104,9 @@ class Satellites:
         for uri in list(self._drivers):
             self._leave(uri)
         await asyncio.gather(*self._leaving, return_exceptions=True)
+        for place in self._places.values():
+            if place.timers is not None:
+                place.timers.close()
 
     def _changed(self, instance: str, found: Found | None) -> None:
         if OURS not in instance:  # another maker's belongs to whoever set it up: it knows no waiting controllers
@@ -155,7 +162,8 @@ class Satellites:
         if link.peer in self._visits:  # the same satellite under another name
             await link.close()
             raise LinkError(f"{uri} is {link.peer}, which is driven already")
-        visit = Visit(link, name, self._engines, self._settings, self._memory(f"{name} {link.peer}"))
+        who = f"{name} {link.peer}"
+        visit = Visit(link, name, self._engines, self._settings, self._memory(who), self._place(who))
         self._visits[link.peer] = visit
         try:
             await visit.run(self._controller)
@@ -169,15 +177,29 @@ class Satellites:
         self._memories = {key: memory for key, memory in self._memories.items() if memory.idle_s <= kept_s}
         return self._memories.setdefault(who, new_memory(self._settings, self._settings.language))
 
+    def _place(self, who: str) -> skills.Place:
+        """Return where this satellite stands: its timers outlive a lost connection, and ring when it is back."""
+        self._places = {key: place for key, place in self._places.items() if key == who or place.needed}
+        return self._places.setdefault(who, skills.Place(skills.Timers()))
+
 
 class Visit:
-    """One connection to a satellite, from `run-satellite` until one side leaves."""
+    """One connection to a satellite, from `run-satellite` until one side leaves.
 
-    def __init__(self, link: Link, name: str, engines: Engines, settings: Settings, memory: Memory) -> None:
+    Args:
+        place: where the satellite stands; the visit is its hands and its bell.
+    """
+
+    def __init__(
+        self, link: Link, name: str, engines: Engines, settings: Settings, memory: Memory, place: skills.Place
+    ) -> None:
         self._link = link
         self._name = name
         self._outgoing: asyncio.Queue[Event] = asyncio.Queue(OUTGOING)
-        self._conversation = Conversation(engines, settings, self, vad.load(), memory)
+        self._conversation = Conversation(engines, settings, self, vad.load(), memory, place=place)
+        self._place = place
+        self._calms = False
+        """What rings at the satellite is to be stopped when the run is over."""
         self._converter: Converter | None = None
         self._format: Format | None = None
         self._rate = engines.synthesizer.rate
@@ -199,6 +221,9 @@ class Visit:
         """
         self._send(Event("run-satellite", {"controller": controller}))
         self._send(Describe())
+        self._place.hands = self
+        if self._place.timers is not None:
+            self._place.timers.attach(self)
         log.info("satellite connected", satellite=self._name, uri=self._link.uri)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -215,6 +240,10 @@ class Visit:
     async def close(self) -> None:
         """End the conversation's work and the connection."""
         self._forget_untold()
+        if self._place.hands is self:
+            self._place.hands = None
+        if self._place.timers is not None:
+            self._place.timers.detach(self)
         await self._conversation.close()
         with contextlib.suppress(LinkError):
             await self._link.close()
@@ -258,6 +287,10 @@ class Visit:
             case "antiphon.active":
                 active = isinstance(extra, dict) and bool(extra.get("active"))
                 log.info("satellite is ours" if active else "satellite waits on another", satellite=self._name)
+            case "antiphon.volume":
+                percent = extra.get("percent") if isinstance(extra, dict) else None
+                if isinstance(percent, int) and not isinstance(percent, bool):
+                    self._place.volume = max(0, min(100, percent))
             case "antiphon.cut":
                 self._conversation.stop()
                 if self._running:  # else what ends the run is already on its way, and crossed this
@@ -342,8 +375,11 @@ class Visit:
             self._sent_ms += len(block) // 2 * 1000 // self._rate
 
     def reply_written(self, text: str) -> None:
-        """Say what the reply was: the satellite listens again if it asks something."""
-        self._end_run(Synthesize(text=text))
+        """Say what the reply was: the satellite listens again if it asks something. Nothing is said of silence."""
+        self._end_run(Synthesize(text=text) if text else Error(text="There is nothing to say", code="interrupted"))
+        if self._calms:
+            self._calms = False
+            self._say_extra("antiphon.flush")
 
     def reply_ended(self, trace: Trace) -> None:
         """End the reply's sound."""
@@ -363,8 +399,42 @@ class Visit:
 
     def stop_speaking(self) -> None:
         """Have the satellite forget what it still holds of the reply."""
-        self._send(Event("user-event", {"name": "antiphon.flush", "data": {}}))
+        self._say_extra("antiphon.flush")
         self._end_sound()
+
+    # What skills do (see `skills.Hands` and `skills.Bell`).
+
+    def set_volume(self, percent: int) -> None:
+        """Have the satellite be so loud."""
+        self._say_extra("antiphon.volume", percent=percent)
+
+    def stop_listening(self) -> None:
+        """Mute the satellite."""
+        self._say_extra("antiphon.mute", on=True)
+
+    def calm(self) -> None:
+        """Stop what rings, once the run is over: before, it would end the run."""
+        self._calms = True
+
+    def timer_started(self, timer: skills.Timer) -> None:
+        """Tell it: a satellite may show it."""
+        self._send(TimerStarted(id=timer.id, total_seconds=timer.total_s, name=timer.name))
+
+    def timer_updated(self, timer: skills.Timer, left_s: int) -> None:
+        """Tell what is left."""
+        active = timer.status is skills.Status.RUNNING
+        self._send(TimerUpdated(id=timer.id, is_active=active, total_seconds=left_s))
+
+    def timer_cancelled(self, timer: skills.Timer) -> None:
+        """Tell it; a timer that rings is silent then."""
+        self._send(TimerCancelled(id=timer.id))
+
+    def timer_finished(self, timer: skills.Timer) -> None:
+        """Have the satellite ring."""
+        self._send(TimerFinished(id=timer.id))
+
+    def _say_extra(self, name: str, **data: object) -> None:
+        self._send(Event("user-event", {"name": name, "data": data}))
 
     def _end_run(self, event: Eventable) -> None:
         self._running = False

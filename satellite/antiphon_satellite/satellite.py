@@ -89,7 +89,10 @@ class Satellite:
         self._deadline: asyncio.TimerHandle | None = None
         self._thinking: asyncio.TimerHandle | None = None
         self._ringing: asyncio.TimerHandle | None = None
-        self._timers_due = 0
+        self._timers_due: set[str] = set()
+        """Timers that have finished and wait to ring."""
+        self._timers_rung: set[str] = set()
+        """Timers that have finished since it was at rest."""
         self._actions = self._what_to_do()
 
     async def run(self) -> None:
@@ -169,6 +172,9 @@ class Satellite:
     def joined(self, peer: Peer) -> None:
         """`peer` drives the satellite from now on."""
         self._reception.forgive()
+        if peer.ours:
+            volume = {"name": "antiphon.volume", "data": {"percent": self.speaker.volume}}
+            peer.send(WireEvent("user-event", volume))
         self._apply(states.Joined(self._time()))
         self.hooks.fire("connected", {"controller": peer.name})
 
@@ -196,9 +202,18 @@ class Satellite:
             case "timer-started" | "timer-updated" | "timer-cancelled" | "timer-finished":
                 self.hooks.fire("timer", {"type": event.type, **data})
                 if event.type == "timer-finished":
-                    self._apply(states.Rang(self._time()))
+                    self._timers_rung.add(str(data.get("id")))
+                    self._apply(states.Rang(self._time()), str(data.get("id")))
+                elif event.type == "timer-cancelled":
+                    self._timer_cancelled(str(data.get("id")))
             case _ if peer is self.service.active:
                 self._receive_run(event.type, data)
+
+    def _timer_cancelled(self, timer: str) -> None:
+        """One that rings, or waits to, is silent."""
+        self._timers_due.discard(timer)
+        if timer in self._timers_rung and self.state is State.RINGING:
+            self._apply(states.Flushed(self._time()))
 
     def _receive_run(self, kind: str, data: dict[str, Any]) -> None:
         at = self._time()
@@ -289,8 +304,10 @@ class Satellite:
         """What has waited for the satellite to be at rest: another controller, a timer."""
         self.service.settle()
         if self._timers_due and self.resting:
-            self._timers_due = 0
+            self._timers_due.clear()
             self._apply(states.Rang(self._time()))
+        elif self.resting:
+            self._timers_rung.clear()
 
     def _attend(self) -> None:
         attention = Attention.NOTHING if self._now.muted else ATTENTION.get(self.state, Attention.NOTHING)
@@ -375,8 +392,8 @@ class Satellite:
             self._ringing.cancel()
             self._ringing = None
 
-    def _ring_later(self, *_: Any) -> None:
-        self._timers_due += 1
+    def _ring_later(self, _: Any, timer: Any) -> None:
+        self._timers_due.add(str(timer))
 
     def _cue(self, cue: Cue) -> None:
         if self._settings.sound.cues:

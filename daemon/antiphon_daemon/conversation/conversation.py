@@ -17,6 +17,7 @@ from antiphon.audio.pcm import RATE, Samples
 from antiphon.audio.vad import Judge, SpeechBegan, SpeechPaused
 from antiphon.log import spoken
 from antiphon.settings import Settings
+from antiphon_daemon.conversation import skills
 from antiphon_daemon.conversation import turn_types as turns
 from antiphon_daemon.conversation.drafts import Draft, Drafts, ReplyPeer, Told
 from antiphon_daemon.conversation.interruptions import is_filler
@@ -88,6 +89,7 @@ class Conversation:
         engines: what hears, thinks and speaks.
         judge: a voice activity model of this conversation's own; it keeps state.
         memory: what was said before, None for a peer that only wants transcripts.
+        place: where it is held, and what skills can do there.
     """
 
     def __init__(
@@ -99,9 +101,10 @@ class Conversation:
         memory: Memory | None,
         *,
         voice: str | None = None,
+        place: skills.Place = skills.NOWHERE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._drafts = Drafts(engines, settings, voice)
+        self._drafts = Drafts(engines, settings, voice, place)
         self._settings = settings
         self._peer = peer
         self._memory = memory
@@ -296,6 +299,7 @@ class Conversation:
             draft.trace.mark("speech_end")
             draft.trace.revision = revision
             draft.language = self.language
+            draft.typed = True
         assert self._memory is not None
         if self._unpark(draft, text):
             return
@@ -328,10 +332,14 @@ class Conversation:
     def _withdraw(self, revision: int) -> None:
         """The turn goes on: its reply, and what memory has of it, are taken back."""
         if self._draft is not None and self._draft.revision == revision:
+            self._draft.withdraw()
             if self._draft.reply is not None:
                 self._draft.reply.pause()
                 self._draft.reply.wind_back()
             self._park()
+        stopped = self._stopped.look()
+        if stopped is not None and stopped.revision == revision:
+            stopped.withdraw()
         if self._remembered == revision and self._memory is not None:
             self._memory.withdraw()
             self._remembered = None
@@ -358,8 +366,7 @@ class Conversation:
         self._parked.drop()
         draft.trace.mark("turn_end")
         self._peer.turn_over(action.text, draft.language)
-        if draft.answer and draft.answer.starts_over and self._memory:
-            self._memory.forget()
+        draft.commit()
         if draft.reply is not None:
             draft.reply.release()
 
@@ -382,12 +389,15 @@ class Conversation:
         if draft is None or draft.reply is None or self._memory is None:
             return
         log.debug("said", text=spoken(draft.reply.text), heard_ms=heard_ms)
-        keeps = not draft.reply.failed and bool(draft.text) and not (draft.answer and draft.answer.starts_over)
+        if draft.answer and draft.answer.starts_over:
+            self._memory.forget()
+        keeps = not draft.reply.failed and bool(draft.text) and (draft.answer is None or draft.answer.remembered)
         if heard_ms == turns.ESTIMATE:
             heard_ms = max(0, self._now() - self._state.reply_began) * 1000 // RATE
-        heard = draft.reply.text if heard_ms is None else draft.reply.heard_text(heard_ms)
+        whole = draft.reply.text
+        heard = whole if heard_ms is None else draft.reply.heard_text(heard_ms)
         if keeps:
-            self._memory.remember(draft.text, heard, interrupted=heard != draft.reply.text)
+            self._memory.remember(draft.text, heard, interrupted=heard != whole, whole=whole)
             self._remembered = draft.revision
         if self._state.stopped is not None and self._state.stopped.revision == draft.revision:
             draft.reply.pause()

@@ -6,8 +6,7 @@ A draft is pure: nothing of it is heard, remembered or done until it is committe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Protocol
 
 import structlog
@@ -19,8 +18,9 @@ from antiphon_daemon.conversation import skills
 from antiphon_daemon.conversation import turn_types as turns
 from antiphon_daemon.conversation.memory import Memory
 from antiphon_daemon.conversation.messages import message
-from antiphon_daemon.conversation.reply import Listener, Reply, limited
-from antiphon_daemon.engines.contracts import EngineError, Engines, Revoked, TextDelta, Transcript, Work
+from antiphon_daemon.conversation.reply import Listener, Reply
+from antiphon_daemon.conversation.tool_calls import uses_tools, written
+from antiphon_daemon.engines.contracts import EngineError, Engines, Revoked, Transcript, Work
 from antiphon_daemon.engines.work import Token
 from antiphon_daemon.insight.trace import Trace
 
@@ -55,6 +55,12 @@ class Draft:
         self.token = Token(revision)
         self.trace = trace
         self.text = ""
+        self.typed = False
+        """It was written, not said: the answer may be read."""
+        self.committed = asyncio.Event()
+        """Set when its turn is over: what it would do may be done."""
+        self.undo: list[skills.Undo] = []
+        """Takes back what was done."""
         self.language: str | None = None
         self.reply: Reply | None = None
         self.answer: skills.Answer | None = None
@@ -72,6 +78,17 @@ class Draft:
         self.revision = self.token.revision = draft.revision
         self.speech_s, self.heard, self.sound, self.ended = draft.speech_s, draft.heard, draft.sound, draft.ended
         self.trace.renew(draft.trace)
+
+    def commit(self) -> None:
+        """The turn is over: do what the answer does, and let the model's tools run."""
+        self.committed.set()
+        if self.answer is not None and (undo := self.answer.commit()) is not None:
+            self.undo.append(undo)
+
+    def withdraw(self) -> None:
+        """The turn goes on after all: take back what was done."""
+        while self.undo:
+            self.undo.pop()()
 
 
 class Told:
@@ -111,8 +128,10 @@ class Told:
 class Drafts:
     """Has drafts made by the engines."""
 
-    def __init__(self, engines: Engines, settings: Settings, voice: str | None) -> None:
-        self._engines, self._voice = engines, voice
+    def __init__(
+        self, engines: Engines, settings: Settings, voice: str | None, place: skills.Place = skills.NOWHERE
+    ) -> None:
+        self._engines, self._voice, self._place = engines, voice, place
         self.settings = settings
         """Those that the next draft is made by."""
 
@@ -146,11 +165,24 @@ class Drafts:
             return None
 
     def answer(self, draft: Draft, text: str, memory: Memory, language: str, listener: Listener) -> None:
-        """Give the draft the reply to `text`, ready to run."""
+        """Give the draft the reply to `text`, ready to run: a skill's answer, or else the language model's."""
         draft.text = text
-        draft.answer = skills.match(text, language)
-        words = _said(draft.answer.text) if draft.answer else self._written(text, memory, draft.token)
-        draft.reply = self._reply(words, draft, language, listener, self.settings.turn.speculate == "speech")
+        draft.answer = skills.match(
+            text,
+            language,
+            self._place,
+            memory.last_reply,
+            answer_in=(lambda asked: asked) if draft.typed else self._voice_language,
+        )
+        if draft.answer is None:
+            words, spoken_in, aloud = self._written(draft, text, memory, language), language, True
+        else:
+            words, spoken_in = _said(draft.answer.text), draft.answer.language
+            aloud = bool(draft.answer.text) and not (draft.typed and spoken_in != self._voice_language(spoken_in))
+            draft.language = spoken_in if draft.typed else draft.language
+        draft.reply = self._reply(
+            words, draft, spoken_in, listener, self.settings.turn.speculate == "speech", aloud=aloud
+        )
 
     def apologise(self, draft: Draft, language: str, listener: Listener) -> Reply:
         """Return the reply that says that hearing failed; it is not remembered."""
@@ -167,7 +199,13 @@ class Drafts:
         return language if language in spoken_by or not spoken_by else spoken_by[0]
 
     def _reply(
-        self, words: AsyncGenerator[str, None], draft: Draft, language: str, listener: Listener, early_speech: bool
+        self,
+        words: AsyncGenerator[str, None],
+        draft: Draft,
+        language: str,
+        listener: Listener,
+        early_speech: bool,
+        aloud: bool = True,
     ) -> Reply:
         return Reply(
             words,
@@ -179,26 +217,16 @@ class Drafts:
             deadlines=self.settings.deadlines,
             trace=draft.trace,
             early_speech=early_speech,
+            aloud=aloud,
         )
 
-    def _written(self, text: str, memory: Memory, work: Work) -> AsyncGenerator[str, None]:
-        deltas = self._engines.responder.respond(memory.messages(text), work)
-        return written(deltas, self.settings)
-
-
-async def written(deltas: AsyncIterator[object], settings: Settings) -> AsyncGenerator[str, None]:
-    """Yield the text of a model's reply, within the deadlines; closing this (use `aclosing`) stops the model.
-
-    Raises:
-        EngineError: the model failed, or stopped answering.
-    """
-    limits = settings.deadlines
-    late = EngineError("llm", "the language model has stopped answering")
-    async with aclosing(limited(deltas, limits.llm_first_s, limits.llm_next_s, lambda: late)) as timely:
-        async for delta in timely:
-            if isinstance(delta, TextDelta):
-                yield delta.text
+    def _written(self, draft: Draft, text: str, memory: Memory, language: str) -> AsyncGenerator[str, None]:
+        responder = self._engines.responder
+        tools = skills.tools(self._place, language, draft.undo) if uses_tools(responder) else ()
+        messages, deadlines = memory.messages(text), self.settings.deadlines
+        return written(responder, messages, draft.token, deadlines, tools=tools, committed=draft.committed)
 
 
 async def _said(text: str) -> AsyncGenerator[str, None]:
-    yield text
+    if text:
+        yield text

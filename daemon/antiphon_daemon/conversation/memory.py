@@ -35,6 +35,7 @@ class Memory:
         self._messages: list[Message] = []
         self._before: list[Message] | None = None
         """The messages without the last exchange."""
+        self._last_reply: str | None = None
         self._touched = clock()
 
     def adopt(self, other: Memory) -> None:
@@ -46,17 +47,28 @@ class Memory:
         """Seconds since the last exchange."""
         return self._clock() - self._touched
 
+    @property
+    def last_reply(self) -> str | None:
+        """What was said last, the whole of it, also what was not heard; None when nothing was, or it is forgotten."""
+        return None if self.idle_s > self._reset_after_s else self._last_reply
+
     def messages(self, text: str) -> list[Message]:
         """Return what the model is to be told so that it answers `text`. Nothing is remembered by asking."""
         history = [] if self.idle_s > self._reset_after_s else self._messages
         return [self._system, *history, Message("user", text)]
 
-    def remember(self, text: str, reply: str, *, interrupted: bool = False) -> None:
-        """Write one exchange. A reply of which nothing was heard leaves the user's words alone."""
+    def remember(self, text: str, reply: str, *, interrupted: bool = False, whole: str | None = None) -> None:
+        """Write one exchange. A reply of which nothing was heard leaves the user's words alone.
+
+        Args:
+            reply: what was heard of it.
+            whole: the whole reply, where that is more.
+        """
         if self.idle_s > self._reset_after_s:
             self._messages.clear()
         self._touched = self._clock()
         self._before = list(self._messages)
+        self._last_reply = whole or reply
         self._messages.append(Message("user", text))
         self._messages.append(Message("assistant", reply, interrupted=interrupted))
         if _tokens(self._messages) > self._budget:
@@ -72,6 +84,7 @@ class Memory:
         """Start over."""
         self._messages.clear()
         self._before = None
+        self._last_reply = None
 
 
 def _tokens(messages: Sequence[Message]) -> int:

@@ -7,7 +7,17 @@ from typing import Literal, TypeAlias
 from antiphon_daemon.engines.contracts import EngineError, Fault
 
 Key: TypeAlias = Literal[
-    "stt", "llm", "llm_key", "llm_busy", "tts", "empty", "started_over", "unknown_language", "cut_short", "prompt"
+    "stt",
+    "llm",
+    "llm_key",
+    "llm_busy",
+    "tts",
+    "empty",
+    "started_over",
+    "okay",
+    "unknown_language",
+    "cut_short",
+    "prompt",
 ]
 
 _ENGLISH: dict[Key, str] = {
@@ -18,6 +28,7 @@ _ENGLISH: dict[Key, str] = {
     "tts": "Sorry, I can't speak right now.",
     "empty": "Sorry, I have no answer to that.",
     "started_over": "All right, let's start over.",
+    "okay": "Okay.",
     "unknown_language": "Sorry, I can't understand that language yet.",
     "cut_short": "There is more, but I'll stop here.",
     # Small models answer best when told little: of six prompts this one had the most right answers.
@@ -31,6 +42,7 @@ _KOREAN: dict[Key, str] = {
     "tts": "죄송해요, 지금은 말을 할 수 없어요.",
     "empty": "죄송해요, 드릴 답이 없어요.",
     "started_over": "네, 처음부터 다시 시작할게요.",
+    "okay": "네.",
     "unknown_language": "죄송해요, 아직 그 언어는 알아듣지 못해요.",
     "cut_short": "더 있지만 여기까지 할게요.",
     "prompt": (

@@ -93,6 +93,7 @@ class Reply:
         deadlines: Deadlines,
         trace: Trace,
         early_speech: bool = True,
+        aloud: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._words = words
@@ -102,6 +103,8 @@ class Reply:
         self._language, self._voice = language, voice
         self._deadlines = deadlines
         self._trace = trace
+        self._aloud = aloud
+        """False: it is only written, and may be empty."""
         self._released = asyncio.Event()
         self._may_speak = asyncio.Event()
         if early_speech:
@@ -237,7 +240,12 @@ class Reply:
                 await self._speak(self._own("cut_short"))
                 return
             await self._speak(one)
-        if self._fault is None and self._work.wanted() and not any(clause.spoken.text for clause in self.clauses):
+        if (
+            self._aloud
+            and self._fault is None
+            and self._work.wanted()
+            and not any(clause.spoken.text for clause in self.clauses)
+        ):
             self.failed = True
             self._trace.failure = "the language model answered nothing"
             self.clauses.clear()
@@ -251,6 +259,8 @@ class Reply:
             self._pause()
         clause = Clause(one.spoken)
         self.clauses.append(clause)
+        if not self._aloud:
+            return
         sound = sound_of(
             one,
             self._synthesizer,

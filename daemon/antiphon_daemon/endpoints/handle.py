@@ -7,8 +7,10 @@ Home Assistant sends no history: it is kept here, for five silent minutes. It cl
 
 from __future__ import annotations
 
+import asyncio
 import unicodedata
 from collections import OrderedDict
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import structlog
@@ -20,9 +22,9 @@ from antiphon.settings import Settings
 from antiphon.wire.frames import parse
 from antiphon.wire.server import Connection
 from antiphon_daemon.conversation import skills
-from antiphon_daemon.conversation.drafts import written
 from antiphon_daemon.conversation.memory import Memory, new_memory
 from antiphon_daemon.conversation.messages import message, unwritten
+from antiphon_daemon.conversation.tool_calls import uses_tools, written
 from antiphon_daemon.endpoints.info import plain_language
 from antiphon_daemon.engines.contracts import EngineError, Responder, Revoked
 from antiphon_daemon.engines.work import Token
@@ -96,14 +98,18 @@ class HandleHandler:
         self, text: str, language: str, memory: Memory, work: Token, context: dict[str, object] | None
     ) -> None:
         await self._peer.send(HandledStart(context=context))
-        if answer := skills.match(text, language):
+        if answer := skills.match(text, language, last_reply=memory.last_reply):
+            answer.commit()
             if answer.starts_over:
                 memory.forget()
-            reply = answer.text
+            # Nobody tells a peer that there is nothing to say: Home Assistant's satellites would wait for it.
+            reply = answer.text or message("okay", answer.language)
+            if answer.remembered:
+                memory.remember(text, reply)
             await self._peer.send(HandledChunk(text=reply))
         else:
             parts: list[str] = []
-            async with aclosing(written(self._engine.respond(memory.messages(text), work), self._settings)) as writing:
+            async with aclosing(self._written(text, language, memory, work)) as writing:
                 async for part in writing:
                     parts.append(part)
                     await self._peer.send(HandledChunk(text=part))
@@ -112,3 +118,10 @@ class HandleHandler:
                 memory.remember(text, reply)
         await self._peer.send(Handled(text=reply or message("empty", language), context=context))
         await self._peer.send(HandledStop())
+
+    def _written(self, text: str, language: str, memory: Memory, work: Token) -> AsyncGenerator[str, None]:
+        committed = asyncio.Event()
+        committed.set()  # what is asked here is no draft
+        tools = skills.tools(skills.NOWHERE, language) if uses_tools(self._engine) else ()
+        deadlines = self._settings.deadlines
+        return written(self._engine, memory.messages(text), work, deadlines, tools=tools, committed=committed)

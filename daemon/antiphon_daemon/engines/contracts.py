@@ -198,7 +198,10 @@ class TextDelta:
 
 
 class Responder(Protocol):
-    """A language model."""
+    """A language model.
+
+    One that can call tools has an attribute `uses_tools` that is true; others are offered none.
+    """
 
     @property
     def name(self) -> str:

@@ -49,6 +49,8 @@ class Ollama:
         EngineError: `llm.ca_file` is no certificate.
     """
 
+    uses_tools = True
+
     def __init__(self, settings: Llm, *, connect_s: float = 5.0) -> None:
         self._settings = settings
         self._url = settings.url or URL

@@ -1,0 +1,121 @@
+"""A model's reply, with the tools that it calls on the way.
+
+    round 1: text … call(s) ──► pending until the turn is committed ──► run ──► round 2: text … (at most `ROUNDS`)
+
+A tool acts, and a draft must not: a call waits until the turn is over, and is dropped with its draft. In the last round
+no tools are offered, so that the model has to speak.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from weakref import WeakSet
+
+import structlog
+
+from antiphon.settings import Deadlines
+from antiphon_daemon.conversation.reply import limited
+from antiphon_daemon.engines.contracts import EngineError, Message, Responder, TextDelta, Tool, ToolCall, Work
+from antiphon_daemon.engines.worker import revocable
+
+ROUNDS = 3
+"""Answers that a model may write in one turn; what it calls after the one before the last is done is its last word."""
+CALLS = 8
+"""Calls of one round that are run; a model that asks for more is told so."""
+
+_REFUSED = re.compile(r"(?:not|n't) support (?:\w+ )?tools|tools? (?:\w+ )?(?:is|are) not supported", re.IGNORECASE)
+"""What servers answer whose model knows no tools; there is no code for it."""
+_without_tools: WeakSet[Responder] = WeakSet()
+"""Models whose server has refused tools: they are asked without from then on."""
+
+log = structlog.get_logger(__name__)
+
+
+def uses_tools(responder: Responder) -> bool:
+    """Return whether a model can be offered tools (`Responder.uses_tools`)."""
+    return bool(getattr(responder, "uses_tools", False)) and responder not in _without_tools
+
+
+async def written(
+    responder: Responder,
+    messages: Sequence[Message],
+    work: Work,
+    deadlines: Deadlines,
+    *,
+    tools: Sequence[Tool] = (),
+    committed: asyncio.Event | None = None,
+) -> AsyncGenerator[str, None]:
+    """Yield the text of a model's reply, within the deadlines; closing this (use `aclosing`) stops the model.
+
+    Args:
+        tools: what the model may call.
+        committed: set when the turn is over, before which nothing is run; needed where there are tools.
+
+    Raises:
+        EngineError: the model failed, or stopped answering.
+        Revoked: the work was given up while a call was pending.
+    """
+    told = list(messages)
+    for left in reversed(range(ROUNDS)):
+        offered = tools if left and uses_tools(responder) else ()
+        said: list[str] = []
+        calls: list[ToolCall] = []
+        async for delta in _round(responder, told, work, offered, deadlines):
+            if isinstance(delta, TextDelta):
+                said.append(delta.text)
+                yield delta.text
+            elif offered:
+                calls.append(delta)
+        if not calls:
+            return
+        assert committed is not None
+        if said:
+            yield " "  # what was said so far is whole: it need not wait for the tool
+        async with revocable(work):
+            await committed.wait()
+        told.append(Message("assistant", "".join(said), tool_calls=tuple(calls)))
+        for number, call in enumerate(calls):
+            result = await _run(call, tools, deadlines) if number < CALLS else "Error: too many calls at once"
+            told.append(Message("tool", result, tool_call_id=call.id))
+
+
+async def _round(
+    responder: Responder, messages: Sequence[Message], work: Work, tools: Sequence[Tool], deadlines: Deadlines
+) -> AsyncGenerator[TextDelta | ToolCall, None]:
+    """Yield one answer of the model; ask again without tools when its server says that it knows none."""
+    late = EngineError("llm", "the language model has stopped answering")
+    begun = False
+    deltas = responder.respond(messages, work, tools=tools)
+    try:
+        async with aclosing(limited(deltas, deadlines.llm_first_s, deadlines.llm_next_s, lambda: late)) as timely:
+            async for delta in timely:
+                begun = True
+                yield delta
+    except EngineError as error:
+        if begun or not tools or not _REFUSED.search(str(error)):
+            raise
+        log.info("the language model knows no tools", model=responder.name)
+        _without_tools.add(responder)
+        async with aclosing(_round(responder, messages, work, (), deadlines)) as again:
+            async for delta in again:
+                yield delta
+
+
+async def _run(call: ToolCall, tools: Sequence[Tool], deadlines: Deadlines) -> str:
+    """Return what a tool says, or what was wrong with the call: the model can say it, or try again."""
+    tool = next((one for one in tools if one.name == call.name), None)
+    if tool is None:
+        return f"Error: there is no tool {call.name}"
+    try:
+        async with asyncio.timeout(deadlines.llm_next_s):
+            return await tool.run(**call.arguments)
+    except (ValueError, TypeError) as error:
+        return f"Error: {error}"
+    except TimeoutError:
+        return f"Error: {call.name} took too long"
+    except Exception:  # the edge: a tool's fault must not end the turn
+        log.exception("a tool failed", tool=call.name)
+        return f"Error: {call.name} failed"
