@@ -136,7 +136,7 @@ class House:
     """A conversation at a place where timers ring."""
 
     def __init__(self, voice: Synthesizer, model: Responder, ears: Ears | None = None, **turn: Any) -> None:
-        self.settings = Settings(turn=Turn(**turn))
+        self.settings = Settings(turn=Turn(**{"soft_end_ms": 200, **turn}))
         self.timers = Timers()
         self.asker = Asker()
         self.memory = new_memory(self.settings, "en")
@@ -174,7 +174,7 @@ class House:
 async def test_ten_minutes_and_thirty_seconds_are_one_timer(voice: Synthesizer, say: Say) -> None:
     """The race: the draft of "ten minutes" is ready before the speaker goes on."""
     ears = Growing("Set a timer for ten minutes.", "Set a timer for ten minutes and thirty seconds.")
-    house = House(voice, Script(quick), ears, silence_ms=1500)
+    house = House(voice, Script(quick), ears, unknown_ms=1500)
     house.asker.begin()
     house.conversation.open()
     await house.hear(silence(0.3), say("Set a timer for ten minutes."), silence(0.4))
@@ -190,7 +190,7 @@ async def test_ten_minutes_and_thirty_seconds_are_one_timer(voice: Synthesizer, 
 async def test_a_timer_of_a_turn_that_goes_on_after_its_end_is_taken_back(voice: Synthesizer, say: Say) -> None:
     """The race: the turn is over and its timer set, and the speaker goes on before the reply has begun."""
     ears = Growing("Set a timer for ten minutes.", "Set a timer for ten minutes and thirty seconds.")
-    house = House(Slow(voice, 2.0), Script(quick), ears, silence_ms=300, speculate="reply")
+    house = House(Slow(voice, 2.0), Script(quick), ears, unknown_ms=300, speculate="reply")
     house.asker.begin()
     house.conversation.open()
     await house.hear(silence(0.3), say("Set a timer for ten minutes."), silence(0.5))
@@ -276,7 +276,7 @@ async def test_a_pending_call_waits_for_the_end_of_the_turn_and_is_dropped_with_
 ) -> None:
     """The race: the model calls its tool inside a pause."""
     model = Setter()
-    house = House(voice, model, Ears("Tea takes ten minutes, so mind it"), silence_ms=1500)
+    house = House(voice, model, Ears("Tea takes ten minutes, so mind it"), unknown_ms=1500)
     tasks = asyncio.all_tasks()
     house.asker.begin()
     house.conversation.open()
@@ -346,7 +346,7 @@ async def test_a_model_without_tools_is_offered_none(voice: Synthesizer) -> None
 async def test_what_a_tool_did_is_taken_back_when_the_turn_goes_on(voice: Synthesizer, say: Say) -> None:
     """The race: the tool has run, and the speaker goes on before the reply has begun."""
     house = House(
-        Slow(voice, 2.0), Setter(), Ears("Tea takes ten minutes, so mind it"), silence_ms=300, speculate="reply"
+        Slow(voice, 2.0), Setter(), Ears("Tea takes ten minutes, so mind it"), unknown_ms=300, speculate="reply"
     )
     house.asker.begin()
     house.conversation.open()
