@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_network
 from pathlib import Path
@@ -16,6 +17,8 @@ from antiphon.settings import Settings
 
 STEPS_SINCE = 254
 """The version of systemd that can wait longer from one restart to the next."""
+KEPT = (Path("/var/lib/antiphon"), Path("/var/cache/antiphon"))
+"""The units' state and cache: links to folders of the same name in `private`, as they have a user of their own."""
 HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")
 """Folders of others, of which a service of the system sees only what it needs."""
 
@@ -87,9 +90,13 @@ class Systemd:
             wants.unlink(missing_ok=True)
 
     def clean(self, program: str) -> None:
-        """Remove the state that the services of the system have kept; the unit must be stopped, and still be here."""
-        if not self._user:
-            call(*self._systemctl("clean", "--what=all", _unit(program)))
+        """Remove what the services of the system have kept: their identity, and the models that they fetched."""
+        if self._user:
+            return
+        for kept in KEPT:
+            if kept.is_symlink():
+                kept.unlink()
+            shutil.rmtree(kept.parent / "private" / kept.name, ignore_errors=True)
 
     def reload(self, program: str) -> None:
         """Have systemd notice that the unit is gone."""

@@ -68,6 +68,13 @@ class StandIn:
                 else:
                     self.events.put_nowait(event)
         writer.close()
+        if writer is self._writer:
+            self._writer = None
+
+    async def left(self) -> None:
+        async with asyncio.timeout(15):
+            while self._writer is not None:
+                await asyncio.sleep(0.01)
 
     def send(self, *events: Event) -> None:
         assert self._writer is not None

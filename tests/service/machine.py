@@ -17,6 +17,7 @@ from pathlib import Path
 
 READY_S = 20.0
 INIT = "/lib/systemd/systemd"
+ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": "/root"}
 TARGETS = ("sysinit", "basic", "shutdown", "network", "network-online", "sound", "default", "multi-user")
 
 BOOT = """
@@ -36,7 +37,7 @@ mkdir -p /run/systemd
 umount -l /sys/fs/cgroup
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 exec env -i PATH="$PATH" container=test SYSTEMD_UNIT_PATH={folder}/units:/etc/systemd/system \\
-    {init} --system --unit=multi-user.target --log-target=console --log-level=info --show-status=no
+    {init} --system --unit=multi-user.target --log-target=null --show-status=no
 """
 
 
@@ -50,18 +51,11 @@ class Machine:
         self._init = 0
         """Process 1, by its number outside."""
 
-    @property
-    def log(self) -> str:
-        """What systemd, and the services that write there, have said."""
-        return (self._folder / "log").read_text(errors="replace")
-
     def run(self, *command: str, within_s: float = 60.0, **how: str) -> subprocess.CompletedProcess[str]:
         """Run a command in the machine, as root; `how` is added to its environment."""
-        enter = ["nsenter", f"--target={self._init}", "--mount", "--pid", "--net", "--uts", "--cgroup", "--ipc"]
-        environment = {"PATH": os.environ["PATH"], "HOME": "/root", **how}
         return subprocess.run(
-            [*enter, *command],
-            env=environment,
+            [*self._enter, *command],
+            env={**ENVIRONMENT, **how},
             cwd="/",
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -70,15 +64,29 @@ class Machine:
             timeout=within_s,
         )
 
+    def must(self, *command: str) -> str:
+        """Run a command; returns what it says, and fails when it does."""
+        ran = self.run(*command, within_s=120)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        return ran.stdout
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        """Start a command that goes on; its output is to be read."""
+        return subprocess.Popen([*self._enter, *command], env=ENVIRONMENT, cwd="/", stdout=subprocess.PIPE, text=True)
+
     def systemctl(self, *arguments: str, within_s: float = 60.0) -> str:
         """Run systemctl; returns what it says, and fails when it does."""
         ran = self.run("systemctl", *arguments, within_s=within_s)
-        assert ran.returncode == 0, ran.stderr + self.log[-2000:]
+        assert ran.returncode == 0, ran.stderr
         return ran.stdout.strip()
 
-    def property(self, unit: str, name: str) -> str:
+    def known(self, unit: str, name: str) -> str:
         """Return what systemd says of a unit."""
         return self.systemctl("show", "--value", f"--property={name}", unit)
+
+    @property
+    def _enter(self) -> list[str]:
+        return ["nsenter", f"--target={self._init}", "--mount", "--pid", "--net", "--uts", "--cgroup", "--ipc"]
 
     def __enter__(self) -> Machine:
         try:
@@ -112,7 +120,7 @@ class Machine:
         end = time.monotonic() + READY_S
         while not self._serves():
             if self._outside.poll() is not None or time.monotonic() > end:
-                raise RuntimeError(f"systemd does not run: {self.log[-2000:]}")
+                raise RuntimeError(f"systemd does not run: {(self._folder / 'log').read_text()}")
             time.sleep(0.1)
 
     def _serves(self) -> bool:
