@@ -103,8 +103,10 @@ class Chain:
             return
 
     async def prefill(self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()) -> None:
-        """Pass it on to the model that will be asked."""
-        await self._asked()[0].backend.prefill(messages, work, tools=tools)
+        """Pass it on to the model that will be asked, if any is well."""
+        model = self._asked()[0]
+        if model.well:
+            await model.backend.prefill(messages, work, tools=tools)
 
     async def close(self) -> None:
         """Close all of them."""
