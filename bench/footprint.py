@@ -244,7 +244,7 @@ async def measure_daemon(bench: Bench) -> Figures:
 
 
 def cool_disk() -> bool:
-    """Have the system forget what it has read of the disk, as after a boot; returns whether it could (root on Linux)."""
+    """Have the system forget what it has read of the disk, as after a boot; returns whether it could (root)."""
     try:
         os.sync()
         DROP_CACHES.write_text("3\n")
