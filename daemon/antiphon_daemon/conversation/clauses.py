@@ -77,9 +77,7 @@ _SHORT = frozenset(
     }
     | {"a.m.", "p.m.", "u.s.", "u.k.", "u.n.", "al.", "ave.", "blvd.", "rd.", "st.", "feat.", "v."}
 )
-_MAY_END = frozenset(
-    {"etc.", "inc.", "ltd.", "corp.", "co.", "jr.", "sr.", "a.m.", "p.m.", "u.s.", "u.k."}
-)
+_MAY_END = frozenset({"etc.", "inc.", "ltd.", "corp.", "co.", "jr.", "sr.", "a.m.", "p.m.", "u.s.", "u.k."})
 """Abbreviations after which a capital letter begins a sentence."""
 _ALL_ABBREVIATED = frozenset(word.lower() for word in (*SHORT_DAYS, *SHORT_MONTHS, *SHORT_DAYS.values()))
 

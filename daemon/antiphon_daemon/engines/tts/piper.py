@@ -14,7 +14,7 @@ import onnxruntime
 from piper import PiperVoice
 from piper.config import PiperConfig
 
-from antiphon.audio.pcm import Resampler, Samples, to_bytes
+from antiphon.audio.pcm import Resampler, to_bytes
 from antiphon.settings import Tts
 from antiphon_daemon.engines import catalogue
 from antiphon_daemon.engines.contracts import EngineError, Voice, Work

@@ -16,7 +16,7 @@ FIRST_FRAMES = 24
 """Frames (of some 12 ms) that are decoded first; then each time twice as many, up to `MOST_FRAMES`."""
 MOST_FRAMES = 192
 AROUND_FRAMES = 16
-"""Frames on each side that a frame's sound depends on: 10 in the models of medium size, measured; some more for others."""
+"""Frames on each side that a frame's sound depends on: 10 in models of medium size, measured; some more for others."""
 EQUAL = 1e-3
 """Pieces must be so much like the whole, or the voice is decoded whole."""
 
