@@ -57,6 +57,8 @@ ENGLISH = [
         "The quick brown fox has jumped over the lazy dog with great enthusiasm this morning",
         ["The quick brown fox has jumped over the lazy dog", "with great enthusiasm this morning"],
     ),
+    ("If x < 5, then stop.", ["If x < 5,", "then stop."]),
+    ("Press <b>Start, now</b>, then wait.", ["Press <b>Start, now</b>,", "then wait."]),
     ("", []),
     ("   ", ["   "]),
 ]
