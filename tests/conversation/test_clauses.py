@@ -58,7 +58,7 @@ ENGLISH = [
         ["The quick brown fox has jumped over the lazy dog", "with great enthusiasm this morning"],
     ),
     ("If x < 5, then stop.", ["If x < 5,", "then stop."]),
-    ("Press <b>Start, now</b>, then wait.", ["Press <b>Start, now</b>,", "then wait."]),
+    ("Use <a href='x, y'>it</a>, then wait.", ["Use <a href='x, y'>it</a>,", "then wait."]),
     ("", []),
     ("   ", ["   "]),
 ]
