@@ -90,4 +90,7 @@ class Vits:
         self._whole = self._session(str(self._path))
 
     def _session(self, model: str | bytes) -> Any:
-        return onnxruntime.InferenceSession(model, sess_options=self._options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(model, sess_options=self._options, providers=["CPUExecutionProvider"])
+        # It would keep the file's bytes as well, in case that it should be loaded again for other hardware.
+        session._model_bytes = None
+        return session
