@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
 from antiphon.audio.pcm import to_samples
-
 from antiphon_daemon.engines.contracts import EngineError
 
 FRAME_MS = 5
@@ -58,13 +58,12 @@ class Player:
     def dry_ms(self) -> list[float]:
         """Return how long each moment was in which there was nothing to play, and the reply was not over."""
         played = self.timeline()
-        gaps = ((later[0] - earlier[1]) * 1000 for earlier, later in zip(played, played[1:], strict=False))
+        gaps = ((later[0] - earlier[1]) * 1000 for earlier, later in pairwise(played))
         return [gap for gap in gaps if gap > DRY_MS]
 
     def first_sound_s(self) -> float:
         """Return when something is heard for the first time, on the clock."""
-        onset = next((at for at, quiet in self._frames() if not quiet), 0.0)
-        return onset
+        return next((at for at, quiet in self._frames() if not quiet), 0.0)
 
     def silences_ms(self, least_ms: float = 60.0) -> list[float]:
         """Return how long each silence between two sounds was, as heard: pauses, and moments without sound."""

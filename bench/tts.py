@@ -1,8 +1,8 @@
 """How soon a reply is heard, and whether it is heard without a gap: `antiphon bench tts [--json] [--plot out.png]`.
 
 Replies are written into the daemon's own reply pipeline and spoken by the embedded voice, in real time on one clock; a
-loudspeaker that makes no sound tells what would have been heard of each. Twice: the replies of `replies.json` at 15 ms a
-word, and what the embedded language model answers to its questions, which takes its share of the cores meanwhile.
+loudspeaker that makes no sound tells what would have been heard of each. Twice: the replies of `replies.json` at 15 ms
+a word, and what the embedded language model answers to its questions, which takes its share of the cores meanwhile.
 
 The baseline speaks the same replies at 15 ms a word sentence by sentence, as they are written and untrimmed: the way of
 most voice services. The rounds of both are interleaved, so that other work on the machine meets both.

@@ -57,6 +57,8 @@ ENGLISH = [
         "The quick brown fox has jumped over the lazy dog with great enthusiasm this morning",
         ["The quick brown fox has jumped over the lazy dog", "with great enthusiasm this morning"],
     ),
+    ("If x < 5, then stop.", ["If x < 5,", "then stop."]),
+    ("Use <a href='x, y'>it</a>, then wait.", ["Use <a href='x, y'>it</a>,", "then wait."]),
     ("", []),
     ("   ", ["   "]),
 ]

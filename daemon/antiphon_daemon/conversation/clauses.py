@@ -164,10 +164,12 @@ class ClauseCutter:
     def _word_over(self, at: int) -> Part | None:
         """A word has ended before `at`. Cut before it or after it, if that is right."""
         assert self._word is not None
-        start, word = self._word, self._text[self._word : at]
-        if self._end and (part := self._before(start, word)) is not None:
+        word = self._text[self._word : at]
+        if self._end and (part := self._before(word)) is not None:
             return part
         self._word = None
+        if word == "<" and self._open:  # no tag, but a sign
+            self._open.pop()
         first, previous = self._words == 0, self._previous
         self._words += 1
         self._previous, self._end, self._end_weight = word, at, self._weight
@@ -180,7 +182,7 @@ class ClauseCutter:
             return None
         return self._cut(at, ending) if ending is Ending.SENTENCE or self._weight >= SHORTEST else None
 
-    def _before(self, start: int, word: str) -> Part | None:
+    def _before(self, word: str) -> Part | None:
         """Cut before a word that has been read whole, if it begins something."""
         waits, self._waits = self._waits, None
         if self._end_guarded:

@@ -115,6 +115,7 @@ class Conversation:
         self._draft: Draft | None = None
         self._judges = Judges(engines, self._judged)
         self._parked, self._stopped = Shelf(PARKED_S), Shelf(STOPPED_S)
+        self._prefilling = Token()
         self._agreement = Agreement()
         self._partial: Token | None = None
         self._partial_at = 0
@@ -164,7 +165,10 @@ class Conversation:
             return
         self._audio_at = self._clock()
         for event in self._listening.feed(samples):
+            listening = self._state.phase is turns.Phase.LISTENING
             self._apply(_turn_event(event))
+            if listening and isinstance(event, SpeechBegan):
+                self._prefill()
             at_ms = event.at * 1000 // RATE
             if isinstance(event, SpeechBegan):
                 self._peer.speech_began(at_ms)
@@ -202,6 +206,8 @@ class Conversation:
         if self._timer is not None:
             self._timer.cancel()
         self._give_up()
+        self._stop_partial()
+        self._prefilling.revoke()
         self._parked.drop()
         self._stopped.drop()
         for task in self._tasks:
@@ -252,6 +258,13 @@ class Conversation:
                 if self._draft is not None:
                     utterance = self._listening.utterance(self._state.began, self._state.paused)
                     self._spawn(self._judges.ask_sound(self._draft, utterance, self.language))
+
+    def _prefill(self) -> None:
+        """Speech begins: there is time until it ends."""
+        if self._memory is not None and self._policy.speculate in ("reply", "speech"):
+            self._prefilling.revoke()
+            self._prefilling = Token(self._state.revision)
+            self._spawn(self._drafts.prefill(self._prefilling, self._memory, self.language))
 
     def _transcribe(self, revision: int) -> None:
         self._give_up()

@@ -6,6 +6,7 @@ A draft is pure: nothing of it is heard, remembered or done until it is committe
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Protocol
 
@@ -163,6 +164,13 @@ class Drafts:
             return await self._engines.transcriber.transcribe(utterance, work, language=language, hints=hints)
         except (EngineError, Revoked):
             return None
+
+    async def prefill(self, work: Work, memory: Memory, language: str) -> None:
+        """Have the model read what it will be told before the question, so that the reply begins sooner."""
+        responder = self._engines.responder
+        tools = skills.tools(self._place, language, []) if uses_tools(responder) else ()
+        with contextlib.suppress(EngineError, Revoked):
+            await responder.prefill(memory.messages("")[:-1], work, tools=tools)
 
     def answer(self, draft: Draft, text: str, memory: Memory, language: str, listener: Listener) -> None:
         """Give the draft the reply to `text`, ready to run: a skill's answer, or else the language model's."""

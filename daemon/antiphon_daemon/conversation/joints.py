@@ -1,8 +1,8 @@
 """Where a sentence may be parted without its sounding wrong, though no punctuation says so: tables by language.
 
-A *firm* joint is one before or after a connective, at which people take breath themselves. A *loose* joint is used only
-when nothing better has come for long. What belongs together (an article and its noun, a verb and its auxiliary, a number
-and its unit) is no joint at all.
+A *firm* joint is one before or after a connective, at which people take breath themselves. A *loose* joint is used
+only when nothing better has come for long. What belongs together (an article and its noun, a verb and its auxiliary, a
+number and its unit) is no joint at all.
 """
 
 from __future__ import annotations
@@ -21,175 +21,29 @@ class Joint(IntEnum):
 
 # English.
 
-_BEFORE = frozenset(
-    [
-        "and",
-        "but",
-        "because",
-        "which",
-        "although",
-        "though",
-        "whereas",
-        "while",
-        "unless",
-        "until",
-        "since",
-        "when",
-        "where",
-        "who",
-        "or",
-    ]
-)
+_BEFORE = frozenset({
+    "and", "but", "because", "which", "although", "though", "whereas", "while", "unless", "until", "since", "when",
+    "where", "who", "or",
+})  # fmt: skip
 """Words that a clause may begin with."""
 
-_NOT_AFTER = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "this",
-        "that",
-        "these",
-        "those",
-        "my",
-        "your",
-        "his",
-        "her",
-        "its",
-        "our",
-        "their",
-        "no",
-        "every",
-        "each",
-        "some",
-        "any",
-        "both",
-        "either",
-        "neither",
-        "between",
-        "of",
-        "in",
-        "on",
-        "at",
-        "to",
-        "for",
-        "from",
-        "with",
-        "by",
-        "as",
-        "than",
-        "into",
-        "about",
-        "over",
-        "under",
-        "after",
-        "before",
-        "if",
-        "even",
-        "only",
-        "just",
-        "not",
-        "is",
-        "am",
-        "are",
-        "was",
-        "were",
-        "be",
-        "been",
-        "being",
-        "do",
-        "does",
-        "did",
-        "have",
-        "has",
-        "had",
-        "will",
-        "would",
-        "can",
-        "could",
-        "may",
-        "might",
-        "must",
-        "shall",
-        "should",
-        "i",
-        "you",
-        "he",
-        "she",
-        "it",
-        "we",
-        "they",
-        "who",
-        "which",
-        "whose",
-        "what",
-        "how",
-        "very",
-        "too",
-        "so",
-        "more",
-        "most",
-        "less",
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "and",
-        "or",
-        "but",
-        "know",
-        "see",
-        "tell",
-        "ask",
-        "say",
-        "says",
-        "said",
-        "matter",
-        "rule",
-        "black",
-        "bread",
-        "romeo",
-        "back",
-    ]
-)
+_NOT_AFTER = frozenset({
+    "a", "an", "the", "this", "that", "these", "those", "my", "your", "his", "her", "its", "our", "their", "no",
+    "every", "each", "some", "any", "both", "either", "neither", "between", "of", "in", "on", "at", "to", "for",
+    "from", "with", "by", "as", "than", "into", "about", "over", "under", "after", "before", "if", "even", "only",
+    "just", "not", "is", "am", "are", "was", "were", "be", "been", "being", "do", "does", "did", "have", "has", "had",
+    "will", "would", "can", "could", "may", "might", "must", "shall", "should", "i", "you", "he", "she", "it", "we",
+    "they", "who", "which", "whose", "what", "how", "very", "too", "so", "more", "most", "less", "one", "two",
+    "three", "four", "five", "six", "seven", "eight", "nine", "ten", "and", "or", "but", "know", "see", "tell", "ask",
+    "say", "says", "said", "matter", "rule", "black", "bread", "romeo", "back",
+})  # fmt: skip
 """After these a connective is part of what came before (`of which`, `even when`, `two and a half`)."""
 
-_PAIRS = frozenset({("black", "white"), ("bread", "butter"), ("salt", "pepper"), ("more", "more"), ("back", "forth")})
-
-_THAT_AFTER = frozenset(
-    [
-        "think",
-        "believe",
-        "know",
-        "means",
-        "mean",
-        "hope",
-        "sure",
-        "found",
-        "shows",
-        "suggests",
-        "note",
-        "remember",
-        "noticed",
-        "heard",
-        "understand",
-        "see",
-        "said",
-        "say",
-        "says",
-        "likely",
-        "true",
-        "possible",
-        "important",
-        "clear",
-    ]
-)
+_THAT_AFTER = frozenset({
+    "think", "believe", "know", "means", "mean", "hope", "sure", "found", "shows", "suggests", "note", "remember",
+    "noticed", "heard", "understand", "see", "said", "say", "says", "likely", "true", "possible", "important",
+    "clear",
+})  # fmt: skip
 """After these a clause with `that` follows."""
 
 _LOOSE_BEFORE = frozenset(
@@ -206,59 +60,20 @@ _AUXILIARIES = re.compile(
 )
 """Verbs that lean on the connective before them: 하고 있어요, 먹고 싶어요."""
 
-_NOUNS_GO = frozenset(
-    [
-        "최고",
-        "창고",
-        "사고",
-        "광고",
-        "참고",
-        "경고",
-        "보고",
-        "냉장고",
-        "재고",
-        "중고",
-        "금고",
-        "차고",
-        "원고",
-        "신고",
-        "충고",
-        "권고",
-        "그리고",
-        "학창고",
-        "저장고",
-        "무기고",
-        "피고",
-        "물고",
-        "교통사고",
-        "선고",
-    ]
-)
-_NOUNS_MYEON = frozenset(
-    [
-        "라면",
-        "냉면",
-        "화면",
-        "표면",
-        "측면",
-        "반면",
-        "장면",
-        "가면",
-        "도면",
-        "수면",
-        "지면",
-        "전면",
-        "정면",
-        "국면",
-        "방면",
-        "단면",
-        "이면",
-        "당면",
-        "쫄면",
-    ]
-)
-_NOUNS_SEO = frozenset(["교과서", "안내서", "소개서", "허가서", "평가서", "추천서", "에서", "께서", "그래서"])
-_NOUNS_DE = frozenset(["가운데", "한가운데", "군데", "그런데"])
+_NOUNS_GO = frozenset({
+    "최고", "창고", "사고", "광고", "참고", "경고", "보고", "냉장고", "재고", "중고", "금고", "차고", "원고", "신고",
+    "충고", "권고", "그리고", "학창고", "저장고", "무기고", "피고", "물고", "교통사고", "선고",
+})  # fmt: skip
+_NOUNS_MYEON = frozenset({
+    "라면", "냉면", "화면", "표면", "측면", "반면", "장면", "가면", "도면", "수면", "지면", "전면", "정면", "국면",
+    "방면", "단면", "이면", "당면", "쫄면",
+})  # fmt: skip
+_NOUNS_SEO = frozenset({
+    "교과서", "안내서", "소개서", "허가서", "평가서", "추천서", "에서", "께서", "그래서",
+})  # fmt: skip
+_NOUNS_DE = frozenset({
+    "가운데", "한가운데", "군데", "그런데",
+})  # fmt: skip
 _FIRM_ENDS = re.compile(
     r"(?:지만|으?니까|거나|든지|도록|려고|자마자|더니|므로|느라|다가|면서|으며|하며|이며|되며|으면|다면|라면|려면|때문에|동안|위해|위해서|"
     r"통해|통해서|따라|따라서|대신|덕분에|다음|후에|뒤에|전에|때에?는?|건데|기에|길래|는지라|자면|았다가|었다가)$"
@@ -276,28 +91,10 @@ _JAPANESE_FIRM = re.compile(
 )
 _JAPANESE_LOOSE = re.compile(r"[はがをにでもと]$")
 _JAPANESE_HEAD = re.compile(r"[\u4e00-\u9fff\u30a0-\u30ff]")
-_CHINESE_FIRM = frozenset(
-    [
-        "但是",
-        "因为",
-        "所以",
-        "而且",
-        "如果",
-        "不过",
-        "然后",
-        "并且",
-        "虽然",
-        "可是",
-        "或者",
-        "还有",
-        "其中",
-        "同时",
-        "因此",
-        "另外",
-        "由于",
-        "当然",
-    ]
-)
+_CHINESE_FIRM = frozenset({
+    "但是", "因为", "所以", "而且", "如果", "不过", "然后", "并且", "虽然", "可是", "或者", "还有", "其中", "同时",
+    "因此", "另外", "由于", "当然",
+})  # fmt: skip
 
 
 def between(previous: str, word: str, language: str) -> Joint:

@@ -29,7 +29,8 @@ LEARNED = 0.3
 PAUSES_MS = {Ending.SENTENCE: 280, Ending.CLAUSE: 120, Ending.JOINT: 0, Ending.CODE: 0}
 """Silence after a part, when another follows."""
 
-_STOPS = ".,!?…:;。！？、，；："
+_STOPS = frozenset(".,!?…:;—–-。！？、，；：")
+_CLOSERS = "\"'”’)」』》"
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ class Utterances:
             self._next = await self._parts.get()
         first, self._next = self._next, None
         if first is None:
+            self._over = True
             return None
         text, ending = first.text, first.ending
         while ending not in (Ending.SENTENCE, Ending.CODE) and not self._over:
@@ -128,7 +130,8 @@ def utterance(text: str, ending: Ending, language: str | None, *, opens_code: bo
         said = code_block(language) if opens_code else ""
         return Utterance(Spoken(text, said, tuple(len(text) for _ in said)), Ending.SENTENCE if said else ending)
     form = spoken(text, language)
-    if ending is Ending.JOINT and form.text and form.text[-1] not in _STOPS:
-        # A voice lets its pitch fall at the end of a text: the comma keeps it up, and its pause is trimmed away.
-        form = Spoken(form.written, f"{form.text},", (*form.ends, len(form.written)))
+    if form.text and form.text.rstrip(_CLOSERS)[-1:] not in _STOPS:
+        # A voice ends a text as it is punctuated. Where a sentence goes on, a comma keeps its pitch up.
+        stop = "." if ending is Ending.SENTENCE else ","
+        form = Spoken(form.written, form.text + stop, (*form.ends, len(form.written)))
     return Utterance(form, ending)

@@ -58,7 +58,8 @@ _CODE_MONEY = re.compile(
     rf"\b(?:(?P<before>USD|EUR|GBP|JPY|KRW)\s?(?P<a>{_NUMBER})|(?P<b>{_NUMBER})\s?(?P<after>USD|EUR|GBP|JPY|KRW)\b)"
 )
 _PHONE = re.compile(
-    r"(?<![\w.,-])(?:\+?(\d{1,3})[-. ])?\(?(\d{3})\)?[-. ](\d{3})[-. ](\d{4})(?![\w-])|(?<![\w.,-])(\d{3})-(\d{4})(?![\w-])"
+    r"(?<![\w.,-])(?:\+?(\d{1,3})[-. ])?\(?(\d{3})\)?[-. ](\d{3})[-. ](\d{4})(?![\w-])"
+    r"|(?<![\w.,-])(\d{3})-(\d{4})(?![\w-])"
 )
 _INCHES = re.compile(r"(?<![\w.])(\d{1,2})['′](?:\s?(\d{1,2})(?:\"|″|''))(?!\w)")
 _RANGE = re.compile(
@@ -68,8 +69,8 @@ _MINUS = re.compile(r"(?<![\w.)])[-−](?=\.?\d)")
 _MIXED = re.compile(r"\b(\d{1,4})[ ](\d{1,2})[/⁄](\d{1,3})(?![\w/])")
 _FRACTION = re.compile(r"(?<![\w./,])(\d{1,3})[/⁄](\d{1,4})(?![\w/]|[.,]\d)")
 _UNIT = re.compile(
-    rf"(?<![\w.,])(?P<number>{_NUMBER})(?P<space>[ -]?)(?P<unit>{_any(words.UNITS)})(?P<per>/(?:day|week|month|year|hour|h|min|s))?"
-    r"(?![\w²³/])"
+    rf"(?<![\w.,])(?P<number>{_NUMBER})(?P<space>[ -]?)(?P<unit>{_any(words.UNITS)})"
+    r"(?P<per>/(?:day|week|month|year|hour|h|min|s))?(?![\w²³/])"
 )
 _ORDINAL = re.compile(r"\b(\d{1,3}(?:,\d{3})*|\d{1,9})(st|nd|rd|th)\b")
 _SIGN = re.compile(r"(?<=[\w)%])\s?([+=×*÷<>≤≥≈±≠·^])\s?(?=[-−(]?\d)")

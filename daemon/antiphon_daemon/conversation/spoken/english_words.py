@@ -21,10 +21,10 @@ ABBREVIATIONS = {
     "approx.": "approximately", "a.k.a.": "also known as", "dept.": "department", "est.": "established",
     "max.": "maximum", "min.": "minimum", "avg.": "average", "temp.": "temperature", "misc.": "miscellaneous",
     "incl.": "including", "excl.": "excluding", "ext.": "extension", "tel.": "telephone", "tbsp.": "tablespoons",
-    "tsp.": "teaspoons", "cf.": "compare", "et al.": "and others", "c.": "circa", "ca.": "circa",
-    "Jr.": "Junior", "Sr.": "Senior", "Inc.": "Incorporated", "Ltd.": "Limited", "Corp.": "Corporation",
-    "Co.": "Company", "Bros.": "Brothers", "Assn.": "Association", "Univ.": "University", "Govt.": "Government",
-    "Ph.D.": "P.H.D.", "w/o": "without", "w/": "with ", "b/c": "because",
+    "tsp.": "teaspoons", "cf.": "compare", "et al.": "and others", "c.": "circa", "ca.": "circa", "Jr.": "Junior",
+    "Sr.": "Senior", "Inc.": "Incorporated", "Ltd.": "Limited", "Corp.": "Corporation", "Co.": "Company",
+    "Bros.": "Brothers", "Assn.": "Association", "Univ.": "University", "Govt.": "Government", "Ph.D.": "P.H.D.",
+    "w/o": "without", "w/": "with ", "b/c": "because",
 }  # fmt: skip
 
 BEFORE_NUMBERS = {
@@ -54,16 +54,16 @@ SHORT_DAYS = {
 
 CURRENCIES = {
     "$": ("dollar", "dollars", "cent", "cents"), "US$": ("dollar", "dollars", "cent", "cents"),
-    "€": ("euro", "euros", "cent", "cents"), "£": ("pound", "pounds", "penny", "pence"),
-    "¥": ("yen", "yen", "", ""), "₩": ("won", "won", "", ""), "₹": ("rupee", "rupees", "paisa", "paise"),
+    "€": ("euro", "euros", "cent", "cents"), "£": ("pound", "pounds", "penny", "pence"), "¥": ("yen", "yen", "", ""),
+    "₩": ("won", "won", "", ""), "₹": ("rupee", "rupees", "paisa", "paise"),
     "USD": ("dollar", "dollars", "cent", "cents"), "EUR": ("euro", "euros", "cent", "cents"),
     "GBP": ("pound", "pounds", "penny", "pence"), "JPY": ("yen", "yen", "", ""), "KRW": ("won", "won", "", ""),
 }  # fmt: skip
 """One, many, one hundredth, many hundredths."""
 
 MAGNITUDES = {
-    "k": "thousand", "K": "thousand", "M": "million", "m": "million", "B": "billion", "bn": "billion", "T": "trillion",
-    "thousand": "thousand", "million": "million", "billion": "billion", "trillion": "trillion",
+    "k": "thousand", "K": "thousand", "M": "million", "m": "million", "B": "billion", "bn": "billion",
+    "T": "trillion", "thousand": "thousand", "million": "million", "billion": "billion", "trillion": "trillion",
 }  # fmt: skip
 
 UNITS = {
@@ -80,18 +80,19 @@ UNITS = {
     "mL": ("milliliter", "milliliters"), "ml": ("milliliter", "milliliters"), "L": ("liter", "liters"),
     "l": ("liter", "liters"), "gal": ("gallon", "gallons"), "tbsp": ("tablespoon", "tablespoons"),
     "tsp": ("teaspoon", "teaspoons"), "kWh": ("kilowatt hour", "kilowatt hours"),
-    "mAh": ("milliampere hour", "milliampere hours"), "kW": ("kilowatt", "kilowatts"), "MW": ("megawatt", "megawatts"),
-    "W": ("watt", "watts"), "kV": ("kilovolt", "kilovolts"), "V": ("volt", "volts"), "GHz": ("gigahertz",) * 2,
-    "MHz": ("megahertz",) * 2, "kHz": ("kilohertz",) * 2, "Hz": ("hertz",) * 2, "TB": ("terabyte", "terabytes"),
-    "GB": ("gigabyte", "gigabytes"), "MB": ("megabyte", "megabytes"), "KB": ("kilobyte", "kilobytes"),
-    "kB": ("kilobyte", "kilobytes"), "Gbps": ("gigabit per second", "gigabits per second"),
-    "Mbps": ("megabit per second", "megabits per second"), "kbps": ("kilobit per second", "kilobits per second"),
-    "dB": ("decibel", "decibels"), "hrs": ("hour", "hours"), "hr": ("hour", "hours"), "h": ("hour", "hours"),
-    "mins": ("minute", "minutes"), "min": ("minute", "minutes"), "secs": ("second", "seconds"),
-    "sec": ("second", "seconds"), "s": ("second", "seconds"), "ms": ("millisecond", "milliseconds"),
-    "fps": ("frame per second", "frames per second"), "rpm": ("revolution per minute", "revolutions per minute"),
-    "kcal": ("kilocalorie", "kilocalories"), "cal": ("calorie", "calories"), "hPa": ("hectopascal", "hectopascals"),
-    "kPa": ("kilopascal", "kilopascals"), "psi": ("P.S.I.",) * 2, "ppm": ("part per million", "parts per million"),
+    "mAh": ("milliampere hour", "milliampere hours"), "kW": ("kilowatt", "kilowatts"),
+    "MW": ("megawatt", "megawatts"), "W": ("watt", "watts"), "kV": ("kilovolt", "kilovolts"), "V": ("volt", "volts"),
+    "GHz": ("gigahertz",) * 2, "MHz": ("megahertz",) * 2, "kHz": ("kilohertz",) * 2, "Hz": ("hertz",) * 2,
+    "TB": ("terabyte", "terabytes"), "GB": ("gigabyte", "gigabytes"), "MB": ("megabyte", "megabytes"),
+    "KB": ("kilobyte", "kilobytes"), "kB": ("kilobyte", "kilobytes"),
+    "Gbps": ("gigabit per second", "gigabits per second"), "Mbps": ("megabit per second", "megabits per second"),
+    "kbps": ("kilobit per second", "kilobits per second"), "dB": ("decibel", "decibels"), "hrs": ("hour", "hours"),
+    "hr": ("hour", "hours"), "h": ("hour", "hours"), "mins": ("minute", "minutes"), "min": ("minute", "minutes"),
+    "secs": ("second", "seconds"), "sec": ("second", "seconds"), "s": ("second", "seconds"),
+    "ms": ("millisecond", "milliseconds"), "fps": ("frame per second", "frames per second"),
+    "rpm": ("revolution per minute", "revolutions per minute"), "kcal": ("kilocalorie", "kilocalories"),
+    "cal": ("calorie", "calories"), "hPa": ("hectopascal", "hectopascals"), "kPa": ("kilopascal", "kilopascals"),
+    "psi": ("P.S.I.",) * 2, "ppm": ("part per million", "parts per million"),
     "°C": ("degree Celsius", "degrees Celsius"), "°F": ("degree Fahrenheit", "degrees Fahrenheit"),
     "° C": ("degree Celsius", "degrees Celsius"), "° F": ("degree Fahrenheit", "degrees Fahrenheit"),
     "°": ("degree", "degrees"), "K": ("kelvin", "kelvins"), "%": ("percent",) * 2, "‰": ("per mille",) * 2,

@@ -44,7 +44,8 @@ _HALF_DAY = re.compile(
 _HALF_DAY_AFTER = re.compile(r"(\d{1,2}(?::[0-5]\d)?시?)\s?(AM|PM|am|pm|a\.m\.|p\.m\.)(?![A-Za-z])")
 _WEEKDAY = re.compile(r"\(([월화수목금토일])\)")
 _PHONE = re.compile(
-    r"(?<![\w.,-])(?:\+?(\d{1,3})[- ])?\(?(0\d{1,2}|\d{3,4})\)?[- ](\d{3,4})-(\d{4})(?![A-Za-z\d-]|,\d)|(?<![\w.,-])(1\d{3})-(\d{4})(?![\d-])"
+    r"(?<![\w.,-])(?:\+?(\d{1,3})[- ])?\(?(0\d{1,2}|\d{3,4})\)?[- ](\d{3,4})-(\d{4})(?![A-Za-z\d-]|,\d)"
+    r"|(?<![\w.,-])(1\d{3})-(\d{4})(?![\d-])"
 )
 _EMERGENCY = re.compile(r"(?<![\d.,])(112|119|114|120|110|111)(?=에|로|으로|번(?!째)|\s(?:신고|전화|구급))")
 _MONEY = re.compile(
@@ -160,7 +161,7 @@ def _numbers(mapped: Mapped) -> None:
 
 
 def sino(number: str) -> str:
-    """Return a number as it is written (`1,234.5`) in Sino-Korean words; one too long, or with a leading 0, by digits."""
+    """Return a number as it is written (`1,234.5`) in Sino-Korean words; with a leading 0, or too long, by digits."""
     whole, point, rest = number.replace(",", "").partition(".")
     if len(whole) > LONGEST_NUMBER or (len(whole) > 1 and whole[0] == "0"):
         said = digits(whole)
@@ -320,13 +321,4 @@ def _acronym(match: re.Match[str]) -> str | None:
     ):
         return None
     said = "".join({".": "", "/": "", "&": "앤"}.get(letter, words.LETTERS.get(letter, "")) for letter in text)
-    follows = match.string[match.end() : match.end() + 1]
-    return (
-        said
-        + (
-            ""
-            if follows.isdigit() or (follows == "-" and match.string[match.end() + 1 : match.end() + 2].isdigit())
-            else ""
-        )
-        + (" " if follows.isdigit() else SEAM)
-    )
+    return said + (" " if match.string[match.end() : match.end() + 1].isdigit() else SEAM)

@@ -16,7 +16,7 @@ FIRST_FRAMES = 24
 """Frames (of some 12 ms) that are decoded first; then each time twice as many, up to `MOST_FRAMES`."""
 MOST_FRAMES = 192
 AROUND_FRAMES = 16
-"""Frames on each side that a frame's sound depends on: 10 in models of medium size, measured, and some more."""
+"""Frames on each side that a frame's sound depends on: 10 in models of medium size, measured; some more for others."""
 EQUAL = 1e-3
 """Pieces must be so much like the whole, or the voice is decoded whole."""
 
@@ -90,4 +90,7 @@ class Vits:
         self._whole = self._session(str(self._path))
 
     def _session(self, model: str | bytes) -> Any:
-        return onnxruntime.InferenceSession(model, sess_options=self._options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(model, sess_options=self._options, providers=["CPUExecutionProvider"])
+        # It would keep the file's bytes as well, in case that it should be loaded again for other hardware.
+        session._model_bytes = None
+        return session
