@@ -237,7 +237,7 @@ async def test_a_clock_that_is_set_back_does_not_keep_a_model_out(
 
     server.stop()
     await reply(chain)
-    now = time.time
+    now = time.time  # noqa: TID251 - the clock that is set back
     monkeypatch.setattr(time, "time", lambda: now() - 3600)
     await server.start()
     with capture_logs() as logs:
