@@ -1,4 +1,4 @@
-"""A daemon whose settings change: satellites are joined and left, turns follow, strangers stay strangers."""
+"""A daemon whose settings change: satellites are joined and left; turns, prompts and who may come follow."""
 
 from __future__ import annotations
 

@@ -131,8 +131,23 @@ def test_wrong_settings_are_not_tried_again_and_again(machine: Machine) -> None:
 def test_uninstalled_it_is_gone_but_for_what_a_person_wrote(machine: Machine) -> None:
     said = service(machine, "uninstall")
     assert "settings: /etc/antiphon/config.yaml is kept, as you changed it." in said
-    left = machine.must(
-        "find", "/etc/systemd/system", "/var/lib/private", "/var/lib/antiphon", "/var/cache/antiphon", "-type", "f"
-    )
+    left = machine.must("find", "/etc/systemd/system", "/var/lib/private", "/var/cache/private", "-type", "f")
     assert sorted(left.split()) == [f"/etc/systemd/system/{unit}.d/test.conf" for unit in (DAEMON, SATELLITE)]
     assert machine.known(DAEMON, "LoadState") == "not-found"
+
+
+def test_a_users_own_manager_runs_it_too(machine: Machine) -> None:
+    runtime = "/run/user/0"
+    unit = f"[Service]\nType=notify\nDelegate=yes\nEnvironment=HOME=/root XDG_RUNTIME_DIR={runtime}\n"
+    script = f'mkdir -p {runtime} /root/.config && printf "%s" "$1" >/etc/systemd/system/own.service'
+    machine.must("bash", "-c", script, "-", f"{unit}ExecStart=/lib/systemd/systemd --user --unit=basic.target\n")
+    machine.systemctl("daemon-reload")
+    machine.systemctl("start", "own.service")
+    given = {"XDG_RUNTIME_DIR": runtime}
+    ran = machine.run(PROGRAM, "service", "install", "--user", "satellite", within_s=120, **given)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "satellite: active (running), enabled: Listening on 10700" in ran.stdout
+    assert "loginctl enable-linger root" in ran.stdout
+    ran = machine.run(PROGRAM, "service", "uninstall", "--user", **given)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert machine.must("find", "/root/.config").split() in ([], ["/root/.config"])
