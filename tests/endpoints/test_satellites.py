@@ -101,12 +101,14 @@ class StandIn:
 
 
 @asynccontextmanager
-async def house(voice: Synthesizer, model: Script, host: str = "127.0.0.1", *more: str) -> AsyncIterator[StandIn]:
+async def house(
+    voice: Synthesizer, model: Script, host: str = "127.0.0.1", *more: str, ears: Ears | None = None
+) -> AsyncIterator[StandIn]:
     satellite = StandIn()
     await satellite.start()
     known = [f"tcp://{name}:{satellite.port}" for name in (host, *more)]
     settings = quiet_settings(satellites=Known(discover=False, known=known))
-    driving = Satellites(Engines(Ears(), model, voice), settings, "0123456789ab")
+    driving = Satellites(Engines(ears or Ears(), model, voice), settings, "0123456789ab")
     driving.start(None)
     try:
         await satellite.driven()
