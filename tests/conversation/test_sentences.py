@@ -98,6 +98,7 @@ ENGLISH = [
     ("Turn off the timer", CANCEL, {}),
     ("Delete that timer.", CANCEL, {}),
     ("Cancel it.", CANCEL, {"implied": True}),
+    ("Can't sell it.", CANCEL, {"implied": True}),
     ("Can you cancel it please?", CANCEL, {"implied": True}),
     ("Cancel the pasta timer", CANCEL, {"name": "pasta"}),
     ("Cancel the 10 minute timer", CANCEL, {"start_seconds": 600}),

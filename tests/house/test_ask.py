@@ -76,6 +76,22 @@ async def test_a_written_question_is_answered_and_the_reply_is_speech(tmp_path: 
     assert wer(plain(turn["reply"]), plain(await heard(reply))) <= 0.2
 
 
+def test_a_timer_by_voice_and_in_korean_by_text(tmp_path: Path, say: Say) -> None:
+    files = []
+    for number, text in enumerate(("Set a timer for ten minutes.", "How long is left?", "Cancel it.")):
+        files.append(tmp_path / f"{number}.wav")
+        wav.write(files[-1], np.concatenate((silence(0.3), say(text), silence(0.3))))
+    turns, ran = asked("--speed", "max", *files, "--text", "십 분 타이머 맞춰 줘", "--text", "그만")
+    assert ran.returncode == 0, ran.stderr
+    assert turns[0]["reply"] == "Timer set for 10 minutes."
+    assert turns[1]["reply"].endswith("left.")
+    assert turns[2]["reply"] == "The timer is cancelled."
+    assert (turns[3]["reply"], turns[3]["language"]) == ("10분 타이머를 맞췄어요.", "ko")
+    assert (turns[4]["reply"], turns[4].get("error")) == ("", None)
+    assert "Note: no voice here speaks ko: the reply is only written." in ran.stderr
+    assert "Note: 1 timer ended with this command" in ran.stderr
+
+
 def test_spoken_questions_in_one_conversation_in_the_order_given(spoken: Path, tmp_path: Path, say: Say) -> None:
     second = tmp_path / "second.wav"
     wav.write(second, say("How many people live there?"))

