@@ -169,6 +169,7 @@ class Devices:
             self._called[1] = time.monotonic()
             if self._speaker.silent:  # nearly always, and then it should cost nothing
                 data[:] = silence if len(silence) == len(data) else bytes(len(data))
+                self._speaker.skip(frames)
                 return
             pcm = self._speaker.fill(frames)
             data[:] = (pcm if channels == 1 else np.repeat(pcm, channels)).tobytes()
@@ -177,8 +178,7 @@ class Devices:
             silence = bytes(int(rate * OUT_BLOCK_S) * channels * 2)
             with contextlib.suppress(sd.PortAudioError):
                 stream = sd.RawOutputStream(callback=wanted, **self._how(device, rate, channels, OUT_BLOCK_S))
-                self._speaker.set_rate(rate)
-                self._speaker.latency_s = float(stream.latency)
+                self._speaker.opened(rate, float(stream.latency))
                 return stream
         raise SoundError(f"the speaker {device['name']} cannot be opened: close what else uses it")
 
