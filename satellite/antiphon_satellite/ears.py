@@ -105,6 +105,11 @@ class Ears:
         for word in self._wake.feed(pcm) if self._wake else []:
             self._listener.woke(word.name, max(0, position - AFTER_WORD))
 
+    def join(self) -> None:
+        """Wait until the voice detector has heard all that it was given."""
+        if self._voice is not None:
+            self._voice.join()
+
     def stop(self) -> None:
         """End the voice detector's thread."""
         if self._voice is not None:

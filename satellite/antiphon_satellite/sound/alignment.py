@@ -1,9 +1,10 @@
 """Which of the speaker's samples a sample of the microphone may echo: the two clocks, and what lies between.
 
 The speaker counts what the device has taken, the microphone what the device has given. The difference of the counts
-(in seconds) stays the same while nothing is lost and the clocks agree; blocks that are lost and clocks that drift move
-it by just as much as the echo moves. What lies between the counts and the ear is the delay: the devices tell it,
-sound servers and Bluetooth wrongly, so it is looked for in the sound too.
+(the lead, in seconds) stays the same while nothing is lost and the clocks agree; blocks that are lost and clocks that
+drift move it by just as much as the echo moves. What lies between the counts and the ear is the delay: the devices tell
+it, sound servers and Bluetooth wrongly, so it is looked for in the sound too; and where it is found later each time,
+the clocks drift.
 """
 
 from __future__ import annotations
@@ -15,38 +16,65 @@ import numpy as np
 from antiphon.audio.pcm import RATE, Samples
 
 WINDOW = 64
-"""Differences of the counts of which the median counts: 2 s of blocks."""
+"""Leads of which the median counts: 2 s of blocks."""
 FEW = 5
 TOLERANCE_S = 0.006
-"""The clocks' difference may wander so far before the reference is moved: less costs more in learning anew."""
+"""The lead may be so far from where it should be before it is believed: less costs more in learning anew."""
 EARLIEST_S, LATEST_S = 0.2, 0.7
 """The echo is looked for so much before, and so much after, where it is expected."""
 CERTAIN = 8.0
 """A peak this many times higher than the common height is the echo."""
 AGREE_S = 0.004
 """Two findings in a row that differ by less are believed."""
+FINDINGS = 12
+"""So many findings tell how the clocks drift."""
+SPAN_S = 2.0
+"""They must be this far apart."""
+STRAIGHT_S = 0.0002
+"""They must lie on a line this closely."""
+LEAST_DRIFT, MOST_DRIFT = 15e-6, 500e-6
+"""Clocks that drift less are as good as the same; more is a mistake."""
 
 
 class Clocks:
-    """How far the speaker's count is ahead of the microphone's, in seconds."""
+    """How far the speaker's count is ahead of the microphone's, in seconds, at each of the microphone's samples."""
 
     def __init__(self) -> None:
         self._seen: deque[float] = deque(maxlen=WINDOW)
-        self._held: float | None = None
+        self._found: deque[tuple[float, float]] = deque(maxlen=FINDINGS)
+        self._held_s: float | None = None
+        self._held_at = 0
+        self.drift = 0.0
+        """Seconds that the lead changes in a second."""
 
     def note(self, lead_s: float) -> None:
         """The speaker's count is `lead_s` ahead now, as far as can be seen."""
         self._seen.append(lead_s)
 
-    @property
-    def lead_s(self) -> float | None:
-        """The lead, held while it wanders within `TOLERANCE_S`; None before anything is known."""
+    def lead_s(self, position: int) -> float:
+        """Return the lead at the microphone's sample `position`; it goes on evenly unless it was seen to have moved."""
+        due_s = None if self._held_s is None else self._held_s + self.drift * (position - self._held_at) / RATE
         if not self._seen:
-            return self._held
-        recent = float(np.median(self._seen))
-        if self._held is None or (len(self._seen) >= FEW and abs(recent - self._held) > TOLERANCE_S):
-            self._held = recent
-        return self._held
+            return due_s or 0.0
+        recent_s = float(np.median(self._seen))
+        if due_s is None or (len(self._seen) >= FEW and abs(recent_s - due_s) > TOLERANCE_S):
+            self._found.clear()
+            self._held_s, self._held_at = recent_s, position
+            return recent_s
+        return due_s
+
+    def found(self, position: int, place_s: float) -> None:
+        """The echo was found in the sound: `place_s` of the speaker ahead of the microphone's sample `position`."""
+        self._found.append((position / RATE, place_s))
+        at_s, places_s = np.array(self._found).T
+        if len(at_s) < FEW or at_s[-1] - at_s[0] < SPAN_S:
+            return
+        slope, base = np.polyfit(at_s - at_s[0], places_s, 1)
+        if np.max(np.abs(places_s - base - slope * (at_s - at_s[0]))) > STRAIGHT_S or abs(slope) > MOST_DRIFT:
+            return
+        if abs(slope - self.drift) > LEAST_DRIFT:
+            self._held_s, self._held_at = self.lead_s(position), position
+            self.drift = float(slope) if abs(slope) > LEAST_DRIFT else 0.0
 
 
 class DelayFinder:
@@ -72,7 +100,15 @@ class DelayFinder:
         best = int(np.argmax(lags))
         found = None
         if lags[best] > CERTAIN * float(np.mean(lags)):
-            found = (best - span) / RATE + LATEST_S
+            found = (best + _between(lags, best) - span) / RATE + LATEST_S
         agreed = found is not None and self._before is not None and abs(found - self._before) < AGREE_S
         self._before = found
         return found if agreed else None
+
+
+def _between(heights: Samples, best: int) -> float:
+    """Return how far beside the highest sample the peak is, by the parabola through three."""
+    if not 0 < best < len(heights) - 1:
+        return 0.0
+    left, top, right = (float(height) for height in heights[best - 1 : best + 2])
+    return 0.5 * (left - right) / (left - 2 * top + right)

@@ -34,16 +34,16 @@ HISTORY_S = 6
 """So much of what was played is remembered."""
 BLOCKS = 256
 """Blocks that wait for a busy loop; then the oldest are lost."""
-FIND_EVERY_S, SEEK_EVERY_S = 3.0, 0.5
+FIND_EVERY_S, SEEK_EVERY_S = 1.0, 0.5
 """How often the delay is looked for when it is known, and before."""
 FIND_IN_S = 0.8
 LOUD_DB = -50.0
 """Below this the reference is no sound to find an echo of."""
 FRAME_S = FRAME / RATE
-RISE, FALL = 0.002, 0.02
-"""How fast the share of the echo that is left over is believed to rise and to fall, a frame."""
-FIRST_SHARE = 0.3
-"""The share of the echo, as power, that is expected to be left over at first."""
+RISE_DB, FALL_DB = 0.2, 0.02
+"""How fast the share of the echo that is left over is believed to rise and to fall, a frame: nine of ten are below."""
+FIRST_SHARE_DB = 0.0
+"""The share of the echo that is expected to be left over at first."""
 LEARNED = 100
 """After so many frames with sound (1 s) the linear filter knows the room; before, anything may be echo."""
 ECHO_FALL = 0.85
@@ -141,7 +141,8 @@ class Echo:
             pcm, self._torn = self._torn + pcm, b""
             return pcm, pcm
         self.warm()
-        self._lead_s = self._clocks.lead_s or 0.0
+        self._lead_s = self._clocks.lead_s(self._near)
+        self.residue_db = -120.0
         pcm = self._torn + pcm
         whole = len(pcm) - len(pcm) % (2 * FRAME)
         self._torn = pcm[whole:]
@@ -161,6 +162,7 @@ class Echo:
             self._reopened = False
             self._clocks = Clocks()
             self._lead_s = 0.0
+            """At the microphone's newest sample."""
             self._filter = LinearFilter()
             if self._processor is not None:
                 self._processor.reset()
@@ -173,11 +175,12 @@ class Echo:
             """The position that the next block of the device should have."""
             self._recent = np.empty(0, dtype=np.float32)
             self._until = 0
-            self._known = False
+            self._delay_known = False
             """The delay was found in the sound."""
             self._found_at = 0
+            self._sought_at, self._expected_place_s = 0, 0.0
             self._echo_power = self._far_power = 0.0
-            self._echo_share, self._far_share = FIRST_SHARE, 1.0
+            self._echo_share_db = self._far_share_db = FIRST_SHARE_DB
             self._learned = 0
             self._blend = 0.0
             self._hold = 0
@@ -203,16 +206,35 @@ class Echo:
         self._history[np.arange(start, start + len(samples)) % size] = samples
         self._end = start + len(samples)
 
-    def _read(self, start: int, count: int) -> Samples:
-        """Return what was played from `start` on; silence where nothing was, or nothing is known."""
-        positions = np.arange(start, start + count)
-        known = (positions < self._end) & (positions >= max(0, self._end - len(self._history)))
-        read: Samples = np.where(known, self._history[positions % len(self._history)], np.float32(0))
+    def _read(self, start: float, count: int, step: float = 1.0) -> Samples:
+        """Return what was played from `start` on; silence where nothing was, or nothing is known.
+
+        Args:
+            step: from one sample to the next: clocks that drift need other than 1.
+        """
+        if step == 1.0:
+            return self._known(round(start) + np.arange(count))
+        places = start + step * np.arange(count)
+        whole = np.floor(places).astype(np.int64)
+        part = (places - whole).astype(np.float32)
+        first, second, third, fourth = (self._known(whole + offset) for offset in (-1, 0, 1, 2))
+        cubic: Samples = (  # through four samples (Lagrange)
+            first * (-part * (part - 1) * (part - 2) / 6)
+            + second * ((part + 1) * (part - 1) * (part - 2) / 2)
+            + third * (-(part + 1) * part * (part - 2) / 2)
+            + fourth * ((part + 1) * part * (part - 1) / 6)
+        )
+        return cubic
+
+    def _known(self, places: npt.NDArray[np.int64]) -> Samples:
+        known = (places < self._end) & (places >= max(0, self._end - len(self._history)))
+        read: Samples = np.where(known, self._history[places % len(self._history)], np.float32(0))
         return read
 
-    def _expected_at(self, position: int) -> int:
+    def _expected_at(self, position: int) -> float:
         """Return the sample of what was played whose echo the microphone is expected to hear at `position`."""
-        return position + round((self._lead_s - self.delay_s) * RATE)
+        lead_s = self._lead_s + self._clocks.drift * (position - self._near) / RATE
+        return position + (lead_s - self.delay_s) * RATE
 
     @property
     def _headroom(self) -> int:
@@ -224,7 +246,7 @@ class Echo:
         if not self._cancels:
             processed = np.asarray(self._processor.process(near), dtype=np.float32)
             return processed, near
-        far = self._read(self._expected_at(position) + self._headroom, FRAME)
+        far = self._read(self._expected_at(position) + self._headroom, FRAME, 1 + self._clocks.drift)
         left, echo = self._filter.process(near, far)
         self._expect(left, echo, far)
         hidden = np.asarray(self._processor.process(left, far), dtype=np.float32)
@@ -240,22 +262,24 @@ class Echo:
         self._echo_power = max(float(echo @ echo) / FRAME, ECHO_FALL * self._echo_power)
         if self._far_power > AUDIBLE:
             self._learned += 1
-            self._far_share = _followed(self._far_share, rest / self._far_power)
+            self._far_share_db = _followed(self._far_share_db, rest / self._far_power)
         if self._echo_power > AUDIBLE:
-            self._echo_share = _followed(self._echo_share, rest / self._echo_power)
+            self._echo_share_db = _followed(self._echo_share_db, rest / self._echo_power)
         known = self._learned >= LEARNED
-        residue = self._echo_power * self._echo_share if known else self._far_power * self._far_share
-        self.residue_db = 10 * float(np.log10(residue + 1e-12))
+        power, share_db = (self._echo_power, self._echo_share_db) if known else (self._far_power, self._far_share_db)
+        self.residue_db = max(self.residue_db, 10 * float(np.log10(power + 1e-12)) + share_db)
 
     def _seek(self, end: int) -> None:
         """Look for the delay in the sound, in a thread, now and then."""
-        every_s = FIND_EVERY_S if self._known else SEEK_EVERY_S
+        every_s = FIND_EVERY_S if self._delay_known else SEEK_EVERY_S
         if not self._cancels or self._finding is not None or end - self._found_at < every_s * RATE:
             return
         near = self._recent
         if len(near) < int(FIND_IN_S * RATE):
             return
-        start = self._expected_at(end - len(near))
+        self._sought_at = end - len(near)
+        start = self._expected_at(self._sought_at)
+        self._expected_place_s = (start - self._sought_at) / RATE
         far = self._read(start - int(LATEST_S * RATE), len(near) + int((LATEST_S + EARLIEST_S) * RATE))
         if level_db(far) < LOUD_DB:
             return
@@ -270,7 +294,8 @@ class Echo:
         later_s = finding.result()
         if later_s is None:
             return
-        self._known = True
+        self._delay_known = True
+        self._clocks.found(self._sought_at, self._expected_place_s - later_s)
         blocks = round(later_s / FRAME_S)
         if abs(blocks) > 1:
             moved = max(RESAMPLING_S, self.delay_s + blocks * FRAME_S)
@@ -278,7 +303,7 @@ class Echo:
             self.delay_s = moved
 
 
-def _followed(share: float, seen: float) -> float:
-    """Return a share that follows what is seen of it, more readily downwards: what is louder may be a person."""
-    seen = min(1.0, seen)
-    return share + (RISE if seen > share else FALL) * (seen - share)
+def _followed(share_db: float, seen: float) -> float:
+    """Return a share, in dB, that follows what is seen of it: most of what is seen is below."""
+    seen_db = 10 * float(np.log10(min(1.0, seen) + 1e-12))
+    return share_db + RISE_DB if seen_db > share_db else share_db - FALL_DB
