@@ -23,7 +23,7 @@ BEGINS, SPEAKS = 0.3, 0.5
 """Above the first probability a frame begins speech, above the second it goes on."""
 FLOOR_DB = -52.0
 """Frames that are quieter are silence."""
-ABOVE_RESIDUE_DB = 6.0
+ABOVE_RESIDUE_DB = 8.0
 """So much louder than what is expected to be left of the echo a frame must be."""
 SHARE = 0.6
 """So many of the frames since it began are speech in speech that lasts."""

@@ -40,16 +40,21 @@ FIND_IN_S = 0.8
 LOUD_DB = -50.0
 """Below this the reference is no sound to find an echo of."""
 FRAME_S = FRAME / RATE
-RISE_DB, FALL_DB = 0.2, 0.02
-"""How fast the share of the echo that is left over is believed to rise and to fall, a frame: nine of ten are below."""
+RISE_DB, FALL = 0.2, 0.03
+"""How fast the share of the echo that is left over is believed to rise, in dB a frame, and to fall, as a part of the
+difference: what is louder may be a person."""
 FIRST_SHARE_DB = 0.0
 """The share of the echo that is expected to be left over at first."""
-LEARNED = 100
-"""After so many frames with sound (1 s) the linear filter knows the room; before, anything may be echo."""
+LEARNED, FIRST_FALL = 80, 0.01
+"""After so many loud frames (2 s of speech) the filter knows the room. Before, all that is played may be echo, which is
+believed to be softer only slowly."""
 ECHO_FALL = 0.85
 """A room's echo dies away no faster than this, a frame: 60 dB in 0.85 s."""
 AUDIBLE = 1e-7
-"""Power (-70 dB of full scale) below which there is nothing to learn from."""
+"""Power (-70 dB of full scale) below which nothing is played."""
+CLEAR, PEAK_FALL = 0.1, 0.99
+"""What is left is compared in the loud parts: others hold more of the room's noise than of the echo. The loudest part
+is forgotten by 4 dB a second."""
 ABOVE_DB = 6.0
 """Sound that is so much louder than what is expected to be left of the echo is somebody else's."""
 HOLD = 15
@@ -76,6 +81,8 @@ class Echo:
         """What is believed to lie between the device's taking a sample and the microphone's giving its echo."""
         self.wanted = False
         """A turn goes on: noise is suppressed and gain controlled, if that is set."""
+        self.doubtful = False
+        """Somebody else may be speaking: nothing is learned of what is left of the echo."""
         self.residue_db = -120.0
         """How loud what is left of the echo is expected to be now, dB of full scale."""
         self._near = 0
@@ -180,6 +187,7 @@ class Echo:
             self._found_at = 0
             self._sought_at, self._expected_place_s = 0, 0.0
             self._echo_power = self._far_power = 0.0
+            self._echo_peak = self._far_peak = AUDIBLE
             self._echo_share_db = self._far_share_db = FIRST_SHARE_DB
             self._learned = 0
             self._blend = 0.0
@@ -258,16 +266,21 @@ class Echo:
     def _expect(self, left: Samples, echo: Samples, far: Samples) -> None:
         """Follow how much of the echo is left over: of what is played at first, of the echo when that is known."""
         rest = float(left @ left) / FRAME
-        self._far_power = max(float(far @ far) / FRAME, ECHO_FALL * self._far_power)
-        self._echo_power = max(float(echo @ echo) / FRAME, ECHO_FALL * self._echo_power)
-        if self._far_power > AUDIBLE:
-            self._learned += 1
-            self._far_share_db = _followed(self._far_share_db, rest / self._far_power)
-        if self._echo_power > AUDIBLE:
-            self._echo_share_db = _followed(self._echo_share_db, rest / self._echo_power)
-        known = self._learned >= LEARNED
-        power, share_db = (self._echo_power, self._echo_share_db) if known else (self._far_power, self._far_share_db)
-        self.residue_db = max(self.residue_db, 10 * float(np.log10(power + 1e-12)) + share_db)
+        far_now, echo_now = float(far @ far) / FRAME, float(echo @ echo) / FRAME
+        self._far_power = max(far_now, ECHO_FALL * self._far_power)
+        self._echo_power = max(echo_now, ECHO_FALL * self._echo_power)
+        self._far_peak = max(far_now, PEAK_FALL * self._far_peak, AUDIBLE)
+        self._echo_peak = max(echo_now, PEAK_FALL * self._echo_peak, AUDIBLE)
+        if not self.doubtful:
+            if far_now > CLEAR * self._far_peak:
+                self._learned += 1
+                self._far_share_db = _followed(self._far_share_db, rest / far_now, FIRST_FALL)
+            if echo_now > CLEAR * self._echo_peak:
+                self._echo_share_db = _followed(self._echo_share_db, rest / echo_now, FALL)
+        residue = self._echo_power * _ratio(self._echo_share_db)
+        if self._learned < LEARNED:
+            residue = max(residue, self._far_power * _ratio(self._far_share_db))
+        self.residue_db = max(self.residue_db, 10 * float(np.log10(residue + 1e-12)))
 
     def _seek(self, end: int) -> None:
         """Look for the delay in the sound, in a thread, now and then."""
@@ -303,7 +316,11 @@ class Echo:
             self.delay_s = moved
 
 
-def _followed(share_db: float, seen: float) -> float:
-    """Return a share, in dB, that follows what is seen of it: most of what is seen is below."""
+def _followed(share_db: float, seen: float, fall: float) -> float:
+    """Return a share, in dB, that follows what is seen of it."""
     seen_db = 10 * float(np.log10(min(1.0, seen) + 1e-12))
-    return share_db + RISE_DB if seen_db > share_db else share_db - FALL_DB
+    return share_db + (RISE_DB if seen_db > share_db else fall * (seen_db - share_db))
+
+
+def _ratio(db: float) -> float:
+    return float(10 ** (db / 10))
