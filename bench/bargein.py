@@ -1,7 +1,7 @@
 """Interrupting: `antiphon bench bargein [--json] [--plot out.png] [--minutes N]`.
 
-The real satellite in simulated rooms, on one clock that its sound moves (`tests/room.py`): the loudspeaker is heard by
-the microphone through a room's response, with a cheap speaker's distortion and the delays of a real device. A
+The real satellite in simulated rooms, on one clock that its sound moves (`tests/satellite/room.py`): the loudspeaker is
+heard by the microphone through a room's response, with a cheap speaker's distortion and the delays of a real device. A
 controller behaves as Home Assistant does. People are espeak-ng's voices at -26 dB of full scale; an echo of 0 dB is as
 loud. What is counted:
 
@@ -40,7 +40,6 @@ from antiphon_satellite.satellite import Satellite
 from antiphon_satellite.sound.speaker import FADE_S
 from antiphon_satellite.states import UNHEARD, State
 
-sys.path.insert(0, str(ROOT / "tests"))
 sys.path.insert(0, str(ROOT / "tests" / "satellite"))
 
 import room

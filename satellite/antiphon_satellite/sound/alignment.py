@@ -18,6 +18,8 @@ from antiphon.audio.pcm import RATE, Samples
 WINDOW = 64
 """Leads of which the median counts: 2 s of blocks."""
 FEW = 5
+JUMP_S, JUMPED = 0.02, 4
+"""So many leads in a row that are this far from where they should be, and agree: sound was lost."""
 TOLERANCE_S = 0.006
 """The lead may be so far from where it should be before it is believed: less costs more in learning anew."""
 EARLIEST_S, LATEST_S = 0.2, 0.7
@@ -46,6 +48,8 @@ class Clocks:
         self._held_at = 0
         self.drift = 0.0
         """Seconds that the lead changes in a second."""
+        self.jumps = 0
+        """How often the lead was found to have moved."""
 
     def note(self, lead_s: float) -> None:
         """The speaker's count is `lead_s` ahead now, as far as can be seen."""
@@ -56,9 +60,16 @@ class Clocks:
         due_s = None if self._held_s is None else self._held_s + self.drift * (position - self._held_at) / RATE
         if not self._seen:
             return due_s or 0.0
+        newest = list(self._seen)[-JUMPED:]
+        if due_s is not None and len(newest) == JUMPED and max(newest) - min(newest) < JUMP_S / 2:
+            off_s = [seen - due_s for seen in newest]
+            if min(off_s) > JUMP_S or max(off_s) < -JUMP_S:
+                self._seen.clear()
+                self._seen.extend(newest)
         recent_s = float(np.median(self._seen))
-        if due_s is None or (len(self._seen) >= FEW and abs(recent_s - due_s) > TOLERANCE_S):
+        if due_s is None or (len(self._seen) >= JUMPED and abs(recent_s - due_s) > TOLERANCE_S):
             self._found.clear()
+            self.jumps += 1
             self._held_s, self._held_at = recent_s, position
             return recent_s
         return due_s

@@ -52,6 +52,8 @@ ECHO_FALL = 0.85
 """A room's echo dies away no faster than this, a frame: 60 dB in 0.85 s."""
 AUDIBLE = 1e-7
 """Power (-70 dB of full scale) below which nothing is played."""
+MOVED_SHARE_DB = 0.0
+"""What is expected to be left over when the reference has moved against its echo."""
 CLEAR, PEAK_FALL = 0.1, 0.99
 """What is left is compared in the loud parts: others hold more of the room's noise than of the echo. The loudest part
 is forgotten by 4 dB a second."""
@@ -88,6 +90,7 @@ class Echo:
         self._near = 0
         self._torn = b""
         self._recent: Samples = np.empty(0, dtype=np.float32)
+        self._echo_share_db = self._far_share_db = FIRST_SHARE_DB
         self._restart()
 
     # Told by the speaker, from its device's thread.
@@ -148,7 +151,10 @@ class Echo:
             pcm, self._torn = self._torn + pcm, b""
             return pcm, pcm
         self.warm()
+        jumps = self._clocks.jumps
         self._lead_s = self._clocks.lead_s(self._near)
+        if jumps != self._clocks.jumps:
+            self._echo_share_db = max(self._echo_share_db, MOVED_SHARE_DB)
         self.residue_db = -120.0
         pcm = self._torn + pcm
         whole = len(pcm) - len(pcm) % (2 * FRAME)
