@@ -43,7 +43,7 @@ from antiphon_satellite.states import UNHEARD, State
 sys.path.insert(0, str(ROOT / "tests" / "satellite"))
 
 import room
-from room import OUT_LATENCY_S, Place, active_level, in_room
+from room import BLOCK_S, OUT_LATENCY_S, Place, active_level, in_room
 
 Figures: TypeAlias = dict[str, Any]
 Sound: TypeAlias = npt.NDArray[np.int16]
@@ -152,6 +152,8 @@ class Scene:
         case.duck_ms = drop_ms(card.played, handed, expected, began, card.rate)
         if stopped is not None:
             case.stop_ms = (stopped - first) / RATE * 1000
+            # where the reply itself pauses no drop can be seen: it is down when the next block is handed out
+            case.duck_ms = min(case.duck_ms or MISSED_MS, case.stop_ms + 1000 * BLOCK_S)
             case.heard_equal = self._heard_equal(text, expected, began)
         if overlap.kind is not Kind.SPEECH:
             await self._answer_nothing(stopped is not None)
@@ -186,8 +188,8 @@ class Scene:
         before = len(place.card.played)
         await place.home.transcript("what was said")
         await place.home.synthesize(REPLIES[number])
-        await place.home.speak(self._spoken[number])
-        await place.until(lambda: place.satellite.state is State.SPEAKING)
+        await place.until(lambda: place.satellite.state is State.THINKING)
+        await place.speak(self._spoken[number])
         expected = as_played(self._spoken[number], place.card.rate, place.satellite.speaker.volume)
         await place.until(lambda: bool(np.any(place.card.played[before:])))
         began = before + int(np.flatnonzero(place.card.played[before:])[0]) - int(np.flatnonzero(expected)[0])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -135,6 +135,8 @@ class RoomCard:
         self._people = np.zeros(60 * RATE)
         self._air_end = 0
         self._ticks = 0
+        self._moves = asyncio.Event()
+        self._moves.set()
         self._heard = 0
         self.deaf_blocks = 0
         """So many of the next blocks of the microphone are lost."""
@@ -165,7 +167,17 @@ class RoomCard:
     async def run(self) -> None:
         """Move sound until cancelled."""
         while True:
+            await self._moves.wait()
             await self.tick()
+
+    @contextlib.contextmanager
+    def still(self) -> Iterator[None]:
+        """Let no time pass: what comes over the network meanwhile takes none."""
+        self._moves.clear()
+        try:
+            yield
+        finally:
+            self._moves.set()
 
     @property
     def rate(self) -> int:
@@ -248,6 +260,15 @@ class Place:
         while not true():
             assert self.card.position < end, otherwise or f"{self.satellite.state}: {self.home.kinds}"
             await asyncio.sleep(TICK_S / 2)
+
+    async def speak(self, sound: Samples) -> None:
+        """Send a reply, 22050 Hz, which comes as a whole at once, as from Home Assistant."""
+        whole_s = self.satellite.speaker.latency_s + len(sound) / 22_050 - 0.1
+        with self.card.still():
+            sending = asyncio.ensure_future(self.home.speak(sound))
+            while not sending.done() or self.satellite.speaker.left_s < whole_s:
+                await asyncio.sleep(0)
+            await sending
 
     async def until_state(self, *wanted: State, within_s: float = 5.0) -> None:
         """Wait until the satellite is in one of these states."""

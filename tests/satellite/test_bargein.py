@@ -65,8 +65,8 @@ async def answer(place: Place, say: Say) -> None:
     """Answer the run as Home Assistant does."""
     await place.home.transcript("tell me a story")
     await place.home.synthesize(STORY)
-    await place.home.speak(story(say))
-    await place.until_state(State.SPEAKING)
+    await place.until_state(State.THINKING)
+    await place.speak(story(say))
     before = len(place.card.played)
     await place.until(lambda: bool(np.any(place.card.played[before:])))
 
