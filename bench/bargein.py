@@ -197,6 +197,8 @@ class Scene:
 
     def _heard_equal(self, text: str, expected: Sound, began: int) -> bool:
         """Return whether the words that are said to be heard are those that were handed out."""
+        if not self._place.home.of("played"):
+            return False
         handed = same_until(self._place.card.played[began:], expected)
         claimed = self._place.home.of("played")[-1].data["heard_ms"] * self._place.card.rate / 1000
         return heard_part(text, claimed / len(expected)) == heard_part(text, handed / len(expected))

@@ -34,7 +34,7 @@ HISTORY_S = 6
 """So much of what was played is remembered."""
 BLOCKS = 256
 """Blocks that wait for a busy loop; then the oldest are lost."""
-FIND_EVERY_S, SEEK_EVERY_S = 1.0, 0.5
+FIND_EVERY_S, SEEK_EVERY_S = 1.0, 0.25
 """How often the delay is looked for when it is known, and before."""
 FIND_IN_S = 0.8
 LOUD_DB = -50.0
@@ -45,9 +45,11 @@ RISE_DB, FALL = 0.2, 0.03
 difference: what is louder may be a person."""
 FIRST_SHARE_DB = 0.0
 """The share of the echo that is expected to be left over at first."""
-LEARNED, FIRST_FALL = 80, 0.01
-"""After so many loud frames (2 s of speech) the filter knows the room. Before, all that is played may be echo, which is
-believed to be softer only slowly."""
+LEARNED, FIRST_FALL_DB = 80, 0.25
+"""After so many loud frames (2 s of speech), and when the delay was found, the filter knows the room. Before, all that
+is played may be echo, however late it comes, and is believed to be softer only slowly."""
+MOST_DB = 20.0
+"""What is seen of a share counts for no more below it."""
 ECHO_FALL = 0.85
 """A room's echo dies away no faster than this, a frame: 60 dB in 0.85 s."""
 AUDIBLE = 1e-7
@@ -280,13 +282,16 @@ class Echo:
         if not self.doubtful:
             if far_now > CLEAR * self._far_peak:
                 self._learned += 1
-                self._far_share_db = _followed(self._far_share_db, rest / far_now, FIRST_FALL)
+                self._far_share_db += RISE_DB if _db(rest / far_now) > self._far_share_db else -FIRST_FALL_DB
             if echo_now > CLEAR * self._echo_peak:
-                self._echo_share_db = _followed(self._echo_share_db, rest / echo_now, FALL)
+                more_db = _db(min(1.0, rest / echo_now)) - self._echo_share_db
+                self._echo_share_db += RISE_DB if more_db > 0 else FALL * max(more_db, -MOST_DB)
         residue = self._echo_power * _ratio(self._echo_share_db)
-        if self._learned < LEARNED:
+        if not self._delay_known:
+            residue = max(residue, self._far_peak * _ratio(self._far_share_db))
+        elif self._learned < LEARNED:
             residue = max(residue, self._far_power * _ratio(self._far_share_db))
-        self.residue_db = max(self.residue_db, 10 * float(np.log10(residue + 1e-12)))
+        self.residue_db = max(self.residue_db, _db(residue))
 
     def _seek(self, end: int) -> None:
         """Look for the delay in the sound, in a thread, now and then."""
@@ -322,10 +327,8 @@ class Echo:
             self.delay_s = moved
 
 
-def _followed(share_db: float, seen: float, fall: float) -> float:
-    """Return a share, in dB, that follows what is seen of it."""
-    seen_db = 10 * float(np.log10(min(1.0, seen) + 1e-12))
-    return share_db + (RISE_DB if seen_db > share_db else fall * (seen_db - share_db))
+def _db(power: float) -> float:
+    return 10 * float(np.log10(power + 1e-12))
 
 
 def _ratio(db: float) -> float:
