@@ -25,19 +25,18 @@ from typing import Any, TypeAlias
 
 import click
 import numpy as np
-import numpy.typing as npt
 import structlog
-from _overlaps import PIPER_RATE, REPLIES, Kind, Overlap, interruptions, noises, replies
+from _overlaps import REPLIES, Kind, Overlap, interruptions, noises, replies
+from _played import Sound, as_played, drop_ms, followed
 from _processes import Unmeasured
 from rich.console import Console
 from rich.table import Table
 
-from antiphon.audio.pcm import RATE, Converter, Format, Samples, to_bytes
+from antiphon.audio.pcm import RATE, Samples
 from antiphon.configuration import ROOT
 from antiphon_daemon.conversation.memory import heard_part
 from antiphon_satellite.interruption import Heard
 from antiphon_satellite.satellite import Satellite
-from antiphon_satellite.sound.speaker import FADE_S
 from antiphon_satellite.states import UNHEARD, State
 
 sys.path.insert(0, str(ROOT / "tests" / "satellite"))
@@ -46,7 +45,6 @@ import room
 from room import BLOCK_S, OUT_LATENCY_S, Place, active_level, in_room
 
 Figures: TypeAlias = dict[str, Any]
-Sound: TypeAlias = npt.NDArray[np.int16]
 
 BUDGETS = {
     "duck_p95_ms": 280.0,
@@ -65,16 +63,11 @@ EACH = 12
 """Interruptions in each room at each level."""
 STARTS_S = (0.3, 3.0)
 """When in a reply a person begins."""
-DROP = 10 ** (-10 / 20)
-WINDOW_S = 0.0025
-QUIET = 0.004
-"""A reply that is softer is pausing by itself: no drop can be seen."""
 PATIENCE_S = 2.5
 """An interruption that is not heard within this was missed."""
 MISSED_MS = 9_999.0
 VOLUME = 80
 """What satellites are set to."""
-LOUD = 300
 
 
 class Watched(Satellite):
@@ -158,7 +151,7 @@ class Scene:
         if overlap.kind is not Kind.SPEECH:
             await self._answer_nothing(stopped is not None)
             case.resumed = await self._played_to_its_end(expected)
-            case.exact = resumes(card.played[began:], expected, card.rate)
+            case.exact = followed(card.played[began:], expected, card.rate)[1]
             if not any(heard is Heard.BEGAN for _, heard in self._satellite.told[told:]):
                 case.duck_ms = None
         while card.position < ends + RATE:  # the person has finished, and the room is quiet
@@ -199,7 +192,7 @@ class Scene:
         """Return whether the words that are said to be heard are those that were handed out."""
         if not self._place.home.of("played"):
             return False
-        handed = same_until(self._place.card.played[began:], expected)
+        handed, _ = followed(self._place.card.played[began:], expected, self._place.card.rate)
         claimed = self._place.home.of("played")[-1].data["heard_ms"] * self._place.card.rate / 1000
         return heard_part(text, claimed / len(expected)) == heard_part(text, handed / len(expected))
 
@@ -237,77 +230,6 @@ class Scene:
             await place.home.error("interrupted")
         await place.until(lambda: place.satellite.state is State.IDLE)
         await asyncio.sleep(0.3)
-
-
-# What the speaker's output says.
-
-
-def as_played(reply: Samples, rate: int, volume: int) -> Sound:
-    """Return a reply as the speaker hands it out, undisturbed."""
-    converter = Converter(Format(PIPER_RATE), rate)
-    pcm = to_bytes(reply)
-    parts = [converter.feed(pcm[start : start + 2048]) for start in range(0, len(pcm), 2048)]
-    whole = np.rint(np.concatenate(parts) * 32768).clip(-32768, 32767).astype(np.float32)
-    return (whole * (volume / 100) ** 2).astype(np.int16)
-
-
-def same_until(played: Sound, expected: Sound) -> int:
-    """Return how many samples of what is expected were played before anything else was."""
-    count = min(len(played), len(expected))
-    differs = np.flatnonzero(np.abs(played[:count].astype(int) - expected[:count]) > 2)
-    return int(differs[0]) if len(differs) else count
-
-
-def drop_ms(played: Sound, first: int, expected: Sound, began: int, rate: int) -> float | None:
-    """Return the milliseconds from sample `first` of what is played until it is 10 dB below what is expected."""
-    size = int(WINDOW_S * rate)
-    for at in range(first, min(len(played), began + len(expected)) - size, size):
-        wanted = expected[max(0, at - began) : at - began + size].astype(float) / 32768
-        is_ = played[at : at + size].astype(float) / 32768
-        due = float(np.sqrt(np.mean(wanted**2))) if len(wanted) == size else 0.0
-        if due > QUIET and np.sqrt(np.mean(is_**2)) < DROP * due:
-            return (at + size - first) / rate * 1000
-    return None
-
-
-def resumes(played: Sound, expected: Sound, rate: int) -> list[bool]:
-    """Return, for each break in a reply, whether it went on from the very sample at which it had begun to fade.
-
-    Nothing is left out then, and nothing repeated but the few milliseconds of the fade.
-    """
-    fade, short = int(FADE_S * rate) + 2, rate // 20
-    exact: list[bool] = []
-    heard = at = 0
-    while True:
-        count = same_until(played[at:], expected[heard:])
-        heard, at = heard + count, at + count
-        if heard >= len(expected) - short or at >= len(played) - short:
-            return exact
-        loud = np.flatnonzero(np.abs(expected[heard + fade : -short].astype(int)) > LOUD)
-        if not len(loud):
-            return exact
-        needle_at = heard + fade + int(loud[0])
-        found = find(played[at:], expected[needle_at : needle_at + short])
-        if found is None:
-            return [*exact, False]
-        goes_on = at + found - (needle_at - heard)
-        between = played[at : max(at, goes_on)]
-        exact.append(bool(goes_on >= at and np.count_nonzero(between) <= fade))
-        heard, at = needle_at, at + found
-
-
-def find(sound: Sound, part: Sound) -> int | None:
-    """Return where `part` occurs in `sound`, to the sample."""
-    if len(sound) <= len(part):
-        return None
-    size = 1 << (len(sound) + len(part)).bit_length()
-    spectrum = np.fft.rfft(sound.astype(float), size) * np.conj(np.fft.rfft(part.astype(float), size))
-    matches = np.fft.irfft(spectrum, size)[: len(sound) - len(part)]
-    energy = np.convolve(sound.astype(float) ** 2, np.ones(len(part)), "valid")[: len(matches)]
-    for place in np.argsort(matches / np.sqrt(energy + 1))[::-1][:5]:
-        if np.max(np.abs(sound[place : place + len(part)].astype(int) - part)) <= 2:
-            return int(place)
-    return None
 
 
 # The whole.
@@ -433,17 +355,16 @@ def verdict(key: str, value: float | None) -> str:
     return "ok" if (value >= BUDGETS[key] if least else value <= BUDGETS[key]) else "over"
 
 
-def table(told: Figures) -> Table:
-    """Return the figures beside their budgets, and beside those of each level of echo."""
-    levels = told["by_echo_db"]
-    drawn = Table(
-        "interrupting", f"up to {BUDGET_ECHO_DB:g} dB", "budget", "", "held out", *(f"{at} dB" for at in levels)
-    )
+def tables(told: Figures) -> list[Table]:
+    """Return the figures beside their budgets, and beside them those of each level of echo."""
+    whole = Table(f"interrupting, echo up to {BUDGET_ECHO_DB:+g} dB", "measured", "budget", "", "held out")
     for key in figures([], []):
         budget = f"{BUDGETS[key]:g}" if key in BUDGETS else ""
-        columns = [shown(each[key]) for each in (told["held_out"], *levels.values())]
-        drawn.add_row(key, shown(told[key]), budget, verdict(key, told[key]), *columns)
-    return drawn
+        whole.add_row(key, shown(told[key]), budget, verdict(key, told[key]), shown(told["held_out"][key]))
+    levels = Table("by level of echo", *(f"{level} dB" for level in told["by_echo_db"]))
+    for key in figures([], []):
+        levels.add_row(key, *(shown(each[key]) for each in told["by_echo_db"].values()))
+    return [whole, levels]
 
 
 def shown(value: float | int | None) -> str:
@@ -499,7 +420,9 @@ def main(as_json: bool, picture: str | None, minutes: float, each: int, details:
         cases = [{**vars(case), "overlap": case.overlap.name, "kind": case.overlap.kind.value} for case in found.cases]
         print(json.dumps(told | ({"cases": rounded(cases)} if details else {})))
         return
-    Console(highlight=False).print(table(told))
+    console = Console(highlight=False)
+    for each_table in tables(told):
+        console.print(each_table)
 
 
 if __name__ == "__main__":

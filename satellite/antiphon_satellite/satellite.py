@@ -162,7 +162,7 @@ class Satellite:
 
     def spoke_over(self, heard: Heard, since: int) -> None:
         """A voice over our own sound (see `ears.Listener`)."""
-        self.echo.doubtful = heard is Heard.BEGAN
+        self.echo.doubt(somebody=heard is Heard.BEGAN)
         match heard:
             case Heard.BEGAN:
                 self._apply(states.SpeechBegan(self._time()))
@@ -318,7 +318,7 @@ class Satellite:
         if self.state is State.STREAMING and self._now.kept is not None:
             attention = Attention.HUSH
         self.ears.attend(attention, self.microphone)
-        self.echo.doubtful = False
+        self.echo.doubt(somebody=False)
         self.echo.wanted = self.state not in (State.IDLE, State.MUTED, State.DISCONNECTED)
 
     def _warm(self) -> None:
