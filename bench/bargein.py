@@ -130,7 +130,7 @@ class Scene:
         text, expected, began = await self._reply()
         place, card = self._place, self._place.card
         await asyncio.sleep(start_s)
-        told = len(self._satellite.told)
+        told, claims = len(self._satellite.told), len(place.home.of("played"))
         first = card.say(overlap.sound)
         ends = first + len(overlap.sound)
         stopped = None
@@ -140,7 +140,8 @@ class Scene:
                 stopped = card.position
             elif place.satellite.state is not State.SPEAKING:
                 break
-        await asyncio.sleep(0.05)  # `played` is on its way
+        if stopped is not None:
+            await place.until(lambda: len(place.home.of("played")) > claims)
         handed = card.handed_at(first)
         case.duck_ms = drop_ms(card.played, handed, expected, began, card.rate)
         if stopped is not None:
@@ -190,11 +191,12 @@ class Scene:
 
     def _heard_equal(self, text: str, expected: Sound, began: int) -> bool:
         """Return whether the words that are said to be heard are those that were handed out."""
-        if not self._place.home.of("played"):
-            return False
         handed, _ = followed(self._place.card.played[began:], expected, self._place.card.rate)
         claimed = self._place.home.of("played")[-1].data["heard_ms"] * self._place.card.rate / 1000
-        return heard_part(text, claimed / len(expected)) == heard_part(text, handed / len(expected))
+        audible = np.flatnonzero(np.abs(expected[:handed].astype(int)) > 2)
+        least = int(audible[-1]) + 1 if len(audible) else 0  # where the reply itself is silent, its end cannot be seen
+        true = min(max(claimed, least), handed)
+        return heard_part(text, claimed / len(expected)) == heard_part(text, true / len(expected))
 
     async def _answer_nothing(self, asked: bool) -> None:
         """Be a controller that recognises nothing, once it is told that the speech is over."""

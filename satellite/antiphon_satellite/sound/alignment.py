@@ -22,8 +22,8 @@ JUMP_S, JUMPED = 0.02, 4
 """So many leads in a row that are this far from where they should be, and agree: sound was lost."""
 TOLERANCE_S = 0.006
 """The lead may be so far from where it should be before it is believed: less costs more in learning anew."""
-EARLIEST_S, LATEST_S = 0.2, 0.7
-"""The echo is looked for so much before, and so much after, where it is expected."""
+MOST_S = 1.2
+"""The longest delay that is looked for: Bluetooth and sound servers take up to a second."""
 CERTAIN = 8.0
 """A peak this many times higher than the common height is the echo."""
 AGREE_S = 0.004
@@ -95,23 +95,21 @@ class DelayFinder:
         self._before: float | None = None
 
     def find(self, near: Samples, far: Samples) -> float | None:
-        """Return how much later than expected the echo comes, in seconds; None when that is not certain.
+        """Return how long after its reference the echo comes, in seconds; None when that is not certain.
 
         Args:
             near: the microphone's sound.
-            far: what was played, from `LATEST_S` before the sound that is expected to echo in `near` to
-                `EARLIEST_S` after it.
+            far: what the device took meanwhile, from `MOST_S` before on.
         """
         size = 1 << (len(far) + len(near) - 1).bit_length()
         spectrum = np.conj(np.fft.rfft(far, size)) * np.fft.rfft(near, size)
         peaks = np.fft.irfft(spectrum / (np.abs(spectrum) + 1e-6), size)
-        # lag l of near against far: near[n] = far[n - l]; far begins LATEST_S early, so l runs from -LATEST-EARLIEST
-        span = int((LATEST_S + EARLIEST_S) * RATE)
+        span = int(MOST_S * RATE)  # far begins so much early: an echo at once lags by -span, one as late as can be by 0
         lags = np.abs(np.concatenate((peaks[size - span :], peaks[:1])))
         best = int(np.argmax(lags))
         found = None
         if lags[best] > CERTAIN * float(np.mean(lags)):
-            found = (best + _between(lags, best) - span) / RATE + LATEST_S
+            found = (best + _between(lags, best)) / RATE
         agreed = found is not None and self._before is not None and abs(found - self._before) < AGREE_S
         self._before = found
         return found if agreed else None

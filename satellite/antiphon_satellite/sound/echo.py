@@ -18,7 +18,7 @@ import numpy as np
 
 from antiphon.audio.pcm import RATE, Samples, level_db, to_bytes, to_samples
 from antiphon.settings import Sound
-from antiphon_satellite.sound.alignment import EARLIEST_S, LATEST_S, Clocks, DelayFinder
+from antiphon_satellite.sound.alignment import MOST_S, Clocks, DelayFinder
 from antiphon_satellite.sound.linear import FRAME, LinearFilter
 from antiphon_satellite.sound.reference import Pcm, Reference
 from antiphon_satellite.sound.residue import Residue
@@ -159,14 +159,13 @@ class Echo:
         self._recent = np.empty(0, dtype=np.float32)
         self._until = 0
         self._sought_at = self._sought_until = 0
-        self._expected_place_s = 0.0
+        self._sought_lead_s = 0.0
         self._blend = 0.0
         self._hold = 0
 
-    def _expected_at(self, position: int) -> float:
-        """Return the sample of what was played whose echo the microphone is expected to hear at `position`."""
-        lead_s = self._lead_s + self._clocks.drift * (position - self._near) / RATE
-        return position + (lead_s - self.delay_s) * RATE
+    def _taken_at(self, position: int) -> float:
+        """Return the sample of what is played that the device takes when it gives the microphone's at `position`."""
+        return position + (self._lead_s + self._clocks.drift * (position - self._near) / RATE) * RATE
 
     @property
     def _headroom(self) -> int:
@@ -178,9 +177,12 @@ class Echo:
         if not self._cancels:
             processed = np.asarray(self._processor.process(near), dtype=np.float32)
             return processed, near
-        far = self._reference.read(self._expected_at(position) + self._headroom, FRAME, 1 + self._clocks.drift)
+        taken_at = self._taken_at(position)
+        due = taken_at - self.delay_s * RATE + self._headroom
+        far = self._reference.read(due, FRAME, 1 + self._clocks.drift)
         left, echo = self._filter.process(near, far)
-        self.residue_db = max(self.residue_db, self._residue.follow(left, echo, far))
+        played = far if self._residue.delay_known else self._reference.read(taken_at - RESAMPLING_S * RATE, FRAME)
+        self.residue_db = max(self.residue_db, self._residue.follow(left, echo, played))
         hidden = np.asarray(self._processor.process(left, far), dtype=np.float32)
         self._hold = HOLD if level_db(left) > self.residue_db + ABOVE_DB else max(0, self._hold - 1)
         before, self._blend = self._blend, 1.0 if self._hold and not self._suppresses else 0.0
@@ -196,9 +198,9 @@ class Echo:
         if len(near) < int(FIND_IN_S * RATE):
             return
         self._sought_at = end - len(near)
-        start = self._expected_at(self._sought_at)
-        self._expected_place_s = (start - self._sought_at) / RATE
-        far = self._reference.read(start - int(LATEST_S * RATE), len(near) + int((LATEST_S + EARLIEST_S) * RATE))
+        start = self._taken_at(self._sought_at)
+        self._sought_lead_s = (start - self._sought_at) / RATE
+        far = self._reference.read(start - int(MOST_S * RATE), len(near) + int(MOST_S * RATE))
         if level_db(far) < LOUD_DB:
             return
         self._sought_until = end
@@ -213,12 +215,12 @@ class Echo:
         self._finding = None
         if finding.cancelled() or finding.exception() is not None or not still:
             return
-        later_s = finding.result()
-        if later_s is None:
+        delay_s = finding.result()
+        if delay_s is None:
             return
         self._residue.delay_known = True
-        self._clocks.found(self._sought_at, self._expected_place_s - later_s)
-        blocks = round(later_s / FRAME_S)
+        self._clocks.found(self._sought_at, self._sought_lead_s - delay_s)
+        blocks = round((delay_s - self.delay_s) / FRAME_S)
         if abs(blocks) > 1:
             moved = max(RESAMPLING_S, self.delay_s + blocks * FRAME_S)
             self._filter.shift(round((self.delay_s - moved) / FRAME_S))

@@ -66,7 +66,7 @@ class Residue:
         Args:
             left: what the filter leaves.
             echo: what it has taken out.
-            far: the reference.
+            far: the reference; while the delay is not known, what the device takes now.
         """
         self._far.follow(far)
         self._echo.follow(echo)
