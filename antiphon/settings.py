@@ -260,6 +260,12 @@ class Sound(Section):
     volume: int = Field(80, ge=0, le=100)
     cues: bool = True
     """Short sounds for heard, thinking, failed and timer."""
+    echo_cancellation: bool = True
+    """Take what the speaker plays out of the microphone's sound; off only where the device does it itself."""
+    noise_suppression: bool = False
+    """Take steady noise out of what is sent."""
+    auto_gain: bool = False
+    """Bring quiet voices to an even level in what is sent."""
 
 
 class Hooks(Section):
@@ -294,6 +300,10 @@ class Satellite(Section):
     follow_up: bool = True
     """Listen again without a wake word when the reply asks something."""
     follow_up_s: float = Field(5, ge=1, le=30)
+    barge_in: Literal["voice", "wake", "off"] = "voice"
+    """What interrupts a reply, besides the button: a voice and wake words, wake words alone, or nothing."""
+    barge_in_ms: int = Field(200, ge=100, le=2000)
+    """Speech that lasts so long interrupts; what is shorter only makes the reply pause."""
     muted: bool = False
     """Start muted."""
     controller: str = ""

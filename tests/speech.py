@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
+from functools import cache
 from typing import TypeAlias
 
 import numpy as np
@@ -35,3 +37,21 @@ def speaker() -> Say:
         return spoken[text]
 
     return say
+
+
+@cache
+def espeak(text: str, voice: str = "en-us+f2") -> Samples:
+    """Return a text spoken by espeak-ng, another voice than the satellite's own, from its first audible sample on."""
+    command = ["espeak-ng", "-v", voice, "--stdout", text]
+    wav = subprocess.run(command, capture_output=True, check=True, timeout=20).stdout
+    sound = resample(to_samples(wav[44:]), 22_050, RATE)
+    return sound[int(np.argmax(np.abs(sound) > 0.02 * np.max(np.abs(sound)))) :]
+
+
+def cough() -> Samples:
+    """Return a burst of noise of 0.2 s, as from a throat."""
+    rng = np.random.default_rng(1)
+    count = RATE // 5
+    at = np.arange(count) / RATE
+    smooth = np.convolve(rng.normal(size=count), np.hanning(12), "same")
+    return (smooth * np.minimum(1.0, at / 0.008) * np.exp(-at / 0.05)).astype(np.float32)

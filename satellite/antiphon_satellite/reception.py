@@ -1,7 +1,8 @@
 """What controllers send to be heard: which stream is played, which is dropped, and who is told that it was played.
 
 One stream is played at a time. Of the run that was interrupted nothing more is heard: neither the stream that was
-playing nor, if its reply had not begun, the next one that comes. A stream that comes while something else goes on is
+playing (it is kept aside for a while, should the interruption turn out to be none) nor, if its reply had not begun,
+the next one that comes. A stream that comes while something else goes on is
 refused, and its sender told at its end that it is over, so that it does not wait.
 """
 
@@ -40,7 +41,11 @@ class Reception:
         self._loop = asyncio.get_running_loop()
         self._playing: tuple[Peer, Stream] | None = None
         self._heard_by: Peer | None = None
+        self._shelved: tuple[Peer, Stream] | None = None
+        """The stream that was stopped, and may go on."""
         self._converter: Converter | None = None
+        self._whole = False
+        """What is played, or was shelved, has come to its end."""
         self._begun = False
         """The reply of this run has begun."""
         self._owed_until = 0.0
@@ -56,6 +61,26 @@ class Reception:
         if not self._begun:
             self._owed_until = until
 
+    def shelve(self) -> None:
+        """Stop what is played, but keep it, and what still comes of it."""
+        self._shelved = self._playing
+        self._speaker.shelve()
+
+    def resume(self, at: float) -> None:
+        """Go on with what was shelved, from where it was stopped."""
+        stream, self._shelved = self._shelved, None
+        if stream is None:
+            return
+        self._playing, self._heard_by = stream, stream[0]
+        self._speaker.resume()
+        left_s = self._speaker.left_s
+        self._tell(states.ReplyEnded(at, left_s) if self._whole else states.Grew(at, left_s))
+
+    def forget(self) -> None:
+        """What was shelved will not go on."""
+        self._shelved = None
+        self._speaker.forget()
+
     def forgive(self) -> None:
         """The interrupted run has no reply."""
         self._owed_until = 0.0
@@ -64,7 +89,8 @@ class Reception:
         """Play this stream from now on."""
         self._playing = stream
         self._heard_by = stream[0]
-        self._converter = None
+        self._shelved = self._converter = None
+        self._whole = False
         self._speaker.begin()
 
     def tell_played(self) -> None:
@@ -105,12 +131,17 @@ class Reception:
         except FormatError as error:
             raise Refusal(str(error), "bad-format") from None
         stream = peer.streams.chunk(chunk.timestamp, len(chunk.audio) / form.frame_bytes / form.rate * 1000)
-        if not self._plays(peer, stream):
+        shelved = self._is(self._shelved, peer, stream)
+        if not (shelved or self._is(self._playing, peer, stream)):
             return
         if self._converter is None or self._converter.form != form:
             self._converter = Converter(form, self._speaker.rate)
-        self._speaker.play(self._converter.feed(chunk.audio))
-        self._tell(states.Grew(at, self._speaker.left_s))
+        samples = self._converter.feed(chunk.audio)
+        if shelved:
+            self._speaker.keep(samples)
+        else:
+            self._speaker.play(samples)
+            self._tell(states.Grew(at, self._speaker.left_s))
 
     def _stop(self, peer: Peer, stream: Stream | None, at: float) -> None:
         if stream is None:
@@ -118,8 +149,12 @@ class Reception:
         if stream in peer.refused:
             peer.refused.discard(stream)
             peer.send(WireEvent("played", {"heard_ms": 0}))
-        elif self._plays(peer, stream):
+        elif self._is(self._shelved, peer, stream):
+            self._whole = True
+        elif self._is(self._playing, peer, stream):
+            self._whole = True
             self._tell(states.ReplyEnded(at, self._speaker.left_s))
 
-    def _plays(self, peer: Peer, stream: Stream | None) -> bool:
-        return stream is not None and self._playing == (peer, stream)
+    @staticmethod
+    def _is(known: tuple[Peer, Stream] | None, peer: Peer, stream: Stream | None) -> bool:
+        return stream is not None and known == (peer, stream)

@@ -22,10 +22,12 @@ from antiphon.settings import Settings
 from antiphon_satellite import states
 from antiphon_satellite.ears import Attention, Ears
 from antiphon_satellite.hooks import Hooks
+from antiphon_satellite.interruption import Heard
 from antiphon_satellite.reception import Reception
 from antiphon_satellite.service import Peer, Service
 from antiphon_satellite.sound.cues import Cue, load
 from antiphon_satellite.sound.devices import Presence
+from antiphon_satellite.sound.echo import Echo
 from antiphon_satellite.sound.microphone import Microphone
 from antiphon_satellite.sound.speaker import Speaker
 from antiphon_satellite.states import Do, Event, Limits, Situation, State
@@ -42,15 +44,25 @@ OWED_S = 30.0
 
 ATTENTION = {
     State.IDLE: Attention.START,
-    State.DISCONNECTED: Attention.INTERRUPTION,
-    State.WAITING: Attention.INTERRUPTION,
-    State.THINKING: Attention.INTERRUPTION,
+    State.DISCONNECTED: Attention.WAKE,
+    State.WAITING: Attention.WAKE,
+    State.THINKING: Attention.WAKE,
     State.SPEAKING: Attention.INTERRUPTION,
     State.ANNOUNCING: Attention.INTERRUPTION,
     State.RINGING: Attention.INTERRUPTION,
     State.LISTENING: Attention.ANSWER,
 }
 """What the ears listen for in each state; nothing in those that are missing."""
+BARGE_IN = {
+    "voice": {},
+    "wake": dict.fromkeys((State.SPEAKING, State.ANNOUNCING, State.RINGING), Attention.WAKE),
+    "off": {
+        State.SPEAKING: Attention.NOTHING,
+        State.ANNOUNCING: Attention.NOTHING,
+        State.RINGING: Attention.WAKE,
+    },
+}
+"""What is different where a voice may not interrupt (`satellite.barge_in`)."""
 
 HOOKS = {
     State.IDLE: "idle",
@@ -75,9 +87,11 @@ class Satellite:
         self._settings = own
         self._limits = limits or limits_of(settings)
         self._loop = asyncio.get_running_loop()
-        self.ears = Ears(own, self)
-        self.microphone = Microphone(self.ears.hear)
-        self.speaker = Speaker(self._drained, volume=own.sound.volume)
+        self.echo = Echo(own.sound)
+        self.ears = Ears(own, self, lambda: self.echo.residue_db)
+        self.microphone = Microphone(self.ears.hear, self.echo.clean)
+        self.speaker = Speaker(self._drained, volume=own.sound.volume, reference=self.echo)
+        self._attention = ATTENTION | BARGE_IN[own.barge_in]
         self.service = Service(settings, self.ears.words, self)
         self.hooks = Hooks(own.hooks)
         self._uplink = Uplink()
@@ -158,6 +172,19 @@ class Satellite:
     def spoke(self, since: int) -> None:
         """Somebody began to speak (see `ears.Listener`)."""
         self._apply(states.Spoke(self._time(), since))
+
+    def spoke_over(self, heard: Heard, since: int) -> None:
+        """A voice over our own sound (see `ears.Listener`)."""
+        self.echo.doubt(somebody=heard is Heard.BEGAN)
+        match heard:
+            case Heard.BEGAN:
+                self._apply(states.SpeechBegan(self._time()))
+            case Heard.FADED:
+                self._apply(states.SpeechFaded(self._time()))
+            case Heard.LASTED:
+                self._apply(states.SpeechLasted(self._time(), since))
+            case Heard.HUSHED:
+                self._apply(states.Hushed(self._time()))
 
     def _drained(self) -> None:
         self._apply(states.Drained(self._time()))
@@ -298,6 +325,10 @@ class Satellite:
             self._thinking = None
         if self.state in HOOKS:
             self.hooks.fire(HOOKS[self.state])
+        if self._now.kept is None:
+            self._reception.forget()
+        if self.state is State.STREAMING:
+            self._warm()
         self._attend()
 
     def _rest(self) -> None:
@@ -310,8 +341,18 @@ class Satellite:
             self._timers_rung.clear()
 
     def _attend(self) -> None:
-        attention = Attention.NOTHING if self._now.muted else ATTENTION.get(self.state, Attention.NOTHING)
+        attention = Attention.NOTHING if self._now.muted else self._attention.get(self.state, Attention.NOTHING)
+        if self.state is State.STREAMING and self._now.kept is not None:
+            attention = Attention.HUSH
         self.ears.attend(attention, self.microphone)
+        self.echo.doubt(somebody=False)
+        self.echo.wanted = self.state not in (State.IDLE, State.MUTED, State.DISCONNECTED)
+
+    def _warm(self) -> None:
+        """Load what the reply will need."""
+        if self._settings.barge_in == "voice":
+            self.ears.warm(self.microphone)
+            self.echo.warm()
 
     def _set_deadline(self) -> None:
         if self._deadline is not None:
@@ -335,12 +376,16 @@ class Satellite:
             Do.CUT: self._cut,
             Do.PLAY: lambda _, stream: self._reception.play(stream),
             Do.FINISH: lambda *_: self.speaker.finish(),
+            Do.DUCK: lambda *_: self.speaker.duck(),
+            Do.SWELL: lambda *_: self.speaker.swell(),
+            Do.SHELVE: lambda *_: self._shelve(),
+            Do.RESUME: lambda event, _: self._reception.resume(event.at),
             Do.FLUSH: lambda *_: self.speaker.flush(),
             Do.DROP_REPLY: lambda event, _: self._reception.drop_reply(event.at + OWED_S),
             Do.FORGIVE: lambda *_: self._reception.forgive(),
             Do.PLAYED: lambda *_: self._reception.tell_played(),
             Do.RING: lambda *_: self._ring(),
-            Do.CALM: lambda *_: self._calm(),
+            Do.CALM: lambda *_: self._hush(),
             Do.LATER: self._ring_later,
             Do.DROP_PEER: self._drop_peer,
             Do.CUE_HEARD: lambda *_: self._cue(Cue.HEARD),
@@ -361,7 +406,10 @@ class Satellite:
         run = RunPipeline(
             start_stage=PipelineStage.ASR, end_stage=PipelineStage.TTS, restart_on_end=False, wake_word_name=word
         )
-        active.send(run)
+        asked = run.event()
+        if active.ours and self._now.kept is not None:  # it may turn out that nobody meant to stop the reply
+            asked.data["by_voice"] = True
+        active.send(asked)
         self._reception.new_run()
         self._uplink.send_to(active)
 
@@ -382,6 +430,10 @@ class Satellite:
             log.warning("the controller is stuck: its connection is dropped", controller=self.service.active.name)
             self.service.active.connection.abort()
 
+    def _shelve(self) -> None:
+        self._calm()
+        self._reception.shelve()
+
     def _ring(self) -> None:
         self._calm()
         self._cue(Cue.TIMER)
@@ -391,6 +443,10 @@ class Satellite:
         if self._ringing is not None:
             self._ringing.cancel()
             self._ringing = None
+
+    def _hush(self) -> None:
+        self._calm()
+        self.speaker.swell()
 
     def _ring_later(self, _: Any, timer: Any) -> None:
         self._timers_due.add(str(timer))

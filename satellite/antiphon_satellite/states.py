@@ -9,6 +9,11 @@ time they happened at (seconds, monotonic); deadlines are part of the situation,
                     MUTED               ▲      transcript of it ┘            │          (follow-up)
                                         └──── HOLDING ◄── interrupted ───────┘
 
+A voice over the reply pauses it at once (`Do.DUCK`). If it fades, the reply goes on (`Do.SWELL`); if it lasts, the
+reply is stopped and put aside (`Do.SHELVE`), and a run begins. When that run recognises nothing within
+`Limits.keep_s`, it was no speech, and the reply goes on from where it stopped (`Do.RESUME`). A wake word stops a reply
+the same way; the button means it, and nothing is kept. So it is with announcements and ringing timers.
+
 A run of the controller's pipeline begins with `Do.RUN`. Nothing on the wire tells that it is over, and a run that is
 asked for while the one before is alive is lost in Home Assistant: so a run counts as alive until its `synthesize` or
 `error` was seen, or `Situation.run_until` has passed. An interruption before that waits in `HOLDING`, where the
@@ -73,8 +78,16 @@ class Do(Enum):
     """Play the stream that begins, instead of what is still queued."""
     FINISH = auto()
     """The stream is whole: tell when it was heard to its end."""
+    DUCK = auto()
+    """Pause what is played: somebody speaks, or coughs."""
+    SWELL = auto()
+    """Go on with it."""
+    SHELVE = auto()
+    """Stop playing, or ringing, at once, and keep what was not heard."""
+    RESUME = auto()
+    """Go on with what was kept."""
     FLUSH = auto()
-    """Stop playing at once."""
+    """Stop playing at once; what was not heard is forgotten."""
     DROP_REPLY = auto()
     """What is still to come of the run's reply is not to be heard."""
     FORGIVE = auto()
@@ -115,6 +128,28 @@ class Spoke(Event):
     """Somebody began to speak where that alone starts a turn (voice mode, follow-up)."""
 
     since: int
+
+
+@dataclass(frozen=True)
+class SpeechBegan(Event):
+    """A voice began over what is played."""
+
+
+@dataclass(frozen=True)
+class SpeechFaded(Event):
+    """It was too short to mean us."""
+
+
+@dataclass(frozen=True)
+class SpeechLasted(Event):
+    """It means us; the turn begins at sample `since` of the microphone."""
+
+    since: int
+
+
+@dataclass(frozen=True)
+class Hushed(Event):
+    """Whoever interrupted has been silent for longer than within a sentence."""
 
 
 @dataclass(frozen=True)
@@ -230,6 +265,8 @@ class Limits:
     follow_up_s: float = 5.0
     """0: replies that ask are not followed up."""
     ring_s: float = 60.0
+    keep_s: float = 5.0
+    """How long a reply that was stopped can be taken up again."""
 
 
 @dataclass(frozen=True)
@@ -246,6 +283,9 @@ class Situation:
     muted: bool = False
     asks: bool = False
     """The reply of this run asks something."""
+    kept: State | None = None
+    """What was stopped, and could go on: SPEAKING, ANNOUNCING or RINGING."""
+    kept_until: float = 0.0
 
 
 class _Stay(Enum):
@@ -260,6 +300,8 @@ Guard: TypeAlias = Callable[[Situation, Event, Limits], bool]
 
 SILENT = frozenset({"duplicate_wake_up_detected", "interrupted"})
 """Errors that need no notice: another satellite answers, or we asked for it."""
+UNHEARD = "stt-no-text-recognized"
+"""The error of a run in which nothing was said."""
 
 
 def alive(now: Situation, event: Event, limits: Limits) -> bool:
@@ -282,6 +324,32 @@ def silent(now: Situation, event: Event, limits: Limits) -> bool:
     return isinstance(event, Failed) and event.code in SILENT
 
 
+def nothing_said(now: Situation, event: Event) -> bool:
+    """What interrupted was no speech, and what it stopped can go on."""
+    unheard = isinstance(event, Failed) and event.code == UNHEARD
+    return unheard and event.at < now.kept_until
+
+
+def reply_kept(now: Situation, event: Event, limits: Limits) -> bool:
+    """Nothing was said, and a reply was stopped for it."""
+    return nothing_said(now, event) and now.kept is State.SPEAKING
+
+
+def announcement_kept(now: Situation, event: Event, limits: Limits) -> bool:
+    """Nothing was said, and an announcement was stopped for it."""
+    return nothing_said(now, event) and now.kept is State.ANNOUNCING
+
+
+def ring_kept(now: Situation, event: Event, limits: Limits) -> bool:
+    """Nothing was said, and a timer was stopped for it."""
+    return nothing_said(now, event) and now.kept is State.RINGING
+
+
+def keeping(now: Situation, event: Event, limits: Limits) -> bool:
+    """Something was stopped that could still go on."""
+    return now.kept is not None and event.at < now.kept_until
+
+
 def of_old_reply(now: Situation, event: Event, limits: Limits) -> bool:
     """Speech synthesis failed, which this run has not reached: it was the run before."""
     return isinstance(event, Failed) and event.code.startswith("tts")
@@ -301,6 +369,8 @@ class Row:
 S = State
 _SILENCE = (Do.FLUSH, Do.DROP_REPLY, Do.PLAYED)
 """What is played ends here, and its sender knows."""
+_STOPPED = (Do.SHELVE, Do.DROP_REPLY, Do.PLAYED)
+"""The same, but it may have been for nothing."""
 
 TABLE: Final[tuple[Row, ...]] = (
     # Nobody drives the satellite: who speaks to it is told that it cannot help.
@@ -328,10 +398,14 @@ TABLE: Final[tuple[Row, ...]] = (
     # A person speaks. The end of it is told by the controller, by the button, or by the deadline.
     Row(S.STREAMING, VoiceStopped, None, S.WAITING, (Do.END_SPEECH,)),
     Row(S.STREAMING, Transcribed, None, S.THINKING, (Do.END_SPEECH, Do.CUE_THINKING)),
+    Row(S.STREAMING, Hushed, keeping, S.WAITING, (Do.END_SPEECH,)),  # so that it is known soon whether it was speech
     Row(S.STREAMING, Pressed, None, S.WAITING, (Do.END_SPEECH,)),
     Row(S.STREAMING, Late, None, S.WAITING, (Do.END_SPEECH,)),
     Row(S.STREAMING, Failed, silent, REST, (Do.FORGET,)),
     Row(S.STREAMING, Failed, of_old_reply, SAME, (Do.FORGIVE,)),
+    Row(S.STREAMING, Failed, reply_kept, S.SPEAKING, (Do.FORGET, Do.RESUME)),
+    Row(S.STREAMING, Failed, announcement_kept, S.ANNOUNCING, (Do.FORGET, Do.RESUME)),
+    Row(S.STREAMING, Failed, ring_kept, S.RINGING, (Do.FORGET, Do.RING)),
     Row(S.STREAMING, Failed, None, REST, (Do.FORGET, Do.CUE_FAILED)),
     Row(S.STREAMING, ReplyBegan, None, S.ANNOUNCING, (Do.ABANDON, Do.PLAY)),  # an announcement cancels the run
     Row(S.STREAMING, Rang, None, SAME, (Do.LATER,)),
@@ -346,6 +420,9 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(S.WAITING, Pressed, None, S.HOLDING, (Do.CUT, Do.DROP_REPLY, Do.MARK, Do.CUE_HEARD)),
     Row(S.WAITING, Failed, silent, REST),
     Row(S.WAITING, Failed, of_old_reply, SAME, (Do.FORGIVE,)),
+    Row(S.WAITING, Failed, reply_kept, S.SPEAKING, (Do.RESUME,)),
+    Row(S.WAITING, Failed, announcement_kept, S.ANNOUNCING, (Do.RESUME,)),
+    Row(S.WAITING, Failed, ring_kept, S.RINGING, (Do.RING,)),
     Row(S.WAITING, Failed, None, REST, (Do.CUE_FAILED,)),
     Row(S.WAITING, Flushed, None, REST, (Do.CUT, Do.DROP_REPLY)),
     Row(S.WAITING, Rang, None, SAME, (Do.LATER,)),
@@ -374,8 +451,12 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(S.SPEAKING, ReplyBegan, None, S.SPEAKING, (Do.PLAY,)),
     Row(S.SPEAKING, Drained, asking, S.LISTENING, (Do.PLAYED,)),
     Row(S.SPEAKING, Drained, None, REST, (Do.PLAYED,)),
-    Row(S.SPEAKING, Woke, alive, S.HOLDING, (*_SILENCE, Do.CUT, Do.MARK, Do.CUE_HEARD)),
-    Row(S.SPEAKING, Woke, None, S.STREAMING, (*_SILENCE, Do.MARK, Do.RUN, Do.CUE_HEARD)),
+    Row(S.SPEAKING, SpeechBegan, None, SAME, (Do.DUCK,)),
+    Row(S.SPEAKING, SpeechFaded, None, SAME, (Do.SWELL,)),
+    Row(S.SPEAKING, SpeechLasted, alive, S.HOLDING, (*_STOPPED, Do.CUT, Do.MARK)),
+    Row(S.SPEAKING, SpeechLasted, None, S.STREAMING, (*_STOPPED, Do.MARK, Do.RUN)),
+    Row(S.SPEAKING, Woke, alive, S.HOLDING, (*_STOPPED, Do.CUT, Do.MARK, Do.CUE_HEARD)),
+    Row(S.SPEAKING, Woke, None, S.STREAMING, (*_STOPPED, Do.MARK, Do.RUN, Do.CUE_HEARD)),
     Row(S.SPEAKING, Pressed, alive, S.HOLDING, (*_SILENCE, Do.CUT, Do.MARK, Do.CUE_HEARD)),
     Row(S.SPEAKING, Pressed, None, S.STREAMING, (*_SILENCE, Do.MARK, Do.RUN, Do.CUE_HEARD)),
     Row(S.SPEAKING, Failed, silent, REST, _SILENCE),
@@ -412,8 +493,13 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(S.ANNOUNCING, ReplyBegan, None, S.ANNOUNCING, (Do.PLAY,)),
     Row(S.ANNOUNCING, Drained, None, REST, (Do.PLAYED,)),
     Row(S.ANNOUNCING, Woke, deaf, REST, _SILENCE),
-    Row(S.ANNOUNCING, Woke, alive, S.HOLDING, (*_SILENCE, Do.CUT, Do.MARK, Do.CUE_HEARD)),
-    Row(S.ANNOUNCING, Woke, None, S.STREAMING, (*_SILENCE, Do.MARK, Do.RUN, Do.CUE_HEARD)),
+    Row(S.ANNOUNCING, Woke, alive, S.HOLDING, (*_STOPPED, Do.CUT, Do.MARK, Do.CUE_HEARD)),
+    Row(S.ANNOUNCING, Woke, None, S.STREAMING, (*_STOPPED, Do.MARK, Do.RUN, Do.CUE_HEARD)),
+    Row(S.ANNOUNCING, SpeechBegan, None, SAME, (Do.DUCK,)),
+    Row(S.ANNOUNCING, SpeechFaded, None, SAME, (Do.SWELL,)),
+    Row(S.ANNOUNCING, SpeechLasted, deaf, REST, _SILENCE),
+    Row(S.ANNOUNCING, SpeechLasted, alive, S.HOLDING, (*_STOPPED, Do.CUT, Do.MARK)),
+    Row(S.ANNOUNCING, SpeechLasted, None, S.STREAMING, (*_STOPPED, Do.MARK, Do.RUN)),
     Row(S.ANNOUNCING, Pressed, deaf, REST, _SILENCE),
     Row(S.ANNOUNCING, Pressed, alive, S.HOLDING, (*_SILENCE, Do.CUT, Do.MARK, Do.CUE_HEARD)),
     Row(S.ANNOUNCING, Pressed, None, S.STREAMING, (*_SILENCE, Do.MARK, Do.RUN, Do.CUE_HEARD)),
@@ -421,7 +507,12 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(S.ANNOUNCING, Rang, None, SAME, (Do.LATER,)),
     Row(S.ANNOUNCING, Lost, None, REST, (*_SILENCE, Do.CUE_FAILED)),
     Row(S.ANNOUNCING, Late, None, REST, (*_SILENCE, Do.CUE_FAILED)),
-    # A timer rings until somebody says or presses something.
+    # A timer rings until somebody says or presses something; speech starts a turn, so that `stop` needs no wake word.
+    Row(S.RINGING, SpeechBegan, None, SAME, (Do.DUCK,)),
+    Row(S.RINGING, SpeechFaded, None, SAME, (Do.SWELL,)),
+    Row(S.RINGING, SpeechLasted, deaf, REST, (Do.CALM,)),
+    Row(S.RINGING, SpeechLasted, alive, S.HOLDING, (Do.SHELVE, Do.CUT, Do.DROP_REPLY, Do.MARK)),
+    Row(S.RINGING, SpeechLasted, None, S.STREAMING, (Do.SHELVE, Do.MARK, Do.RUN)),
     Row(S.RINGING, Woke, None, REST, (Do.CALM,)),
     Row(S.RINGING, Pressed, None, REST, (Do.CALM,)),
     Row(S.RINGING, Flushed, None, REST, (Do.CALM,)),
@@ -457,9 +548,15 @@ def _follow(now: Situation, row: Row, event: Event, limits: Limits) -> Situation
         now = replace(now, asks=False, run_until=event.at + limits.stream_s + limits.transcript_s + limits.reply_s)
     if Do.ABANDON in row.actions:
         now = replace(now, run_until=0.0)
+    if Do.SHELVE in row.actions:
+        now = replace(now, kept=row.state, kept_until=event.at + limits.keep_s)
+    elif {Do.PLAY, Do.RESUME, Do.RING} & set(row.actions):
+        now = replace(now, kept=None)
     if row.next is SAME:
         return now
     state = rest(now) if isinstance(row.next, _Stay) else row.next
+    if state in (State.IDLE, State.MUTED, State.DISCONNECTED):
+        now = replace(now, kept=None)
     return replace(now, state=state, deadline=deadline(state, event, limits))
 
 

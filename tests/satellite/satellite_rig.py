@@ -220,11 +220,15 @@ class Controller:
         await self.link.send(Error(text="it failed", code=code))
 
     async def sound(self, seconds: float, pitch_hz: float = 440.0) -> None:
-        """Send a tone as a stream, as fast as TCP takes it, in Home Assistant's chunks."""
+        """Send a tone as a stream."""
         tone = np.sin(2 * np.pi * pitch_hz * np.arange(int(seconds * 22_050)) / 22_050) * 0.5
+        await self.speak(tone.astype(np.float32))
+
+    async def speak(self, samples: Samples) -> None:
+        """Send sound of 22050 Hz as a stream, as fast as TCP takes it, in Home Assistant's chunks."""
         await self.link.send(AudioStart(rate=22_050, width=2, channels=1, timestamp=0))
         sent_ms = 0
-        pcm = to_bytes(tone.astype(np.float32))
+        pcm = to_bytes(samples)
         for start in range(0, len(pcm), 2048):
             block = pcm[start : start + 2048]
             await self.link.send(AudioChunk(rate=22_050, width=2, channels=1, audio=block, timestamp=sent_ms))

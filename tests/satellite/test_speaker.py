@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import numpy as np
 import pytest
@@ -92,6 +93,7 @@ async def test_a_flush_fades_within_milliseconds_and_tells_no_end() -> None:
     assert out[0] > 0
     assert np.max(np.abs(np.diff(out))) < 400, "no click"
     assert not out[240:].any()
+    one.fill(RATE // 5)
     assert one.silent
     await asyncio.sleep(0.02)
     assert told.times == 0
@@ -119,7 +121,129 @@ async def test_heard_counts_what_has_left_the_device() -> None:
     one.fill(4800)
     assert one.heard_ms == 150
     one.flush()
-    assert one.heard_ms == 150, "asked for after the flush"
+    assert one.heard_ms == 200, "the device plays on what it has taken"
+
+
+def counting(seconds: float) -> Samples:
+    """A ramp in which every sample says which it is."""
+    return np.arange(int(seconds * RATE), dtype=np.float32) / np.float32(32768)
+
+
+async def test_a_duck_pauses_softly_and_the_swell_goes_on_from_the_same_sample() -> None:
+    one = speaker()
+    one.begin()
+    one.play(counting(1))
+    one.fill(2400)
+    one.duck()
+    faded = one.fill(480).astype(float)
+    assert faded[0] > 2300
+    assert np.max(np.abs(np.diff(faded))) < 100, "no click"
+    assert not faded[150:].any()
+    assert not one.fill(480).any()
+    one.swell()
+    out = one.fill(2400)
+    soft = int(0.006 * RATE)
+    assert out[soft + 10] == 2400 + soft + 10
+    assert out[1] < 100, "no click"
+    assert one.heard_ms == 200
+
+
+async def test_a_stop_while_ducked_was_heard_up_to_the_duck() -> None:
+    one = speaker()
+    one.latency_s = 0.1
+    one.begin()
+    one.play(counting(1))
+    one.fill(2400)
+    one.duck()
+    one.fill(4800)
+    one.shelve()
+    assert one.heard_ms == 100
+
+
+async def test_what_was_shelved_goes_on_from_the_same_sample_with_what_came_meanwhile() -> None:
+    told = Told()
+    one = speaker(told)
+    one.begin()
+    one.play(counting(0.5)[:6000])
+    one.fill(2400)
+    one.shelve()
+    assert one.heard_ms == 100
+    one.fill(4800)
+    one.keep(counting(0.5)[6000:])
+    one.resume()
+    one.finish()
+    out = one.fill(12_000)
+    assert out[1000] == 3400
+    assert out[9599] == 11_999
+    assert not out[9600:].any()
+    await asyncio.sleep(0.02)
+    assert told.times == 1
+    assert one.heard_ms == 500
+
+
+async def test_a_new_stream_forgets_what_was_shelved_and_is_not_ducked() -> None:
+    one = speaker()
+    one.begin()
+    one.play(constant(1))
+    one.duck()
+    one.fill(480)
+    one.shelve()
+    one.begin()
+    one.play(constant(0.1, 0.25))
+    one.resume()
+    assert np.allclose(one.fill(240) / 32768, 0.25, atol=1e-3)
+
+
+async def test_the_end_is_not_told_while_somebody_may_be_speaking() -> None:
+    told = Told()
+    one = speaker(told)
+    one.latency_s = 0.02
+    one.begin()
+    one.play(constant(0.02))
+    one.finish()
+    one.fill(480)
+    one.duck()
+    await asyncio.sleep(0.06)
+    assert told.times == 0
+    one.swell()
+    assert told.times == 1
+
+
+async def test_cues_are_soft_while_somebody_speaks() -> None:
+    one = speaker()
+    one.duck()
+    one.cue(constant(0.1, 0.5), RATE)
+    assert one.fill(240)[100] / 32768 == pytest.approx(0.05, abs=1e-3)
+
+
+class Taken:
+    """What the device was told to have taken."""
+
+    def __init__(self) -> None:
+        self.blocks: list[tuple[int, int]] = []
+        self.position = 0
+
+    def played(self, pcm: Any, position: int) -> None:
+        self.blocks.append((position, len(pcm)))
+
+    def handed(self, position: int, at: float) -> None:
+        self.position = position
+
+    def opened(self, rate: int, latency_s: float) -> None:
+        self.position = 0
+
+
+async def test_the_reference_is_told_all_that_sounds_and_counts_the_silence() -> None:
+    taken = Taken()
+    one = Speaker(Told(), rate=RATE, volume=50, reference=taken)
+    one.skip(480)
+    one.cue(constant(0.01), RATE)
+    one.fill(480)
+    assert taken.blocks == [(480, 480)]
+    for _ in range(20):
+        one.fill(480)
+    assert taken.position == 480 * 22
+    assert sum(length for _, length in taken.blocks) < 0.2 * RATE, "silence is not told for long"
 
 
 async def test_a_reply_is_kept_up_to_its_bound() -> None:

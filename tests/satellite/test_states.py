@@ -16,6 +16,7 @@ from antiphon_satellite.states import (
     Event,
     Failed,
     Grew,
+    Hushed,
     Joined,
     Late,
     Left,
@@ -23,10 +24,14 @@ from antiphon_satellite.states import (
     Lost,
     Muted,
     Pressed,
+    Rang,
     ReplyBegan,
     ReplyEnded,
     Row,
     Situation,
+    SpeechBegan,
+    SpeechFaded,
+    SpeechLasted,
     Spoke,
     State,
     Synthesized,
@@ -43,12 +48,20 @@ AT = 100.0
 DETAILS: dict[type[Event], dict[str, Any]] = {
     Woke: {"name": "okay_nabu", "since": 7},
     Spoke: {"since": 7},
+    SpeechLasted: {"since": 7},
     Pressed: {"since": 7},
     Synthesized: {"asks": False},
     Failed: {"code": "stt-stream-failed"},
     Grew: {"left_s": 2.0},
     ReplyEnded: {"left_s": 2.0},
 }
+KEPT = {
+    states.reply_kept: State.SPEAKING,
+    states.announcement_kept: State.ANNOUNCING,
+    states.ring_kept: State.RINGING,
+    states.keeping: State.SPEAKING,
+}
+EVENTS = Event.__subclasses__()
 ATREST = (State.IDLE, State.MUTED, State.DISCONNECTED)
 
 
@@ -59,6 +72,8 @@ def situation_for(row: Row) -> tuple[Situation, Event]:
         details["code"] = "duplicate_wake_up_detected"
     if row.guard is states.of_old_reply:
         details["code"] = "tts-not-supported"
+    if row.guard in KEPT and row.event is Failed:
+        details["code"] = states.UNHEARD
     event = row.event(AT, **details)
     now = Situation(
         state=row.state,
@@ -67,6 +82,8 @@ def situation_for(row: Row) -> tuple[Situation, Event]:
         driven=row.state is not State.DISCONNECTED,
         muted=row.state is State.MUTED or row.guard is states.deaf,
         asks=row.guard is states.asking,
+        kept=KEPT.get(row.guard) if row.guard else None,
+        kept_until=AT + 3 if row.guard in KEPT else 0.0,
     )
     return now, event
 
@@ -111,13 +128,17 @@ def test_every_fault_of_a_turn_leads_to_rest_with_a_notice(state: State, fault: 
     assert not {Do.MARK, Do.RUN} & set(actions)
 
 
-def play(*events: Event, start: Situation | None = None) -> list[tuple[State, tuple[Do, ...]]]:
+def run(*events: Event, start: Situation | None = None) -> tuple[Situation, list[tuple[State, tuple[Do, ...]]]]:
     now = start or Situation(state=State.IDLE, driven=True)
     seen = []
     for event in events:
         now, actions = step(now, event, LIMITS)
         seen.append((now.state, actions))
-    return seen
+    return now, seen
+
+
+def play(*events: Event, start: Situation | None = None) -> list[tuple[State, tuple[Do, ...]]]:
+    return run(*events, start=start)[1]
 
 
 def test_a_turn_from_the_wake_word_to_the_end_of_the_reply() -> None:
@@ -166,7 +187,7 @@ def test_the_run_end_race_an_interruption_before_synthesize_asks_for_no_run() ->
     state, actions = seen[-1]
     assert state is State.HOLDING
     assert Do.RUN not in actions
-    assert {Do.FLUSH, Do.PLAYED, Do.MARK} <= set(actions)
+    assert {Do.SHELVE, Do.PLAYED, Do.MARK} <= set(actions)
     assert Do.DETECTION not in actions
 
 
@@ -208,6 +229,85 @@ def test_a_failed_synthesis_of_the_interrupted_run_does_not_end_the_new_one() ->
 def test_after_mute_in_the_middle_of_a_turn_the_next_turn_waits_for_the_old_run() -> None:
     seen = play(Pressed(1, 0), Muted(2), Unmuted(3), Pressed(4, 0))
     assert [state for state, _ in seen] == [State.STREAMING, State.MUTED, State.IDLE, State.HOLDING]
+
+
+SPOKEN = (Pressed(1, 0), Transcribed(2), Synthesized(2.2, asks=False), ReplyBegan(2.5), ReplyEnded(2.6, 20.0))
+STOPPED = (Do.SHELVE, Do.DROP_REPLY, Do.PLAYED)
+NOTHING = states.UNHEARD
+
+
+def test_a_cough_over_the_reply_pauses_it_and_changes_nothing_else() -> None:
+    seen = play(*SPOKEN, SpeechBegan(4), SpeechFaded(4.3), Drained(22))
+    assert seen[-3:] == [(State.SPEAKING, (Do.DUCK,)), (State.SPEAKING, (Do.SWELL,)), (State.IDLE, (Do.PLAYED,))]
+
+
+def test_speech_that_lasts_stops_the_reply_and_starts_a_turn_without_detection_or_cue() -> None:
+    seen = play(*SPOKEN, SpeechBegan(4), SpeechLasted(4.2, 9))
+    assert seen[-1] == (State.STREAMING, (*STOPPED, Do.MARK, Do.RUN))
+
+
+def test_speech_over_a_reply_that_is_still_being_made_waits_for_the_run_before() -> None:
+    seen = play(Pressed(1, 0), Transcribed(2), ReplyBegan(2.5), SpeechLasted(3, 9), Failed(3.1, "interrupted"))
+    assert seen[-2] == (State.HOLDING, (*STOPPED, Do.CUT, Do.MARK))
+    assert seen[-1][0] is State.STREAMING
+    assert Do.RUN in seen[-1][1]
+
+
+def test_an_interruption_in_which_nothing_was_said_takes_the_reply_up_again() -> None:
+    seen = play(*SPOKEN, SpeechLasted(4, 9), Hushed(6), Failed(6.5, NOTHING), ReplyEnded(6.5, 18.0), Drained(25))
+    assert seen[-4:] == [
+        (State.WAITING, (Do.END_SPEECH,)),
+        (State.SPEAKING, (Do.RESUME,)),
+        (State.SPEAKING, (Do.FINISH,)),
+        (State.IDLE, (Do.PLAYED,)),
+    ]
+
+
+def test_a_reply_is_taken_up_again_and_again_but_not_after_five_seconds() -> None:
+    once = (SpeechLasted(4, 9), Failed(5, NOTHING), SpeechLasted(6, 9), Failed(7, NOTHING))
+    assert [state for state, _ in play(*SPOKEN, *once)[-4:]] == [State.STREAMING, State.SPEAKING] * 2
+    state, actions = play(*SPOKEN, SpeechLasted(4, 9), Failed(9.5, NOTHING))[-1]
+    assert state is State.IDLE
+    assert Do.RESUME not in actions
+
+
+def test_a_reply_is_not_taken_up_after_the_button_or_another_error_or_when_told_to_stop() -> None:
+    assert Do.RESUME not in play(*SPOKEN, Pressed(4, 9), Failed(5, NOTHING))[-1][1]
+    assert Do.RESUME not in play(*SPOKEN, SpeechLasted(4, 9), Failed(5, "intent-failed"))[-1][1]
+    assert play(*SPOKEN, SpeechLasted(4, 9), Failed(5, "interrupted"))[-1] == (State.IDLE, (Do.FORGET,))
+
+
+def test_a_new_reply_is_not_mixed_up_with_the_one_that_was_stopped() -> None:
+    turn = (SpeechLasted(4, 9), Transcribed(6), ReplyBegan(6.1), Synthesized(6.2, asks=False), Drained(8))
+    after, _ = run(*SPOKEN, *turn)
+    assert after.kept is None
+
+
+def test_an_announcement_goes_on_after_a_cough_as_an_announcement() -> None:
+    seen = play(ReplyBegan(1), ReplyEnded(1, 9.0), SpeechLasted(2, 9), Failed(3, NOTHING))
+    assert seen[-1] == (State.ANNOUNCING, (Do.FORGET, Do.RESUME))
+
+
+def test_speech_over_a_ringing_timer_starts_a_turn_and_it_rings_again_if_nothing_was_said() -> None:
+    seen = play(Rang(1), SpeechBegan(2), SpeechLasted(2.2, 9), Failed(4, NOTHING), SpeechLasted(6, 9))
+    assert seen[1] == (State.RINGING, (Do.DUCK,))
+    assert seen[2] == (State.STREAMING, (Do.SHELVE, Do.MARK, Do.RUN))
+    assert seen[3] == (State.RINGING, (Do.FORGET, Do.RING))
+    assert play(Rang(1), SpeechLasted(2, 9), Failed(4, "interrupted"))[-1] == (State.IDLE, (Do.FORGET,))
+
+
+def test_a_reply_may_begin_right_after_the_transcript_while_the_microphone_goes_out() -> None:
+    seen = play(Pressed(1, 0), Transcribed(3), ReplyBegan(3), VoiceStopped(3))
+    assert [state for state, _ in seen[1:]] == [State.THINKING, State.SPEAKING, State.SPEAKING]
+    assert Do.END_SPEECH in seen[1][1]
+
+
+def test_the_table_has_a_use_for_every_state_event_and_action() -> None:
+    """`test_the_machine_does_what_the_table_says` applies every row; nothing is left that no row names."""
+    rows = {(row.state, row.event) for row in TABLE}
+    assert {state for state, _ in rows} == set(State)
+    assert {event for _, event in rows} == set(EVENTS)
+    assert {action for row in TABLE for action in row.actions} == set(Do)
 
 
 def test_muted_it_plays_announcements_and_comes_back_to_muted() -> None:

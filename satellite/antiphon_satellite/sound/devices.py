@@ -279,6 +279,7 @@ class Devices:
             beat()
             if self._speaker.silent:  # nearly always, and then it should cost nothing
                 data[:] = silence if len(silence) == len(data) else bytes(len(data))
+                self._speaker.skip(frames)
                 return
             pcm = self._speaker.fill(frames)
             data[:] = (pcm if channels == 1 else np.repeat(pcm, channels)).tobytes()
@@ -291,8 +292,7 @@ class Devices:
             except sd.PortAudioError as error:
                 refused = _more_telling(refused, error)
                 continue
-            self._speaker.set_rate(rate)
-            self._speaker.latency_s = float(stream.latency)
+            self._speaker.opened(rate, float(stream.latency))
             return stream
         raise refusal(refused or SoundError("no format"), device, "output")
 

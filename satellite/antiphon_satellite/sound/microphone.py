@@ -67,14 +67,22 @@ class Microphone:
 
     Args:
         hear: called on the loop with each block and the position of its end.
+        clean: called on the loop before that, with a block and when it came (the loop's time); it returns what is kept
+            and sent, and what is heard instead, equally long, but not always as long as the block.
     """
 
-    def __init__(self, hear: Callable[[bytes, int], None]) -> None:
+    def __init__(
+        self,
+        hear: Callable[[bytes, int], None],
+        clean: Callable[[bytes, float], tuple[bytes, bytes]] = lambda pcm, at: (pcm, pcm),
+    ) -> None:
         self._hear = hear
+        self._clean = clean
         self.loop = asyncio.get_running_loop()
         self._lock = threading.Lock()
         self._pending: deque[bytes] = deque()
         self._pending_bytes = 0
+        self._pushed_at = 0.0
         self._scheduled = False
         self._ring: deque[bytes] = deque()
         self._ring_bytes = 0
@@ -87,6 +95,7 @@ class Microphone:
     def push(self, pcm: bytes) -> None:
         """Add a block; from any thread, never waits."""
         with self._lock:
+            self._pushed_at = self.loop.time()
             self._pending.append(pcm)
             self._pending_bytes += len(pcm)
             while self._pending_bytes > PENDING_S * BYTES_S:
@@ -121,6 +130,10 @@ class Microphone:
             pcm = self._pending.popleft() if len(self._pending) == 1 else b"".join(self._pending)
             self._pending.clear()
             self._pending_bytes = 0
+            pushed_at = self._pushed_at
+        pcm, heard = self._clean(pcm, pushed_at)
+        if not pcm:
+            return
         self.position += len(pcm) // 2
         self._ring.append(pcm)
         self._ring_bytes += len(pcm)
@@ -128,4 +141,4 @@ class Microphone:
             self._ring_bytes -= len(self._ring.popleft())
         if self._take is not None:
             self._take.put(pcm)
-        self._hear(pcm, self.position)
+        self._hear(heard, self.position)

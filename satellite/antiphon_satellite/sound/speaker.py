@@ -2,6 +2,9 @@
 
 One stream of sound is queued at a time; cues are mixed over it. The device's thread calls `fill`; everything else is
 called on the loop. Sound is kept as 16-bit samples at the device's rate.
+
+A stream can pause (`duck`) and go on from the sample where it began to fade (`swell`), and it can be put aside
+(`shelve`) and taken up again from there (`resume`).
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,13 +24,66 @@ from antiphon.audio.pcm import SCALE, Resampler, Samples
 LONGEST_S = 300.0
 """The longest reply that is kept; what is beyond is not played."""
 FADE_S = 0.006
-"""A stop within this has no click."""
+"""A stop, or a start in the middle, within this has no click."""
 CUES = 4
 """At most so many cues sound at once."""
+DUCKED = 0.1
+"""How loud cues are while a person speaks: 20 dB less."""
+TAIL_S = 0.1
+"""Silence after a sound that still counts as played: resampling and fading end in it."""
 
 Pcm = npt.NDArray[np.int16]
 
 log = structlog.get_logger(__name__)
+
+
+class Reference(Protocol):
+    """Is told what the device takes, from its thread (see `echo.Echo`)."""
+
+    def played(self, pcm: Pcm, position: int) -> None: ...
+
+    def handed(self, position: int, at: float) -> None: ...
+
+    def opened(self, rate: int, latency_s: float) -> None: ...
+
+
+class Queue:
+    """Sound that waits, and how much of its stream has gone before it."""
+
+    def __init__(self) -> None:
+        self._blocks: deque[Pcm] = deque()
+        self._offset = 0
+        self.waiting = 0
+        """Samples that wait."""
+        self.played = 0
+        """Samples of the stream that were taken."""
+
+    def put(self, pcm: Pcm) -> None:
+        """Add sound."""
+        self._blocks.append(pcm)
+        self.waiting += len(pcm)
+
+    def peek(self, count: int) -> Pcm:
+        """Return the next samples, at most `count`, and leave them."""
+        parts: list[Pcm] = []
+        offset = self._offset
+        for block in self._blocks:
+            if count <= 0:
+                break
+            parts.append(block[offset : offset + count])
+            count -= len(parts[-1])
+            offset = 0
+        return np.concatenate(parts) if parts else np.empty(0, dtype=np.int16)
+
+    def take(self, count: int) -> Pcm:
+        """Return the next samples, at most `count`."""
+        taken = self.peek(count)
+        self.waiting -= len(taken)
+        self.played += len(taken)
+        self._offset += len(taken)
+        while self._blocks and self._offset >= len(self._blocks[0]):
+            self._offset -= len(self._blocks.popleft())
+        return taken
 
 
 class Speaker:
@@ -36,21 +93,32 @@ class Speaker:
         drained: called when a finished stream was heard to its end.
         rate: what the device plays, samples a second.
         volume: percent.
+        reference: is told what the device takes.
     """
 
-    def __init__(self, drained: Callable[[], None], *, rate: int = 24_000, volume: int = 80) -> None:
+    def __init__(
+        self, drained: Callable[[], None], *, rate: int = 24_000, volume: int = 80, reference: Reference | None = None
+    ) -> None:
         self._drained = drained
+        self._reference = reference
         self._loop = asyncio.get_running_loop()
         self._lock = threading.Lock()
-        self._queue: deque[Pcm] = deque()
-        self._offset = 0
-        self._waiting = 0
+        self._queue = Queue()
+        self._shelf: Queue | None = None
+        self._ducked = False
+        self._rises = False
+        """The next sample is in the middle of a stream: it begins softly."""
         self._fade: Pcm | None = None
         self._cues: list[Pcm] = []
         self._finished = False
-        self._played = 0
+        self._stopped = False
+        """Nothing more of the stream will be taken: what was, will be heard."""
         self._timer: asyncio.TimerHandle | None = None
         self._stream = 0
+        self._late = False
+        """The stream has ended while it was ducked: that is told when it swells."""
+        self._position = 0
+        self._tail = 0
         self.rate = rate
         self.volume = volume
         self.latency_s = 0.0
@@ -58,74 +126,106 @@ class Speaker:
 
     @property
     def silent(self) -> bool:
-        """`fill` would return silence."""
-        return not (self._waiting or self._cues or self._fade is not None)
+        """`fill` would return silence that nobody need be told of."""
+        return self._tail <= 0 and not self._sounds
+
+    @property
+    def _sounds(self) -> bool:
+        return bool((self._queue.waiting and not self._ducked) or self._cues or self._fade is not None)
 
     @property
     def left_s(self) -> float:
         """Seconds of the stream that are still to be heard."""
-        return self._waiting / self.rate + self.latency_s
+        return self._queue.waiting / self.rate + self.latency_s
 
     @property
     def heard_ms(self) -> int:
-        """Milliseconds of the stream that have been heard (silence in gaps is not counted)."""
-        behind = 0.0 if self._waiting == 0 and self._finished else self.latency_s
-        return max(0, round((self._played / self.rate - behind) * 1000))
+        """Milliseconds of the stream that have been heard (silence in gaps is not counted).
 
-    def set_rate(self, rate: int) -> None:
-        """The device plays at `rate` from now on; from any thread. What was queued at another rate is lost."""
+        Of a stream that was stopped, the device still plays what it has taken: up to there, it is heard.
+        """
+        ended = self._stopped or (self._queue.waiting == 0 and self._finished)
+        return max(0, round((self._queue.played / self.rate - (0.0 if ended else self.latency_s)) * 1000))
+
+    def opened(self, rate: int, latency_s: float) -> None:
+        """A device plays at `rate` from now on; from any thread. What was queued at another rate is lost."""
         with self._lock:
+            self.latency_s = latency_s
+            self._position = 0
             if rate != self.rate:
-                self._queue.clear()
+                self._queue = Queue()
+                self._shelf = None
                 self._cues.clear()
-                self._offset = self._waiting = 0
                 self.rate = rate
+        if self._reference is not None:
+            self._reference.opened(rate, latency_s)
 
     def begin(self) -> None:
-        """Start a new stream; what is queued of the one before is dropped."""
+        """Start a new stream; what is queued or shelved of those before is dropped."""
         self.flush()
         with self._lock:
-            self._finished = False
-            self._played = 0
-            self._stream += 1
+            self._queue = Queue()
+            self._shelf = None
+            self._stopped = False
 
     def play(self, samples: Samples) -> None:
         """Queue more of the stream, at `rate`."""
-        if not len(samples):
-            return
-        with self._lock:
-            if self._waiting + len(samples) > LONGEST_S * self.rate:
-                full = True
-            else:
-                full = False
-                self._queue.append(np.clip(np.rint(samples * SCALE), -SCALE, SCALE - 1).astype(np.int16))
-                self._waiting += len(samples)
-        if full:
-            log.warning("a reply is longer than can be kept: its end is not played", longest_s=LONGEST_S)
+        self._put(self._queue, samples)
 
     def finish(self) -> None:
         """The stream is whole: `drained` is called when it has been heard."""
         with self._lock:
             self._finished = True
-            done = self._waiting == 0
+            done = self._queue.waiting == 0
             stream = self._stream
         if done:
             self._await_device(stream)
 
     def flush(self) -> None:
         """Drop the stream at once, faded over a few milliseconds; `drained` is not called for it."""
+        self._stop()
+        self._shelf = None
+
+    def shelve(self) -> None:
+        """Stop as `flush` does, but keep what was not heard for `resume`; `keep` adds to it."""
+        self._shelf = self._stop()
+
+    def keep(self, samples: Samples) -> None:
+        """Add to what was shelved."""
+        if self._shelf is not None:
+            self._put(self._shelf, samples)
+
+    def forget(self) -> None:
+        """What was shelved will not be taken up."""
+        self._shelf = None
+
+    def resume(self) -> None:
+        """Go on with what was shelved, from the sample where it was stopped."""
+        shelf = self._shelf
+        if shelf is None:
+            return
+        self.begin()
         with self._lock:
-            if self._waiting:
-                self._fade = self._pull(min(self._waiting, int(FADE_S * self.rate)))
-                ramp = np.linspace(1.0, 0.0, len(self._fade), dtype=np.float32)
-                self._fade = (self._fade * ramp).astype(np.int16)
-            self._queue.clear()
-            self._offset = self._waiting = 0
-            self._finished = False
-            self._stream += 1
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+            self._queue = shelf
+            self._rises = True
+
+    def duck(self) -> None:
+        """Pause the stream, faded over a few milliseconds, and let cues sound from afar."""
+        with self._lock:
+            if not self._ducked:
+                self._ducked = True
+                self._fade_out()
+
+    def swell(self) -> None:
+        """Go on from the sample where `duck` began to fade."""
+        with self._lock:
+            if not self._ducked:
+                return
+            self._ducked = False
+            self._rises = True
+            late, self._late = self._late, False
+        if late:
+            self._drained()
 
     def cue(self, samples: Samples, rate: int) -> None:
         """Mix a short sound over whatever plays."""
@@ -137,39 +237,75 @@ class Speaker:
     def fill(self, frames: int) -> Pcm:
         """Return the next `frames` samples, silence where there is nothing; from the device's thread, never waits."""
         with self._lock:
+            sounds = self._sounds
             fade, self._fade = self._fade, None
-            had = self._waiting
-            pulled = self._pull(min(frames, self._waiting))
-            self._played += len(pulled)
-            ended = had > 0 and not self._waiting and self._finished
+            had = self._queue.waiting
+            pulled = np.empty(0, dtype=np.int16) if self._ducked else self._queue.take(frames)
+            ended = had > 0 and not self._queue.waiting and self._finished
+            rises, self._rises = self._rises, self._rises and not len(pulled)
             cues = self._pull_cues(frames)
+            cue_gain = DUCKED if self._ducked else 1.0
             stream = self._stream
         mixed = np.zeros(frames, dtype=np.float32)
         mixed[: len(pulled)] = pulled
+        if rises and len(pulled):
+            soft = min(len(pulled), int(FADE_S * self.rate))
+            mixed[:soft] *= np.linspace(0.0, 1.0, soft, dtype=np.float32)
         if fade is not None:
             mixed[: len(fade)] += fade[:frames]
         for cue in cues:
-            mixed[: len(cue)] += cue
+            mixed[: len(cue)] += cue_gain * cue
         if ended:
             self._loop.call_soon_threadsafe(self._await_device, stream)
         gain = (self.volume / 100) ** 2  # the ear hears level as a logarithm: squared, half way sounds like half
         whole: Pcm = np.clip(mixed * gain, -SCALE, SCALE - 1).astype(np.int16)
+        self._tell(whole, sounds)
         return whole
 
-    def _pull(self, count: int) -> Pcm:
-        """Take `count` samples, of which there are enough, from the queue."""
-        parts: list[Pcm] = []
-        self._waiting -= count
-        while count:
-            head = self._queue[0]
-            part = head[self._offset : self._offset + count]
-            parts.append(part)
-            count -= len(part)
-            self._offset += len(part)
-            if self._offset == len(head):
-                self._queue.popleft()
-                self._offset = 0
-        return np.concatenate(parts) if parts else np.empty(0, dtype=np.int16)
+    def skip(self, frames: int) -> None:
+        """The device takes silence without asking, because `silent`; from its thread."""
+        self._position += frames
+        if self._reference is not None:
+            self._reference.handed(self._position, self._loop.time())
+
+    def _tell(self, whole: Pcm, sounds: bool) -> None:
+        """Tell the reference what the device takes, and a little of the silence after."""
+        self._tail = int(TAIL_S * self.rate) if sounds else self._tail - len(whole)
+        if self._reference is not None and self._tail > 0:
+            self._reference.played(whole, self._position)
+        self.skip(len(whole))
+
+    def _put(self, queue: Queue, samples: Samples) -> None:
+        if not len(samples):
+            return
+        with self._lock:
+            full = queue.waiting + len(samples) > LONGEST_S * self.rate
+            if not full:
+                queue.put(np.clip(np.rint(samples * SCALE), -SCALE, SCALE - 1).astype(np.int16))
+        if full:
+            log.warning("a reply is longer than can be kept: its end is not played", longest_s=LONGEST_S)
+
+    def _stop(self) -> Queue:
+        """End the stream; returns what was not heard of it."""
+        with self._lock:
+            if not self._ducked:
+                self._fade_out()
+            left, self._queue = self._queue, Queue()
+            self._queue.played = left.played
+            self._ducked = self._rises = self._finished = self._late = False
+            self._stopped = True
+            self._stream += 1
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        return left
+
+    def _fade_out(self) -> None:
+        """Let the next samples fade without counting them as heard."""
+        next_ones = self._queue.peek(int(FADE_S * self.rate))
+        if len(next_ones):
+            ramp = np.linspace(1.0, 0.0, len(next_ones), dtype=np.float32)
+            self._fade = (next_ones * ramp).astype(np.int16)
 
     def _pull_cues(self, frames: int) -> list[Pcm]:
         heads = [cue[:frames] for cue in self._cues]
@@ -179,9 +315,11 @@ class Speaker:
     def _await_device(self, stream: int) -> None:
         """Tell the end of a stream when the device has played what it holds."""
         if stream == self._stream and self._timer is None:
-            self._timer = self._loop.call_later(self.latency_s, self._tell, stream)
+            self._timer = self._loop.call_later(self.latency_s, self._tell_drained, stream)
 
-    def _tell(self, stream: int) -> None:
+    def _tell_drained(self, stream: int) -> None:
         self._timer = None
-        if stream == self._stream:
+        if stream == self._stream and self._ducked:
+            self._late = True
+        elif stream == self._stream:
             self._drained()

@@ -1,0 +1,227 @@
+"""Echo cancellation: the microphone's sound without what the speaker plays.
+
+The reference is what the speaker really hands to the device, cues and volume and all. It is lined up with the
+microphone by their counts (`alignment.py`), its linear echo is taken out (`linear.py`), and WebRTC's canceller hides
+the rest, and with it much of a person who speaks at the same time. So the ears get what the linear filter leaves, and
+are told how loud the echo in it is expected to be; what is sent is that where it is louder, WebRTC's elsewhere.
+
+What was learned of the room stays from one reply to the next, so only the first second after the start is heard by a
+canceller that knows nothing. Nothing runs while nothing plays: about 4 % of a core while something does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import numpy as np
+
+from antiphon.audio.pcm import RATE, Samples, level_db, to_bytes, to_samples
+from antiphon.settings import Sound
+from antiphon_satellite.sound.alignment import MOST_S, Clocks, DelayFinder
+from antiphon_satellite.sound.linear import FRAME, LinearFilter
+from antiphon_satellite.sound.reference import Pcm, Reference
+from antiphon_satellite.sound.residue import Residue
+
+AFTER_S = 3.0
+"""It goes on for so long after the last sound: rooms ring, and replies have gaps."""
+HEADROOM_S = 0.02
+"""The reference is given this much before its echo is expected."""
+RESAMPLING_S = 0.03
+"""The reference cannot be given earlier than this after the device took it."""
+FIND_EVERY_S, SEEK_EVERY_S = 1.0, 0.25
+"""How often the delay is looked for when it is known, and before."""
+FIND_IN_S = 0.8
+LOUD_DB = -50.0
+"""Below this the reference is no sound to find an echo of."""
+FRAME_S = FRAME / RATE
+ABOVE_DB = 6.0
+"""Sound that is so much louder than what is expected to be left of the echo is somebody else's."""
+HOLD = 15
+"""Frames for which it stays so: words have gaps."""
+
+
+class Echo:
+    """Cleans the microphone's blocks (`clean`, on the loop) of what the speaker `played` (in its device's thread)."""
+
+    def __init__(self, settings: Sound) -> None:
+        self._cancels = settings.echo_cancellation
+        self._suppresses, self._gains = settings.noise_suppression, settings.auto_gain
+        self._loop = asyncio.get_running_loop()
+        self._rate = 24_000
+        self._handed = 0
+        self._handed_at: float | None = None
+        self._finding: asyncio.Future[float | None] | None = None
+        self._processor: Any = None
+        self.delay_s = 0.1
+        """What is believed to lie between the device's taking a sample and the microphone's giving its echo."""
+        self.wanted = False
+        """A turn goes on: noise is suppressed and gain controlled, if that is set."""
+        self.residue_db = -120.0
+        """How loud what is left of the echo is expected to be now, dB of full scale."""
+        self._near = 0
+        self._torn = b""
+        self._recent: Samples = np.empty(0, dtype=np.float32)
+        self._reference, self._residue = Reference(self._rate), Residue()
+        self._restart()
+
+    # Told by the speaker, from its device's thread.
+
+    def played(self, pcm: Pcm, position: int) -> None:
+        """The device takes `pcm`; `position` counts the samples before it."""
+        if self._cancels:
+            self._reference.put(pcm, position)
+
+    def handed(self, position: int, at: float) -> None:
+        """The device has taken `position` samples, silence too; `at` is the loop's time."""
+        self._handed, self._handed_at = position, at
+
+    def opened(self, rate: int, latency_s: float) -> None:
+        """The speaker was opened, or opened again; what is in the device is `latency_s` from the ear."""
+        self._rate = rate
+        self.delay_s = max(RESAMPLING_S, latency_s)
+        self._reopened = True
+
+    # On the loop.
+
+    @property
+    def running(self) -> bool:
+        """Sound is being processed."""
+        return self._until > self._near or (self.wanted and (self._suppresses or self._gains))
+
+    def doubt(self, *, somebody: bool) -> None:
+        """Somebody else may be speaking, or no more: what is heard then says nothing of the echo."""
+        self._residue.doubtful = somebody
+
+    def warm(self) -> None:
+        """Load what is about to be needed."""
+        if self._processor is None and (self._cancels or self._suppresses or self._gains):
+            from pywebrtc_audio import AudioProcessor
+
+            self._processor = AudioProcessor(
+                sample_rate=RATE,
+                echo_cancellation=self._cancels,
+                noise_suppression=self._suppresses,
+                auto_gain_control=self._gains,
+                high_pass_filter=True,
+            )
+
+    def clean(self, pcm: bytes, at: float) -> tuple[bytes, bytes]:
+        """Return the next block of the microphone (s16le, mono, 16 kHz) without the echo: to be sent, and to be heard.
+
+        The two are equally long. While it runs, up to 10 ms wait for the next block.
+
+        Args:
+            at: when the device gave the block, the loop's time.
+        """
+        if self._reopened:
+            self._restart()
+        self._near += len(pcm) // 2
+        if self._handed_at is not None and self._cancels:
+            between_s = min(max(at - self._handed_at, 0.0), 0.1)
+            self._clocks.note(self._handed / self._rate + between_s - self._near / RATE)
+        if self._reference.take():
+            self._until = self._near + int(AFTER_S * RATE)
+        if not self.running:
+            pcm, self._torn = self._torn + pcm, b""
+            return pcm, pcm
+        self.warm()
+        jumps = self._clocks.jumps
+        self._lead_s = self._clocks.lead_s(self._near)
+        if jumps != self._clocks.jumps:
+            self._residue.moved()
+        self.residue_db = -120.0
+        pcm = self._torn + pcm
+        whole = len(pcm) - len(pcm) % (2 * FRAME)
+        self._torn = pcm[whole:]
+        near = to_samples(pcm[:whole])
+        first = self._near - len(pcm) // 2
+        self._recent = np.concatenate((self._recent, near))[-int(FIND_IN_S * RATE) :]
+        frames = [self._frame(near[start : start + FRAME], first + start) for start in range(0, len(near), FRAME)]
+        self._seek(first + len(near))
+        if not frames:
+            return b"", b""
+        sent, heard = (np.concatenate(parts) for parts in zip(*frames, strict=True))
+        return to_bytes(sent), to_bytes(heard)
+
+    def _restart(self) -> None:
+        """Begin anew: the devices were opened."""
+        self._reopened = False
+        self._clocks = Clocks()
+        self._lead_s = 0.0
+        """At the microphone's newest sample."""
+        self._filter = LinearFilter()
+        self._residue = Residue()
+        self._finder = DelayFinder()
+        self._reference = Reference(self._rate)
+        if self._processor is not None:
+            self._processor.reset()
+        self._recent = np.empty(0, dtype=np.float32)
+        self._until = 0
+        self._sought_at = self._sought_until = 0
+        self._sought_lead_s = 0.0
+        self._blend = 0.0
+        self._hold = 0
+
+    def _taken_at(self, position: int) -> float:
+        """Return the sample of what is played that the device takes when it gives the microphone's at `position`."""
+        return position + (self._lead_s + self._clocks.drift * (position - self._near) / RATE) * RATE
+
+    @property
+    def _headroom(self) -> int:
+        """By how many samples the reference is given before its echo is expected."""
+        return round(min(HEADROOM_S, self.delay_s - RESAMPLING_S) * RATE)
+
+    def _frame(self, near: Samples, position: int) -> tuple[Samples, Samples]:
+        """Return one frame of 10 ms, to be sent and to be heard."""
+        if not self._cancels:
+            processed = np.asarray(self._processor.process(near), dtype=np.float32)
+            return processed, near
+        taken_at = self._taken_at(position)
+        due = taken_at - self.delay_s * RATE + self._headroom
+        far = self._reference.read(due, FRAME, 1 + self._clocks.drift)
+        left, echo = self._filter.process(near, far)
+        played = far if self._residue.delay_known else self._reference.read(taken_at - RESAMPLING_S * RATE, FRAME)
+        self.residue_db = max(self.residue_db, self._residue.follow(left, echo, played))
+        hidden = np.asarray(self._processor.process(left, far), dtype=np.float32)
+        self._hold = HOLD if level_db(left) > self.residue_db + ABOVE_DB else max(0, self._hold - 1)
+        before, self._blend = self._blend, 1.0 if self._hold and not self._suppresses else 0.0
+        weight = np.linspace(before, self._blend, FRAME, dtype=np.float32)
+        return weight * left + (1 - weight) * hidden, left
+
+    def _seek(self, end: int) -> None:
+        """Look for the delay in the sound, in a thread, now and then."""
+        every_s = FIND_EVERY_S if self._residue.delay_known else SEEK_EVERY_S
+        if not self._cancels or self._finding is not None or end - self._sought_until < every_s * RATE:
+            return
+        near = self._recent
+        if len(near) < int(FIND_IN_S * RATE):
+            return
+        self._sought_at = end - len(near)
+        start = self._taken_at(self._sought_at)
+        self._sought_lead_s = (start - self._sought_at) / RATE
+        far = self._reference.read(start - int(MOST_S * RATE), len(near) + int(MOST_S * RATE))
+        if level_db(far) < LOUD_DB:
+            return
+        self._sought_until = end
+        clocks, jumps = self._clocks, self._clocks.jumps
+        self._finding = self._loop.run_in_executor(None, self._finder.find, near, far)
+        self._finding.add_done_callback(
+            lambda done: self._found(done, clocks is self._clocks and jumps == clocks.jumps)
+        )
+
+    def _found(self, finding: asyncio.Future[float | None], still: bool) -> None:
+        """Believe what was found, if the devices `still` stand to each other as they did."""
+        self._finding = None
+        if finding.cancelled() or finding.exception() is not None or not still:
+            return
+        delay_s = finding.result()
+        if delay_s is None:
+            return
+        self._residue.delay_known = True
+        self._clocks.found(self._sought_at, self._sought_lead_s - delay_s)
+        blocks = round((delay_s - self.delay_s) / FRAME_S)
+        if abs(blocks) > 1:
+            moved = max(RESAMPLING_S, self.delay_s + blocks * FRAME_S)
+            self._filter.shift(round((self.delay_s - moved) / FRAME_S))
+            self.delay_s = moved
