@@ -65,10 +65,10 @@ async def test_a_hook_that_does_not_end_is_killed_with_what_it_started(tmp_path:
 
 
 async def test_a_hook_that_fails_or_reads_nothing_is_only_logged(capfd: pytest.CaptureFixture[str]) -> None:
-    async with running(error="echo no such lamp >&2; exit 3") as hooks:
-        hooks.fire("error", {"text": "x" * 200_000})
+    async with running(waiting="echo no such lamp >&2; exit 3") as hooks:
+        hooks.fire("waiting", {"text": "x" * 200_000})
         await asyncio.sleep(0.3)
-        hooks.fire("error")
+        hooks.fire("waiting")
         await asyncio.sleep(0.3)
     captured = capfd.readouterr()
     assert "no such lamp" in captured.out + captured.err
