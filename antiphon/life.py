@@ -30,7 +30,7 @@ class Life:
         """It was told to end."""
         self.again = asyncio.Event()
         """It was told to read its settings again; who does so clears it."""
-        self._leave_s = leave_s
+        self.leave_s = leave_s
         self._terminal = _has_terminal()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -40,8 +40,8 @@ class Life:
 
     def end(self) -> None:
         """Tell it to end."""
-        if not self.ended.is_set() and self._leave_s is not None:
-            guard = threading.Timer(self._leave_s, _leave)
+        if not self.ended.is_set() and self.leave_s is not None:
+            guard = threading.Timer(self.leave_s, _leave)
             guard.daemon = True
             guard.start()
         self.ended.set()
@@ -63,5 +63,5 @@ def _has_terminal() -> bool:
 
 def _leave() -> None:
     """End the process: a model that is in the middle of a long step cannot be asked to stop."""
-    log.warning("leaving takes too long: left")
+    log.warning("left without waiting for what still runs")
     os._exit(0)

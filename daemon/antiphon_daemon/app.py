@@ -38,6 +38,8 @@ from antiphon_daemon.satellites import Satellites
 
 UNANNOUNCED = ("vad",)
 """Endpoints that only our own satellites use."""
+LOADING_S = 0.2
+"""A daemon that is told to end while it loads its models has nobody to say goodbye to; loading cannot be stopped."""
 GOODBYE_S = 1.5
 """What saying goodbye to satellites, to the network or to peers may take each; all of it stays within `LEAVE_S`."""
 
@@ -208,9 +210,10 @@ async def run(settings: Settings, source: Source | None = None) -> None:
         EngineError: an engine cannot be loaded.
         ListenError: a port is taken.
     """
-    life, notifier, live = Life(LEAVE_S), Notifier(), Live(settings, SCOPE)
+    life, notifier, live = Life(LOADING_S), Notifier(), Live(settings, SCOPE)
     async with notifier.starting("Loading the models"):
         engines = await build_engines(settings)
+    life.leave_s = LEAVE_S
     try:
         if life.ended.is_set():
             return

@@ -46,6 +46,11 @@ class Supervisor:
         with self._changed:
             assert self._changed.wait_for(lambda: self.readies >= times, START_S), self.log[-2000:]
 
+    def until_said(self, field: str) -> None:
+        """Wait until it has sent this."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: field in self.said, START_S), self.log[-2000:]
+
     def stop(self) -> float:
         """Tell it to end; returns how many seconds it took, and fails if it took more than ten."""
         self._ended = True

@@ -138,16 +138,16 @@ def test_uninstalled_it_is_gone_but_for_what_a_person_wrote(machine: Machine) ->
 
 def test_a_users_own_manager_runs_it_too(machine: Machine) -> None:
     runtime = "/run/user/0"
-    unit = f"[Service]\nType=notify\nDelegate=yes\nEnvironment=HOME=/root XDG_RUNTIME_DIR={runtime}\n"
-    script = f'mkdir -p {runtime} /root/.config && printf "%s" "$1" >/etc/systemd/system/own.service'
+    unit = f"[Service]\nType=notify\nDelegate=yes\nEnvironment=HOME=/root/own XDG_RUNTIME_DIR={runtime}\n"
+    script = f'mkdir -p {runtime} /root/own && printf "%s" "$1" >/etc/systemd/system/own.service'
     machine.must("bash", "-c", script, "-", f"{unit}ExecStart=/lib/systemd/systemd --user --unit=basic.target\n")
     machine.systemctl("daemon-reload")
     machine.systemctl("start", "own.service")
-    given = {"XDG_RUNTIME_DIR": runtime}
+    given = {"HOME": "/root/own", "XDG_RUNTIME_DIR": runtime}
     ran = machine.run(PROGRAM, "service", "install", "--user", "satellite", within_s=120, **given)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "satellite: active (running), enabled: Listening on 10700" in ran.stdout
     assert "loginctl enable-linger root" in ran.stdout
     ran = machine.run(PROGRAM, "service", "uninstall", "--user", **given)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert machine.must("find", "/root/.config").split() in ([], ["/root/.config"])
+    assert machine.must("find", "/root/own", "-type", "f") == ""

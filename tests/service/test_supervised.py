@@ -54,6 +54,15 @@ def test_the_daemon_is_ready_when_it_serves_and_ends_in_the_middle_of_a_reply(tm
     assert "Traceback" not in manager.log
 
 
+def test_it_ends_soon_while_its_models_are_being_loaded(tmp_path: Path) -> None:
+    config, _ = settings_file(tmp_path)
+    with Supervisor(command(config), tmp_path) as manager:
+        manager.until_said("STATUS=Loading the models")
+        manager.stop()
+        assert manager.process.returncode == 0
+        assert manager.readies == 0
+
+
 def test_a_blocked_loop_is_killed_and_the_daemon_serves_again(tmp_path: Path) -> None:
     config, ports = settings_file(tmp_path)
     with Supervisor([sys.executable, str(BLOCK), str(config)], tmp_path, watchdog_s=5) as manager:
