@@ -53,7 +53,7 @@ def identity(folder: Path, *, fresh: bool = False) -> str:
         return kept
     drawn = uuid.uuid4().hex[:12]
     try:
-        return _keep(path, drawn)
+        return _keep(path, drawn, instead=fresh)
     except OSError as error:
         says = "identity cannot be kept: names change at each start until its folder is writable and has room"
         log.warning(says, path=str(path), why=error.strerror)
@@ -75,13 +75,15 @@ def _kept(path: Path) -> str | None:
     return found if isinstance(found, str) and re.fullmatch(r"[0-9a-f]{12}", found) else None
 
 
-def _keep(path: Path, drawn: str) -> str:
+def _keep(path: Path, drawn: str, *, instead: bool) -> str:
     """Write a file whole or not at all; return what it holds: of two programs that start at once, the first one's.
+
+    Args:
+        instead: whether an identity that is kept already is replaced.
 
     Raises:
         OSError: it cannot be written.
     """
-    broken = path.exists()  # or it is to be replaced
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(f".{os.getpid()}.tmp")
     try:
@@ -89,7 +91,7 @@ def _keep(path: Path, drawn: str) -> str:
             json.dump({"identity": drawn}, file)
             file.flush()
             os.fsync(file.fileno())
-        if not broken:
+        if not instead:
             try:
                 os.link(draft, path)
                 return drawn

@@ -65,10 +65,14 @@ async def test_a_hook_that_does_not_end_is_killed_with_what_it_started(tmp_path:
 
 
 async def test_a_hook_that_fails_or_reads_nothing_is_only_logged(capfd: pytest.CaptureFixture[str]) -> None:
-    async with running(waiting="echo no such lamp >&2; exit 3") as hooks:
-        hooks.fire("waiting", {"text": "x" * 200_000})
+    async with running(idle="echo no such lamp >&2; exit 3", transcript="cat >&2; exit 4") as hooks:
+        hooks.fire("idle", {"text": "x" * 200_000})
         await asyncio.sleep(0.3)
-        hooks.fire("waiting")
+        hooks.fire("idle")
+        hooks.fire("transcript", {"text": "order a pizza"})
         await asyncio.sleep(0.3)
     captured = capfd.readouterr()
-    assert "no such lamp" in captured.out + captured.err
+    logged = captured.out + captured.err
+    assert "no such lamp" in logged
+    assert "code=4" in logged, "it failed"
+    assert "pizza" not in logged, "and had the words that it was given to complain of"
