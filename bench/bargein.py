@@ -402,13 +402,14 @@ def plot(found: Found, path: str) -> None:
 @click.option("--plot", "picture", type=click.Path(dir_okay=False), help="Draw the latencies into this PNG.")
 @click.option("--minutes", default=10.0, show_default=True, help="How long the satellite speaks alone.")
 @click.option("--each", default=EACH, show_default=True, help="Interruptions in each room at each level.")
+@click.option("--room", "only", type=click.Choice(list(ROOMS)), help="Do what is done in one of the rooms alone.")
 @click.option("--details", is_flag=True, help="With --json: each case too.")
-def main(as_json: bool, picture: str | None, minutes: float, each: int, details: bool) -> None:
+def main(as_json: bool, picture: str | None, minutes: float, each: int, only: str | None, details: bool) -> None:
     """Measure how people interrupt, and how the satellite does not interrupt itself."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     found = Found()
     try:
-        scenes = plan(minutes, each)
+        scenes = [one for one in plan(minutes, each) if only in (None, one[0])]
     except Unmeasured as error:
         raise click.ClickException(str(error)) from None
     with Console(stderr=True).status("…") as status:

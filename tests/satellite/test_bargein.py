@@ -241,18 +241,20 @@ def test_with_300_ms_of_jitter_on_the_network_an_interruption_is_answered(say: S
 
 def test_speech_over_a_ringing_timer_is_a_turn_and_it_rings_again_if_nothing_was_said(say: Say) -> None:
     async def scene() -> None:
-        async with in_room(LIVING_ROOM, card={"echo_db": -10.0}) as place:
+        async with speaking(say, warm=False) as place:
+            await to_its_end(place, say)
+            runs = len(place.home.of("run-pipeline"))
             await place.home.link.send(Event("timer-finished", {"id": "tea"}))
             await place.until_state(State.RINGING)
             await asyncio.sleep(3.0)
             assert place.satellite.state is State.RINGING, "its own bell is no speech"
             await interrupted(place, "mm hm")
-            await place.until(lambda: len(place.home.of("run-pipeline")) == 1)
+            await place.until(lambda: len(place.home.of("run-pipeline")) == runs + 1)
             await place.home.error(UNHEARD)
             await place.until_state(State.RINGING)
             await asyncio.sleep(1.5)
             await interrupted(place, "stop")
-            await place.until(lambda: len(place.home.of("run-pipeline")) == 2)
+            await place.until(lambda: len(place.home.of("run-pipeline")) == runs + 2)
             await place.home.error("interrupted")
             await place.until_state(State.IDLE)
             quiet = len(place.card.played)

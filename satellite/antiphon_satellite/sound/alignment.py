@@ -20,8 +20,9 @@ WINDOW = 64
 FEW = 5
 JUMP_S, JUMPED = 0.02, 4
 """So many leads in a row that are this far from where they should be, and agree: sound was lost."""
-TOLERANCE_S = 0.006
-"""The lead may be so far from where it should be before it is believed: less costs more in learning anew."""
+TOLERANCE_S = 0.015
+"""The lead may be so far from where it should be before it is believed: devices call a little earlier or later at
+times, and learning anew costs more."""
 MOST_S = 1.2
 """The longest delay that is looked for: Bluetooth and sound servers take up to a second."""
 CERTAIN = 8.0

@@ -32,8 +32,8 @@ RESAMPLING_S = 0.03
 FIND_EVERY_S, SEEK_EVERY_S = 1.0, 0.25
 """How often the delay is looked for when it is known, and before."""
 FIND_IN_S = 0.8
-LOUD_DB = -50.0
-"""Below this the reference is no sound to find an echo of."""
+LOUD_DB, LOUD_SHARE = -50.0, 0.4
+"""So much of the reference must be louder than this: the echo of a bell is found anywhere."""
 FRAME_S = FRAME / RATE
 ABOVE_DB = 6.0
 """Sound that is so much louder than what is expected to be left of the echo is somebody else's."""
@@ -129,6 +129,7 @@ class Echo:
         jumps = self._clocks.jumps
         self._lead_s = self._clocks.lead_s(self._near)
         if jumps != self._clocks.jumps:
+            self._filter.doubt()
             self._residue.moved()
         self.residue_db = -120.0
         pcm = self._torn + pcm
@@ -201,7 +202,8 @@ class Echo:
         start = self._taken_at(self._sought_at)
         self._sought_lead_s = (start - self._sought_at) / RATE
         far = self._reference.read(start - int(MOST_S * RATE), len(near) + int(MOST_S * RATE))
-        if level_db(far) < LOUD_DB:
+        frames = far[-(len(near) // FRAME) * FRAME :].reshape(-1, FRAME)
+        if np.mean(np.mean(frames**2, axis=1) > 10 ** (LOUD_DB / 10)) < LOUD_SHARE:
             return
         self._sought_until = end
         clocks, jumps = self._clocks, self._clocks.jumps

@@ -27,6 +27,8 @@ FIRST_VARIANCE = 0.02
 """How far the room may be from silence at first: an echo as loud as what is played."""
 CONSTRAINED = 4
 """Every fourth partition is made causal again after each block."""
+WORSE = 25
+"""After so many frames more in which it has made things worse than better, it begins anew."""
 TINY = 1e-6
 
 Spectra = npt.NDArray[np.complex64]
@@ -43,6 +45,7 @@ class LinearFilter:
         self._variance = np.full(shape, FIRST_VARIANCE, dtype=np.float32)
         self._unexplained = np.full(FRAME + 1, 0.1, dtype=np.float32)
         self._turn = 0
+        self._worse = 0
 
     def process(self, near: Samples, far: Samples) -> tuple[Samples, Samples]:
         """Return what is left of `near` without the echo of `far`, and that echo; `FRAME` samples each."""
@@ -54,9 +57,21 @@ class LinearFilter:
         echo: Samples = np.fft.irfft(np.einsum("pf,pf->f", played, self._room), 2 * FRAME)[FRAME:].astype(np.float32)
         left = near - echo
         self._learn(np.fft.rfft(np.concatenate((np.zeros(FRAME, dtype=np.float32), left))).astype(np.complex64))
-        if float(left @ left) > float(near @ near):  # it has not learned yet: no worse than nothing
-            return near, echo
-        return left, echo
+        worse = float(left @ left) > float(near @ near)
+        self._worse = self._worse + 1 if worse else max(0, self._worse - 1)
+        if self._worse > WORSE:
+            self.forget()
+        return (near if worse else left), echo
+
+    def forget(self) -> None:
+        """Begin anew: the room, or where the reference stands in it, is another."""
+        self._room[:] = 0
+        self._variance[:] = FIRST_VARIANCE
+        self._worse = 0
+
+    def doubt(self) -> None:
+        """What was learned may not hold any more: be ready to learn."""
+        np.maximum(self._variance, FIRST_VARIANCE, out=self._variance)
 
     def shift(self, blocks: int) -> None:
         """The echo comes so many blocks later after its reference from now on (earlier, if negative)."""

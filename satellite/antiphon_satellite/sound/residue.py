@@ -14,8 +14,8 @@ MOST_DB = 20.0
 FIRST_SHARE_DB = 0.0
 """The share that is expected to be left over at first, and when the reference has moved against its echo."""
 LEARNED, FIRST_FALL_DB = 80, 0.25
-"""After so many loud frames (2 s of speech), and when the delay was found, the filter knows the room. Before, all that
-is played may be echo, however late it comes, and is believed to be softer only slowly."""
+"""After so many loud frames (2 s of speech), and when the delay was found, the filter may know the room. Before, all
+that is played may be echo, however late it comes, and is believed to be softer only slowly."""
 ECHO_FALL = 0.85
 """A room's echo dies away no faster than this, a frame: 60 dB in 0.85 s."""
 AUDIBLE = 1e-7
@@ -57,8 +57,10 @@ class Residue:
         """Somebody else may be speaking: nothing is learned."""
 
     def moved(self) -> None:
-        """The reference has moved against its echo: the filter must learn anew."""
-        self._echo_share_db = max(self._echo_share_db, FIRST_SHARE_DB)
+        """The reference has moved against its echo: nothing that was learned is sure to hold."""
+        self._far_share_db = self._echo_share_db = FIRST_SHARE_DB
+        self._learned = 0
+        self.delay_known = False
 
     def follow(self, left: Samples, echo: Samples, far: Samples) -> float:
         """Return how loud what is left of the echo is expected to be in this frame, in dB of full scale.
@@ -72,17 +74,16 @@ class Residue:
         self._echo.follow(echo)
         if not self.doubtful:
             self._learn(power(left))
-        expected = self._echo.fading * _ratio(self._echo_share_db)
-        if not self.delay_known:
-            expected = max(expected, self._far.peak * _ratio(self._far_share_db))
-        elif self._learned < LEARNED:
-            expected = max(expected, self._far.fading * _ratio(self._far_share_db))
-        return _db(expected)
+        of_echo = self._echo.fading * _ratio(self._echo_share_db)
+        return _db(max(of_echo, self._far.peak * _ratio(self._far_share_db)))
 
     def _learn(self, rest: float) -> None:
         if self._far.clear:
             self._learned += 1
-            self._far_share_db += RISE_DB if _db(rest / self._far.now) > self._far_share_db else -FIRST_FALL_DB
+            more_db = _db(rest / self._far.now) - self._far_share_db
+            known = self.delay_known and self._learned >= LEARNED
+            fall_db = FALL * max(more_db, -MOST_DB) if known else -FIRST_FALL_DB
+            self._far_share_db += RISE_DB if more_db > 0 else fall_db
         if self._echo.clear:
             more_db = _db(min(1.0, rest / self._echo.now)) - self._echo_share_db
             self._echo_share_db += RISE_DB if more_db > 0 else FALL * max(more_db, -MOST_DB)
