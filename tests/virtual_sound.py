@@ -87,8 +87,9 @@ class VirtualSound:
         subprocess.run(["paplay", "--device=room", str(wav)], env=self.environment, check=True, timeout=60)
 
     def echo(self) -> str:
-        """Let the microphone hear the speaker; returns what `unload` takes."""
-        return self._pactl("load-module", "module-loopback", "source=speaker.monitor", "sink=room", "latency_msec=20")
+        """Let the microphone hear the speaker, as fast as it speaks (`adjust_time`); returns what `unload` takes."""
+        how = ["latency_msec=20", "adjust_time=0"]
+        return self._pactl("load-module", "module-loopback", "source=speaker.monitor", "sink=room", *how)
 
     def unload(self, module: str) -> None:
         """End an echo."""
