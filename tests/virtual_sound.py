@@ -92,8 +92,9 @@ class VirtualSound:
         return subprocess.Popen(["paplay", "--device=room", str(wav)], env=self.environment, stderr=subprocess.DEVNULL)
 
     def echo(self) -> str:
-        """Let the microphone hear the speaker; returns what `unload` takes."""
-        return self._pactl("load-module", "module-loopback", "source=speaker.monitor", "sink=room", "latency_msec=20")
+        """Let the microphone hear the speaker, as fast as it speaks (`adjust_time`); returns what `unload` takes."""
+        how = ["latency_msec=20", "adjust_time=0"]
+        return self._pactl("load-module", "module-loopback", "source=speaker.monitor", "sink=room", *how)
 
     def unload(self, module: str) -> None:
         """End an echo."""

@@ -18,9 +18,9 @@ from antiphon.audio.pcm import RATE, Samples
 WINDOW = 64
 """Leads of which the median counts: 2 s of blocks."""
 FEW = 5
-JUMP_S, JUMPED = 0.02, 4
+JUMP_S, JUMPED = 0.03, 4
 """So many leads in a row that are this far from where they should be, and agree: sound was lost."""
-TOLERANCE_S = 0.015
+TOLERANCE_S = 0.03
 """The lead may be so far from where it should be before it is believed: devices call a little earlier or later at
 times, and learning anew costs more."""
 MOST_S = 1.2
@@ -33,8 +33,8 @@ FINDINGS = 12
 """So many findings tell how the clocks drift."""
 SPAN_S = 2.0
 """They must be this far apart."""
-STRAIGHT_S = 0.0002
-"""They must lie on a line this closely."""
+STRAIGHT = 8.0
+"""They must lie on a line: the first and the last so many times further apart than any is beside it."""
 LEAST_DRIFT, MOST_DRIFT = 15e-6, 500e-6
 """Clocks that drift less are as good as the same; more is a mistake."""
 
@@ -82,7 +82,9 @@ class Clocks:
         if len(at_s) < FEW or at_s[-1] - at_s[0] < SPAN_S:
             return
         slope, base = np.polyfit(at_s - at_s[0], places_s, 1)
-        if np.max(np.abs(places_s - base - slope * (at_s - at_s[0]))) > STRAIGHT_S or abs(slope) > MOST_DRIFT:
+        beside_s = float(np.max(np.abs(places_s - base - slope * (at_s - at_s[0]))))
+        same = beside_s < 1 / RATE and abs(slope) < LEAST_DRIFT
+        if abs(slope) > MOST_DRIFT or not (same or abs(slope) * (at_s[-1] - at_s[0]) > STRAIGHT * beside_s):
             return
         if abs(slope - self.drift) > LEAST_DRIFT:
             self._held_s, self._held_at = self.lead_s(position), position

@@ -20,7 +20,7 @@ FRAME = RATE // 100
 """Samples in a block, 10 ms: the same that WebRTC takes."""
 PARTITIONS = 30
 """Blocks of echo that are modelled: 300 ms."""
-KEPT = 0.9997
+KEPT = 0.9993
 """How much of the room is the same a block later."""
 SMOOTHING = 0.9
 FIRST_VARIANCE = 0.02
