@@ -299,8 +299,12 @@ class Conversation:
         stopped = self._stopped.look() if self._state.stopped is not None else None
         if stopped is None or stopped.reply is None or not text:
             return False
-        unchanged = self._state.joined and _same(text, stopped.text)  # what was joined to the turn was no speech
-        return unchanged or is_filler(text, self.language, stopped.reply.text)
+        if self._state.joined:  # the turn before, and what was heard over its reply
+            words, before = text.split(), stopped.text.split()
+            if not _same(" ".join(words[: len(before)]), stopped.text):
+                return False
+            text = " ".join(words[len(before) :])
+        return is_filler(text, self.language, stopped.reply.text)
 
     def _judged(self, draft: Draft, likely: float) -> None:
         self._apply(turns.TurnJudged(self._now(), draft.revision, likely))
