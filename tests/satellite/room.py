@@ -286,7 +286,7 @@ async def in_room(
     **satellite: Any,
 ) -> AsyncIterator[Place]:
     """Put a satellite with these settings into a room, driven by one controller."""
-    given = {"port": 0, "name": "kitchen", "start": "wake", **satellite}
+    given = {"barge_in": "voice", "port": 0, "name": "kitchen", "start": "wake", **satellite}
     settings = Settings(network={"host": "127.0.0.1", "zeroconf": False}, satellite=given)  # type: ignore[arg-type]
     one = make(settings, limits or Limits(follow_up_s=0.0))
     moving = RoomCard(one, response, **(card or {}))

@@ -100,7 +100,7 @@ async def eventually(
 @contextlib.asynccontextmanager
 async def rig(limits: Limits = QUIET, **satellite: Any) -> AsyncIterator[Rig]:
     """Run a satellite; the arguments are settings of its section."""
-    given = {"port": 0, "name": "kitchen", "start": "button", **satellite}
+    given = {"barge_in": "voice", "port": 0, "name": "kitchen", "start": "button", **satellite}
     settings = Settings(network={"host": "127.0.0.1", "zeroconf": False}, satellite=given)  # type: ignore[arg-type]
     one = Satellite(settings, limits)
     card = MemoryCard(one)
