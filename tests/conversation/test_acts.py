@@ -102,6 +102,8 @@ class Caller:
             await asyncio.sleep(0)
             yield item
 
+    async def prefill(self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()) -> None: ...
+
     async def close(self) -> None: ...
 
 
@@ -276,7 +278,8 @@ async def test_a_pending_call_waits_for_the_end_of_the_turn_and_is_dropped_with_
 ) -> None:
     """The race: the model calls its tool inside a pause."""
     model = Setter()
-    house = House(voice, model, Ears("Tea takes ten minutes, so mind it"), unknown_ms=1500)
+    ears = Growing("Tea takes ten minutes", "Tea takes ten minutes, so mind it")
+    house = House(voice, model, ears, unknown_ms=1500)
     tasks = asyncio.all_tasks()
     house.asker.begin()
     house.conversation.open()

@@ -349,11 +349,15 @@ class Conversation:
     def _withdraw(self, revision: int) -> None:
         """The turn goes on: its reply, and what memory has of it, are taken back."""
         if self._draft is not None and self._draft.revision == revision:
+            acted = bool(self._draft.undo)
             self._draft.withdraw()
             if self._draft.reply is not None:
                 self._draft.reply.pause()
                 self._draft.reply.wind_back()
-            self._park()
+            if acted:  # its reply tells of what is undone now
+                self._give_up()
+            else:
+                self._park()
         stopped = self._stopped.look()
         if stopped is not None and stopped.revision == revision:
             stopped.withdraw()
