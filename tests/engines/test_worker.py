@@ -259,6 +259,7 @@ async def test_a_failing_producer_is_told_after_what_it_pushed(worker: Worker) -
 
 
 async def test_closing_turns_away_what_waits_and_joins_the_thread() -> None:
+    before = set(threading.enumerate())
     worker, gate = Worker("turn"), Gate()
     running = asyncio.create_task(worker.run(gate, Token()))
     await gate.entered()
@@ -273,7 +274,8 @@ async def test_closing_turns_away_what_waits_and_joins_the_thread() -> None:
         await waiting
     with pytest.raises(Revoked):
         await worker.run(lambda: "never", Token())
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("engine-turn")]
+    new = set(threading.enumerate()) - before
+    assert not [thread for thread in new if thread.name.startswith("engine-turn")]
 
 
 async def test_an_error_nobody_waits_for_is_not_logged_as_forgotten(

@@ -133,6 +133,8 @@ class House:
         assert cer(said.lower(), spoken_back.lower()) <= 0.35, (said, spoken_back)
 
     async def transcribe(self, sound: Samples) -> str:
+        """Return all that is said: so much silence at once is no microphone, and no pause after it ends the turn."""
+        sound = np.concatenate((silence(3.5), sound))
         async with await open_link(self.asr) as link:
             await link.send(Transcribe(language="en"))
             await link.send(AudioStart(rate=RATE, width=2, channels=1))
