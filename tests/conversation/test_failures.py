@@ -6,7 +6,7 @@ The voice is the real one; the scripts keep the contract (they stream, end when 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,10 @@ from antiphon_daemon.engines.contracts import (
     Engines,
     Fault,
     Synthesizer,
+    Transcript,
+    Work,
 )
+from antiphon_daemon.engines.worker import revocable
 
 SHORT = Deadlines(stt_s=0.3, llm_first_s=0.3, llm_next_s=0.3, tts_first_s=5, reply_s=6)
 
@@ -315,4 +318,35 @@ async def test_a_backlog_sent_at_once_does_not_keep_a_turn_from_ending(voice: Sy
                 break
     assert house.asker.over.is_set(), "the turn has not ended by its silence"
     await house.done()
+    await house.conversation.close()
+
+
+class Held(Ears):
+    """Ears that listen until they are told that nobody wants to know."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.works: list[Work] = []
+
+    async def transcribe(
+        self, audio: Samples, work: Work, *, language: str | None, hints: Sequence[str] = ()
+    ) -> Transcript:
+        self.works.append(work)
+        async with revocable(work):
+            await asyncio.sleep(60)
+        raise AssertionError("nobody stopped it")
+
+
+async def test_a_turn_that_is_stopped_while_it_is_heard_stops_the_ears(voice: Synthesizer, say: Say) -> None:
+    """The race: the turn is over, its transcript is still being made, and the peer wants silence."""
+    ears = Held()
+    house = House(voice, Script(quick), ears, deadlines=Deadlines(stt_s=60))
+    house.conversation.open()
+    house.conversation.hear(np.concatenate((silence(0.3), say("What is the capital of France?"))))
+    house.conversation.end()
+    await asyncio.sleep(0.05)
+    assert house.conversation.phase is turns.Phase.THINKING
+    assert ears.works[-1].wanted()
+    house.conversation.stop()
+    assert not ears.works[-1].wanted()
     await house.conversation.close()

@@ -288,7 +288,8 @@ class Conversation:
             return
         draft.heard = heard
         filler = self._fills(heard.text)
-        if heard.text and not filler:
+        undecided = self._state.phase is turns.Phase.PAUSED and self._state.revision == draft.revision
+        if heard.text and undecided and not filler:
             memory = self._memory or new_memory(self._settings, self.language)
             await self._judges.ask_words(draft, memory.messages(heard.text))
         self._apply(turns.Transcribed(self._now(), draft.revision, heard.text, filler))
@@ -406,9 +407,11 @@ class Conversation:
         self._spawn(reply.run())
 
     def _remember(self, heard_ms: int | None) -> None:
-        draft, self._draft = self._draft, None
-        if draft is None or draft.reply is None or self._memory is None:
+        draft = self._draft
+        if draft is None or draft.reply is None or self._memory is None:  # it was still being heard
+            self._give_up()
             return
+        self._draft = None
         log.debug("said", text=spoken(draft.reply.text), heard_ms=heard_ms)
         if draft.answer and draft.answer.starts_over:
             self._memory.forget()

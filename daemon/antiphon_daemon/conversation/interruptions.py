@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
+
+from antiphon_daemon.engines.stt.guards import plain
 
 LONGEST_FILLER_WORDS = 3
 ECHO_SHARE = 0.8
@@ -30,12 +31,12 @@ _FILLERS = {
 
 def is_filler(text: str, language: str | None, reply: str) -> bool:
     """Return whether `text`, heard over `reply`, only acknowledges or repeats it."""
-    plain = _plain(text)
-    if not plain:
+    said = _plain(text)
+    if not said:
         return True
     known = _FILLERS.get((language or "en").split("-")[0], _FILLERS["en"])
-    words = plain.split()
-    if len(words) <= LONGEST_FILLER_WORDS and (plain in known or "".join(words) in known):
+    words = said.split()
+    if len(words) <= LONGEST_FILLER_WORDS and (said in known or "".join(words) in known):
         return True
     if len(words) <= LONGEST_FILLER_WORDS and all(word in known for word in words):
         return True
@@ -57,5 +58,4 @@ def _echoes(words: list[str], said: list[str]) -> bool:
 
 def _plain(text: str) -> str:
     """Return the words alone, in lower case, composed."""
-    composed = unicodedata.normalize("NFC", text).casefold()
-    return " ".join(re.sub(r"[^\w\s]+", " ", composed).split())
+    return plain(unicodedata.normalize("NFC", text))

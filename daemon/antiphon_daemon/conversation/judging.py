@@ -41,7 +41,7 @@ class Judges:
 
     async def ask_words(self, draft: Draft, messages: Sequence[Message]) -> None:
         """Ask the language model what it thinks of the words; the reply to the same messages is then begun sooner."""
-        if self._engines.words is not None:
+        if self._engines.words is not None and self._engines.turn is not None:
             draft.ended = await _asked(self._engines.words.ended(messages, draft.token))
 
     def tell(self, draft: Draft) -> None:
