@@ -199,13 +199,13 @@ class Thresholds(Section):
 class Turn(Section):
     model: Literal["smart_turn", "silence"] = "smart_turn"
     """What tells how likely a turn is over: Smart Turn and the words, or (`silence`) nothing."""
-    soft_end_ms: int = Field(130, ge=64, le=2000)
+    soft_end_ms: int = Field(100, ge=64, le=2000)
     """Silence after which a draft is begun."""
     likely_ms: int = Field(500, ge=100, le=5000)
     """Silence that ends a turn which is believed over."""
     unknown_ms: int = Field(700, ge=100, le=5000)
     """Silence that ends a turn when nothing tells whether it is over."""
-    silence_ms: int = Field(950, ge=100, le=5000)
+    silence_ms: int = Field(870, ge=100, le=5000)
     """Silence that ends every turn."""
     likely: float = Field(0.75, gt=0, le=1)
     """Probability from which a turn is believed over."""

@@ -91,10 +91,16 @@ class VirtualSound:
         """Begin to play a WAV file into the microphone; who does waits for its end, which the server's end is too."""
         return subprocess.Popen(["paplay", "--device=room", str(wav)], env=self.environment, stderr=subprocess.DEVNULL)
 
-    def echo(self) -> str:
-        """Let the microphone hear the speaker, as fast as it speaks (`adjust_time`); returns what `unload` takes."""
-        how = ["latency_msec=20", "adjust_time=0"]
-        return self._pactl("load-module", "module-loopback", "source=speaker.monitor", "sink=room", *how)
+    def echo(self, volume: str = "-6dB") -> str:
+        """Let the microphone hear the speaker, as a card does that has one clock; returns what `unload` takes.
+
+        What is played to the default sink from here on sounds in the room: call this before a program opens it. Two
+        sinks with a loopback between them have a clock each, and the echo jumps whenever one of them is late.
+        """
+        module = self._pactl("load-module", "module-remap-sink", "sink_name=aloud", "master=room")
+        self._pactl("set-sink-volume", "aloud", volume)
+        self.choose("aloud", "room.monitor")
+        return module
 
     def unload(self, module: str) -> None:
         """End an echo."""

@@ -28,8 +28,9 @@ PAUSE_FRAMES = 2
 """Frames of silence in a row (64 ms) that pause it: the closure before a p or t is shorter."""
 FLOOR_DB = -60.0
 """Below this level there is no speech, whatever the model says: it hears voices in near-silence."""
-REST_FRAMES = 16
-"""After so many frames (0.5 s) below the floor the model rests: a quiet room costs nothing."""
+REST_FRAMES = 64
+"""After so many frames (2 s) below the floor the model rests: a quiet room costs nothing. A pause within a turn is
+shorter: a model that wakes up believes in speech some 60 ms later than one that has heard the pause."""
 
 
 class Judge(Protocol):
@@ -131,15 +132,21 @@ class SpeechTracker:
         self._framer = Framer(FRAME)
         self._run = 0
         self._quiet = 0
+        self._last = 0.0
         self.position = 0
         """Samples judged so far."""
         self.speaking = False
+
+    @property
+    def rising(self) -> bool:
+        """Speech may have begun: a few frames more will tell."""
+        return not self.speaking and self._last >= SILENCE
 
     def feed(self, samples: Samples) -> list[SpeechBegan | SpeechPaused]:
         """Judge more sound (mono, 16 kHz) and return what happened in it, in order."""
         happened: list[SpeechBegan | SpeechPaused] = []
         for frame in self._framer.feed(samples):
-            probability = self._probability(frame)
+            probability = self._last = self._probability(frame)
             self.position += FRAME
             turning = probability < SILENCE if self.speaking else probability >= SPEECH
             self._run = self._run + 1 if turning else 0
@@ -157,6 +164,7 @@ class SpeechTracker:
         """Forget the speech so far; the position goes on."""
         self._judge.reset()
         self._run = self._quiet = 0
+        self._last = 0.0
         self.speaking = False
 
     def _probability(self, frame: Samples) -> float:

@@ -19,6 +19,7 @@ from antiphon.watch import watch
 from antiphon.wire.discovery import Mdns, identity
 from antiphon.wire.server import Server
 from antiphon_daemon.conversation import skills
+from antiphon_daemon.conversation.across import Across
 from antiphon_daemon.conversation.memory import new_memory
 from antiphon_daemon.endpoints import info
 from antiphon_daemon.endpoints.asr import AsrHandler
@@ -98,7 +99,7 @@ async def _warm_prompt(engines: Engines, settings: Settings) -> None:
             await engines.responder.prefill(prompt, Token())
 
 
-def make_servers(live: Live, engines: Engines, memories: Memories) -> dict[str, Server]:
+def make_servers(live: Live, engines: Engines, memories: Memories, across: Across) -> dict[str, Server]:
     """Return a server for each endpoint that is switched on, by its name."""
     settings = live.settings
     ports = settings.endpoints
@@ -111,21 +112,21 @@ def make_servers(live: Live, engines: Engines, memories: Memories) -> dict[str, 
             "asr",
             ports.asr.port,
             info=lambda: asr_info,
-            handler=lambda peer: AsrHandler(peer, engines, live.settings),
+            handler=lambda peer: AsrHandler(peer, engines, live.settings, across),
             network=network,
         ),
         "tts": Server(
             "tts",
             ports.tts.port,
             info=lambda: info.tts_info(engines.synthesizer),
-            handler=lambda peer: TtsHandler(peer, engines.synthesizer, live.settings),
+            handler=lambda peer: TtsHandler(peer, engines.synthesizer, live.settings, across),
             network=network,
         ),
         "handle": Server(
             "handle",
             ports.handle.port,
             info=lambda: handle_info,
-            handler=lambda peer: HandleHandler(peer, engines.responder, memories, live.settings),
+            handler=lambda peer: HandleHandler(peer, engines, memories, across, live.settings),
             network=network,
         ),
         "vad": Server("vad", ports.vad.port, info=lambda: vad_info, handler=VadHandler, network=network),
@@ -144,8 +145,8 @@ async def serving(settings: Settings, engines: Engines, live: Live | None = None
         ListenError: a port is taken.
     """
     live = live or Live(settings, SCOPE)
-    memories = Memories(settings)
-    servers = make_servers(live, engines, memories)
+    memories, across = Memories(settings), Across()
+    servers = make_servers(live, engines, memories, across)
     folder = await asyncio.to_thread(state_dir)
     mdns = await asyncio.to_thread(Mdns, folder, settings.network.host) if settings.network.zeroconf else None
     satellites = Satellites(engines, settings, await asyncio.to_thread(identity, folder))
@@ -157,6 +158,7 @@ async def serving(settings: Settings, engines: Engines, live: Live | None = None
         satellites.adopt(now)
 
     async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(across.close)
         for server in servers.values():
             stack.push_async_callback(_within, server.stop)
             await server.start()

@@ -97,6 +97,7 @@ def house(folder: Path) -> Iterator[House]:
         }
         config.write_text(yaml.safe_dump(settings))
         running = []
+        sound.echo()
         try:
             for program in ("daemon", "satellite"):
                 with (folder / f"{program}.log").open("wb") as log:
@@ -106,7 +107,6 @@ def house(folder: Path) -> Iterator[House]:
                         subprocess.Popen(command, env=given, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
                     )
             one = House(sound, folder, running[-1])
-            sound.echo()
             one.until(lambda: ("idle", "joined") in one.states(), 60)
             one.until(lambda: any(event["event"] == "sound devices open" for event in one.events()), 30)
             time.sleep(3.0)  # a sound server takes this long until a new stream moves

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from antiphon_daemon.conversation.joints import Joint, between, within
+from antiphon_daemon.conversation.joints import Joint, between, leans, within
 from antiphon_daemon.conversation.spoken.english_words import (
     ABBREVIATIONS,
     BEFORE_NUMBERS,
@@ -29,6 +29,8 @@ FIRM_WEIGHT, FIRM_WORDS = 14, 3
 """A clause before a connective has so much, and at least so many words (in Korean two)."""
 LOOSE_WEIGHT = 45
 """Without any of that a clause ends at a loose joint once it weighs so much."""
+FIRST_LONGEST = 70
+"""The first part, for which the listener waits, is cut where it can be once it weighs so much."""
 LONGEST_CHARACTERS = 220
 """Text without an end is cut at a space near here: a synthesis costs time by its length."""
 LONGEST_WORD = 600
@@ -93,6 +95,8 @@ class ClauseCutter:
         self._language = (language or "en").lower().replace("_", "-").split("-")[0]
         self._text = ""
         self._at = 0
+        self._first = True
+        """No part has been given."""
         self._begin()
         self._line = True
         """Nothing but space has come in this line."""
@@ -197,7 +201,8 @@ class ClauseCutter:
             return self._cut(self._end, Ending.JOINT)
         if joint is not Joint.NONE:
             self._soft = self._end
-        if not (self._previous[-1].isdigit() or word[0].isdigit() or self._previous.lower() in _SHORT):
+        bound = leans(self._previous, self._language) or self._previous.lower() in _SHORT
+        if not (bound or self._previous[-1].isdigit() or word[0].isdigit()):
             self._space = self._end
         return None
 
@@ -256,11 +261,14 @@ class ClauseCutter:
         return bool(self._open)
 
     def _too_long(self) -> Part | None:
-        if self._weight <= LONGEST_CHARACTERS:
+        if self._weight <= (FIRST_LONGEST if self._first else LONGEST_CHARACTERS):
             return None
-        for place in (self._soft, self._space, self._end or None):
+        whole = self._weight <= LONGEST_CHARACTERS
+        for place in (self._soft, self._space, None if whole else self._end or None):
             if place is not None and place > self._at // 4:
                 return self._cut(place, Ending.JOINT)
+        if whole:
+            return None
         if self._weight > LONGEST_WORD or self._text[self._at - 1] >= "\u1100":
             return self._cut(self._at, Ending.JOINT)
         return None
@@ -304,6 +312,7 @@ class ClauseCutter:
     def _cut(self, end: int, ending: Ending) -> Part:
         """Cut off what stands before `end`. The word after it that has been read is read again."""
         text, self._text, self._at = self._text[:end], self._text[end:], 0
+        self._first = False
         self._begin()
         return Part(text, ending)
 

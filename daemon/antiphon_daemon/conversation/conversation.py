@@ -19,7 +19,7 @@ from antiphon.log import spoken
 from antiphon.settings import Settings
 from antiphon_daemon.conversation import skills
 from antiphon_daemon.conversation import turn_types as turns
-from antiphon_daemon.conversation.drafts import Draft, Drafts, ReplyPeer, Told
+from antiphon_daemon.conversation.drafts import Draft, Drafts, Nobody, ReplyPeer, Told
 from antiphon_daemon.conversation.interruptions import is_filler
 from antiphon_daemon.conversation.judging import Judges
 from antiphon_daemon.conversation.listening import Listening
@@ -37,6 +37,9 @@ less, and then brings it all at once, does not make a pause seem longer than it 
 LATE_S = 0.05
 """A deadline is looked at so long after it would have come: the audio that brings it is then there."""
 
+RISING_S = 0.13
+"""A silence that has lasted long enough lasts so much longer while speech may have begun again: to be sure takes the
+voice activity model a tenth of a second, and nobody is to be cut off meanwhile."""
 PARKED_S = 0.8
 """A reply whose speaker went on is kept so long: if they only cleared their throat, it is still the right one."""
 STOPPED_S = 8.0
@@ -90,6 +93,8 @@ class Conversation:
         judge: a voice activity model of this conversation's own; it keeps state.
         memory: what was said before, None for a peer that only wants transcripts.
         place: where it is held, and what skills can do there.
+        heir: takes what was drafted for a turn that somebody else answers, once it is over: here only the transcript
+            is wanted.
     """
 
     def __init__(
@@ -102,14 +107,16 @@ class Conversation:
         *,
         voice: str | None = None,
         place: skills.Place = skills.NOWHERE,
+        heir: Callable[[Draft], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._heir = heir
         self._drafts = Drafts(engines, settings, voice, place)
         self._settings = settings
         self._peer = peer
         self._memory = memory
         self._clock = clock
-        self._policy = policy_of(settings, answers=memory is not None)
+        self._policy = self._policy_of(settings)
         self._state = turns.State()
         self._listening = Listening(judge, clock)
         self._draft: Draft | None = None
@@ -156,8 +163,12 @@ class Conversation:
         if settings is not None:
             self._settings = settings
             self._drafts.settings = settings
-            self._policy = policy_of(settings, answers=self._memory is not None)
+            self._policy = self._policy_of(settings)
             self.hints = tuple(settings.stt.hints)
+
+    def _policy_of(self, settings: Settings) -> turns.Policy:
+        prepares = self._heir is not None
+        return policy_of(settings, answers=self._memory is not None and not prepares, prepares=prepares)
 
     def hear(self, samples: Samples) -> None:
         """Audio of the stream: mono, 16 kHz. Ignored while no stream is open."""
@@ -173,6 +184,8 @@ class Conversation:
             if isinstance(event, SpeechBegan):
                 self._peer.speech_began(at_ms)
             else:
+                if self._state.phase is turns.Phase.PAUSED and self._policy.speculate != "off":
+                    self._judges.listen(self._listening.utterance(self._state.began, event.at), self.language)
                 self._peer.speech_paused(at_ms)
         self._fire_deadline()
         fresh = self._state.phase is turns.Phase.LISTENING and not self._state.joined
@@ -210,6 +223,7 @@ class Conversation:
         self._prefilling.revoke()
         self._parked.drop()
         self._stopped.drop()
+        await self._judges.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -256,8 +270,7 @@ class Conversation:
                 self._remember(action.heard_ms)
             case turns.AskTurnModel():
                 if self._draft is not None:
-                    utterance = self._listening.utterance(self._state.began, self._state.paused)
-                    self._spawn(self._judges.ask_sound(self._draft, utterance, self.language))
+                    self._spawn(self._judges.ask_sound(self._draft))
 
     def _prefill(self) -> None:
         """Speech begins: there is time until it ends."""
@@ -321,9 +334,11 @@ class Conversation:
         assert self._memory is not None
         if self._unpark(draft, text):
             return
-        self._drafts.answer(draft, text, self._memory, self.language, self._told(draft))
+        read = self._heir is not None
+        told = Nobody() if read else self._told(draft)
+        self._drafts.answer(draft, text, self._memory, self.language, told, read=read)
         assert draft.reply is not None
-        self._spawn(draft.reply.run())
+        draft.running = self._spawn(draft.reply.run())
 
     def _park(self) -> None:
         """The speaker goes on: keep the draft for a moment, in case they say nothing more."""
@@ -388,6 +403,12 @@ class Conversation:
         self._parked.drop()
         draft.trace.mark("turn_end")
         self._peer.turn_over(action.text, draft.language)
+        if self._heir is not None:
+            self._draft = None
+            if draft.running is not None:
+                self._tasks.discard(draft.running)
+            self._heir(draft)
+            return
         draft.commit()
         if draft.reply is not None:
             draft.reply.release()
@@ -396,7 +417,7 @@ class Conversation:
         draft = self._draft
         assert draft is not None
         error = draft.error or EngineError("stt", "hearing failed")
-        if self._memory is None:
+        if not self._policy.answers:
             self._peer.failed(error)
             return
         apology = self._draft = Draft(draft.revision, draft.trace)
@@ -476,10 +497,17 @@ class Conversation:
             full = self._listening.now > self._state.began + self._policy.longest
             if waits and self._state.open and not full and not self._listening.live:
                 return
+            if self._state.phase is turns.Phase.PAUSED and self._rises():
+                return
             before = self._state
             self._apply(turns.Deadline(self._listening.now))
             if self._state == before:
                 return
+
+    def _rises(self) -> bool:
+        """Return whether speech may be beginning as a silence ends."""
+        late = self._listening.now - (self._state.deadline or 0)
+        return self._state.open and self._listening.rising and late < RISING_S * RATE
 
     def _watch_deadline(self) -> None:
         """Wake up for the deadline in case no audio comes that would bring it."""
@@ -500,10 +528,11 @@ class Conversation:
     def _told(self, draft: Draft) -> Told:
         return Told(self._peer, draft, lambda make: self._apply(make(self._now())))
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -513,7 +542,7 @@ class Conversation:
             self._peer.failed(EngineError("llm", "the turn failed for a reason of ours; the log says which"))
 
 
-def policy_of(settings: Settings, *, answers: bool) -> turns.Policy:
+def policy_of(settings: Settings, *, answers: bool, prepares: bool = False) -> turns.Policy:
     """Return the machine's policy from the settings."""
     turn = settings.turn
 
@@ -532,6 +561,7 @@ def policy_of(settings: Settings, *, answers: bool) -> turns.Policy:
         no_speech=samples(turn.no_speech_s * 1000),
         speculate=turn.speculate,
         answers=answers,
+        prepares=prepares,
     )
 
 

@@ -19,7 +19,7 @@ from antiphon_daemon.conversation import skills
 from antiphon_daemon.conversation import turn_types as turns
 from antiphon_daemon.conversation.memory import Memory
 from antiphon_daemon.conversation.messages import message
-from antiphon_daemon.conversation.reply import Listener, Reply
+from antiphon_daemon.conversation.reply import PARTS_AHEAD, Listener, Reply
 from antiphon_daemon.conversation.tool_calls import uses_tools, written
 from antiphon_daemon.engines.contracts import EngineError, Engines, Revoked, Transcript, Work
 from antiphon_daemon.engines.work import Token
@@ -64,6 +64,8 @@ class Draft:
         """Takes back what was done."""
         self.language: str | None = None
         self.reply: Reply | None = None
+        self.running: asyncio.Task[None] | None = None
+        """Writes and speaks the reply; revoking `token` ends it."""
         self.answer: skills.Answer | None = None
         self.error: EngineError | None = None
         self.speech_s = 0.0
@@ -86,10 +88,30 @@ class Draft:
         if self.answer is not None and (undo := self.answer.commit()) is not None:
             self.undo.append(undo)
 
+    async def drop(self) -> None:
+        """Give it up, and wait until nothing works at it."""
+        self.token.revoke()
+        if self.running is not None:
+            await asyncio.gather(self.running, return_exceptions=True)
+
     def withdraw(self) -> None:
         """The turn goes on after all: take back what was done."""
         while self.undo:
             self.undo.pop()()
+
+
+class Nobody:
+    """Hears nothing of a reply."""
+
+    def reply_began(self, rate: int) -> None: ...
+
+    def reply_sound(self, pcm: bytes) -> None: ...
+
+    def reply_written(self, text: str) -> None: ...
+
+    def reply_ended(self, samples: int) -> None: ...
+
+    def reply_failed(self, error: EngineError) -> None: ...
 
 
 class Told:
@@ -172,8 +194,15 @@ class Drafts:
         with contextlib.suppress(EngineError, Revoked):
             await responder.prefill(memory.messages("")[:-1], work, tools=tools)
 
-    def answer(self, draft: Draft, text: str, memory: Memory, language: str, listener: Listener) -> None:
-        """Give the draft the reply to `text`, ready to run: a skill's answer, or else the language model's."""
+    def answer(
+        self, draft: Draft, text: str, memory: Memory, language: str, listener: Listener, *, read: bool = False
+    ) -> None:
+        """Give the draft the reply to `text`, ready to run: a skill's answer, or else the language model's.
+
+        Args:
+            read: somebody reads it to its end, and may ask for its sound then: in the asker's language, as if typed.
+        """
+        draft.typed = draft.typed or read
         draft.text = text
         draft.answer = skills.match(
             text,
@@ -189,7 +218,13 @@ class Drafts:
             aloud = bool(draft.answer.text) and not (draft.typed and spoken_in != self._voice_language(spoken_in))
             draft.language = spoken_in if draft.typed else draft.language
         draft.reply = self._reply(
-            words, draft, spoken_in, listener, self.settings.turn.speculate == "speech", aloud=aloud
+            words,
+            draft,
+            spoken_in,
+            listener,
+            self.settings.turn.speculate == "speech",
+            aloud=aloud,
+            parts_ahead=0 if read else PARTS_AHEAD,
         )
 
     def apologise(self, draft: Draft, language: str, listener: Listener) -> Reply:
@@ -214,6 +249,7 @@ class Drafts:
         listener: Listener,
         early_speech: bool,
         aloud: bool = True,
+        parts_ahead: int = PARTS_AHEAD,
     ) -> Reply:
         return Reply(
             words,
@@ -226,6 +262,7 @@ class Drafts:
             trace=draft.trace,
             early_speech=early_speech,
             aloud=aloud,
+            parts_ahead=parts_ahead,
         )
 
     def _written(self, draft: Draft, text: str, memory: Memory, language: str) -> AsyncGenerator[str, None]:

@@ -108,6 +108,11 @@ def between(previous: str, word: str, language: str) -> Joint:
     return Joint.NONE
 
 
+def leans(word: str, language: str) -> bool:
+    """Return whether a word belongs to the one after it: an article, a preposition, an auxiliary."""
+    return language == "en" and word.lower() in _NOT_AFTER
+
+
 def _english(previous: str, word: str) -> Joint:
     plain = word.strip(".,;:!?\"'").lower()
     if plain == "that" and previous in _THAT_AFTER:

@@ -14,6 +14,7 @@ from antiphon.audio.pcm import Samples
 from antiphon_daemon.conversation.drafts import Draft
 from antiphon_daemon.conversation.endings import Evidence, probability
 from antiphon_daemon.engines.contracts import EngineError, Engines, Message, Revoked
+from antiphon_daemon.engines.work import Token
 
 WITHIN_S = 0.5
 """A judgement that takes longer comes too late to matter."""
@@ -32,12 +33,31 @@ class Judges:
     def __init__(self, engines: Engines, judged: Callable[[Draft, float], None]) -> None:
         self._engines = engines
         self._judged = judged
+        self._work = Token()
+        self._listening: asyncio.Task[float | None] | None = None
 
-    async def ask_sound(self, draft: Draft, utterance: Samples, language: str | None) -> None:
-        """Ask the end-of-turn model."""
+    def listen(self, utterance: Samples, language: str | None) -> None:
+        """Speech fell silent: have the end-of-turn model listen before there is a draft.
+
+        Nothing else works yet; side by side with the ears, on two cores, it would make them a third slower.
+        """
         if self._engines.turn is not None:
-            draft.sound = await _asked(self._engines.turn.finished(utterance, draft.token, language=language))
+            self._work.revoke()
+            self._work = Token()
+            finished = self._engines.turn.finished(utterance, self._work, language=language)
+            self._listening = asyncio.create_task(_asked(finished))
+
+    async def ask_sound(self, draft: Draft) -> None:
+        """Ask what the end-of-turn model has made of it."""
+        if self._listening is not None:
+            draft.sound = await asyncio.shield(self._listening)
             self.tell(draft)
+
+    async def close(self) -> None:
+        """Ask nobody any more."""
+        self._work.revoke()
+        if self._listening is not None:
+            await asyncio.gather(self._listening, return_exceptions=True)
 
     async def ask_words(self, draft: Draft, messages: Sequence[Message]) -> None:
         """Ask the language model what it thinks of the words; the reply to the same messages is then begun sooner."""

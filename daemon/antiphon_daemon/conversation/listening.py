@@ -66,6 +66,11 @@ class Listening:
         since = self._clock() - PACE_S
         return sum(count for at, count in self._pace if at >= since) / RATE <= PACE_S + LIVE_LEAD_S
 
+    @property
+    def rising(self) -> bool:
+        """Speech may have begun again: a few frames more will tell."""
+        return self._tracker.rising
+
     def utterance(self, began: int, ended: int | None = None) -> Samples:
         """Return the sound from `began` to `ended` (default: now), with a margin on both sides."""
         first, last = began - BEFORE, self.now if ended is None else ended + AFTER

@@ -52,6 +52,11 @@ class Memory:
         """What was said last, the whole of it, also what was not heard; None when nothing was, or it is forgotten."""
         return None if self.idle_s > self._reset_after_s else self._last_reply
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is something to go on with."""
+        return bool(self._messages) and self.idle_s <= self._reset_after_s
+
     def messages(self, text: str) -> list[Message]:
         """Return what the model is to be told so that it answers `text`. Nothing is remembered by asking."""
         history = [] if self.idle_s > self._reset_after_s else self._messages

@@ -23,6 +23,7 @@ from antiphon_daemon.conversation.pacing import Utterance, Utterances, pace_of, 
 from antiphon_daemon.conversation.speaking import limited, silence, sound_of
 from antiphon_daemon.conversation.spoken import Spoken
 from antiphon_daemon.conversation.tape import Tape
+from antiphon_daemon.conversation.written import Written
 from antiphon_daemon.engines.contracts import EngineError, Revoked, Synthesizer, Work
 from antiphon_daemon.engines.worker import revocable
 from antiphon_daemon.insight.trace import Trace
@@ -94,6 +95,7 @@ class Reply:
         trace: Trace,
         early_speech: bool = True,
         aloud: bool = True,
+        parts_ahead: int = PARTS_AHEAD,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._words = words
@@ -103,12 +105,16 @@ class Reply:
         self._language, self._voice = language, voice
         self._deadlines = deadlines
         self._trace = trace
+        self._parts_ahead = parts_ahead
+        """0: all of it is written, however little has been spoken; it is as bounded as the text."""
         self._aloud = aloud
         """False: it is only written, and may be empty."""
         self._released = asyncio.Event()
         self._may_speak = asyncio.Event()
         if early_speech:
             self._may_speak.set()
+        self.written = Written()
+        """The words as they come, before they are spoken; an apology too."""
         self._tape = Tape()
         self._base = 0
         """Samples that were heard before it was stopped and went on."""
@@ -118,7 +124,8 @@ class Reply:
         self._pause_ms = 0
         """Due before the next sound."""
         self._over: EngineError | bool = False
-        self._fault: Exception | None = None
+        self.fault: Exception | None = None
+        """A fault of ours, which `run` raises."""
         self.clauses: list[Clause] = []
         self.failed = False
         """An engine failed: the words are an apology, not an answer."""
@@ -163,8 +170,9 @@ class Reply:
     def _heard(self, heard_ms: float) -> float:
         return heard_ms / 1000 * self._synthesizer.rate + self._base
 
-    def release(self) -> None:
-        """The turn is committed: what is held goes out, what comes follows at once."""
+    def release(self, to: Listener | None = None) -> None:
+        """The turn is committed: what is held goes out, what comes follows at once (`to` somebody else)."""
+        self._listener = to or self._listener
         self._released.set()
         self._may_speak.set()
         self._give_out()
@@ -183,13 +191,13 @@ class Reply:
 
     async def run(self) -> None:
         """Write and speak the reply to its end. Ends at once when the work is revoked."""
-        parts: asyncio.Queue[Part | None] = asyncio.Queue(PARTS_AHEAD)
+        parts: asyncio.Queue[Part | None] = asyncio.Queue(self._parts_ahead)
         writing = asyncio.create_task(self._write(parts))
         over: EngineError | bool = True
         try:
             await self._speak_all(parts)
-            if self._fault is not None:
-                raise self._fault
+            if self.fault is not None:
+                raise self.fault
         except Revoked:
             if not self._work.wanted():
                 return
@@ -212,6 +220,7 @@ class Reply:
             async with aclosing(self._words) as words:
                 async for delta in words:
                     self._trace.first("llm_first")
+                    self.written.add(delta)
                     for part in cutter.feed(delta):
                         await parts.put(part)
             if rest := cutter.rest():
@@ -223,9 +232,13 @@ class Reply:
                 self._trace.failure = str(error) or "the language model has been stopped"
                 if rest := cutter.rest():
                     await parts.put(rest)
-                await parts.put(Part(" " + message(unwritten(error), self._language), Ending.SENTENCE))
+                apology = " " + message(unwritten(error), self._language)
+                self.written.add(apology)
+                await parts.put(Part(apology, Ending.SENTENCE))
         except Exception as error:  # noqa: BLE001 - a fault of ours: `run` raises it, and whoever speaks waits no more
-            self._fault = error
+            self.fault = error
+        finally:
+            self.written.end()
         await parts.put(None)
 
     async def _speak_all(self, parts: asyncio.Queue[Part | None]) -> None:
@@ -242,7 +255,7 @@ class Reply:
             await self._speak(one)
         if (
             self._aloud
-            and self._fault is None
+            and self.fault is None
             and self._work.wanted()
             and not any(clause.spoken.text for clause in self.clauses)
         ):

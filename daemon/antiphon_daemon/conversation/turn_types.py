@@ -33,13 +33,13 @@ class Phase(Enum):
 class Policy:
     """When a turn ends, and when it is interrupted."""
 
-    soft_end: int = RATE * 13 // 100
+    soft_end: int = RATE // 10
     """Silence that begins a draft."""
     likely_silence: int = RATE // 2
     """Silence that ends a turn which is believed over."""
     unknown_silence: int = RATE * 7 // 10
     """Silence that ends a turn of which nothing tells whether it is over."""
-    longest_silence: int = RATE * 95 // 100
+    longest_silence: int = RATE * 87 // 100
     """Silence that ends every turn."""
     likely: float = 0.85
     """Probability from which a turn is believed over."""
@@ -60,6 +60,8 @@ class Policy:
     """Speech over a reply interrupts it here: for peers that cancel echo and cannot decide themselves."""
     answers: bool = True
     """False: a turn is over when it is transcribed (speech to text for other people's pipelines)."""
+    prepares: bool = False
+    """Where it does not answer: whether a reply is drafted all the same, for whoever asks for it next."""
 
     def hold(self, probability: float | None) -> int:
         """Return the silence that ends a turn which is over with this probability (None: nobody can tell)."""

@@ -199,7 +199,8 @@ def _paused(policy: Policy, state: State, event: Event) -> Step:
             state = replace(state, text=event.text, filler=event.filler)
             if _is_none(state):
                 return replace(state, deadline=max(event.at, state.paused + policy.likely_silence)), ()
-            if event.text and policy.answers and policy.speculate in ("reply", "speech"):
+            replies = (policy.answers or policy.prepares) and policy.speculate in ("reply", "speech")
+            if event.text and replies:
                 return replace(state, responding=True), (Respond(state.revision, event.text),)
         case Failed():
             return replace(_next(state), deadline=state.paused + policy.unknown_silence), ()

@@ -20,7 +20,10 @@ from antiphon.audio.pcm import RATE, Converter
 from antiphon.settings import Settings
 from antiphon.wire.frames import parse
 from antiphon.wire.server import Connection, Refusal
+from antiphon_daemon.conversation.across import Across, Key
 from antiphon_daemon.conversation.conversation import Conversation
+from antiphon_daemon.conversation.drafts import Draft
+from antiphon_daemon.conversation.memory import new_memory
 from antiphon_daemon.endpoints.info import plain_language
 from antiphon_daemon.endpoints.sound import converter
 from antiphon_daemon.engines.contracts import EngineError, Engines
@@ -30,8 +33,8 @@ from antiphon_daemon.insight.trace import Trace
 class AsrHandler:
     """One connection: any number of utterances, one after another."""
 
-    def __init__(self, peer: Connection, engines: Engines, settings: Settings) -> None:
-        self._peer = peer
+    def __init__(self, peer: Connection, engines: Engines, settings: Settings, across: Across) -> None:
+        self._peer, self._across = peer, across
         self._engines, self._settings = engines, settings
         self._language: str | None = None
         self._converter: Converter | None = None
@@ -86,9 +89,24 @@ class AsrHandler:
     def _open(self, rate: int, width: int, channels: int) -> None:
         self._converter = converter(rate, width, channels)
         if self._conversation is None:
-            self._conversation = Conversation(self._engines, self._settings, self, vad.load(), None)
+            self._conversation = self._new_conversation()
         self._hearing = True
         self._conversation.open(self._language)
+
+    def _new_conversation(self) -> Conversation:
+        """Return one that only hears; for a peer that then asks for replies, one that drafts them too."""
+        peer = self._across.of(self._peer.host)
+        if not peer.prepares(self._settings):
+            return Conversation(self._engines, self._settings, self, vad.load(), None)
+        language = self._language or self._settings.language
+        memory = peer.memory(new_memory(self._settings, language))
+
+        def leave(draft: Draft) -> None:
+            if draft.reply is not None:
+                peer.drafts.put(Key.of(draft.text, language, memory.messages(draft.text)), draft)
+
+        settings = peer.limited(self._settings)
+        return Conversation(self._engines, settings, self, vad.load(), memory, voice=peer.voice, heir=leave)
 
     async def _hear(self, chunk: AudioChunk) -> None:
         if self._converter is None:
@@ -117,6 +135,8 @@ class AsrHandler:
         self._started = False
         if rest:
             self._peer.send_nowait(TranscriptChunk(text=rest))
+        if text:
+            self._across.of(self._peer.host).replies.gave(text)
         self._peer.send_nowait(Transcript(text=text, language=language))
         self._peer.send_nowait(TranscriptStop())
 

@@ -2,7 +2,8 @@
 
     transcript{text, language?, context{conversation_id?}}  →  handled-start · handled-chunk… · handled · handled-stop
 
-Home Assistant sends no history: it is kept here, for five silent minutes. It closes the connection at `handled`.
+Home Assistant sends no history: it is kept here, for five silent minutes. It closes the connection at `handled`, and
+then asks for the sound of what it was given: for a peer with that habit the sound is made meanwhile (`across`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import unicodedata
 from collections import OrderedDict
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import structlog
@@ -21,13 +21,13 @@ from wyoming.handle import Handled, HandledChunk, HandledStart, HandledStop, Not
 from antiphon.settings import Settings
 from antiphon.wire.frames import parse
 from antiphon.wire.server import Connection
-from antiphon_daemon.conversation import skills
+from antiphon_daemon.conversation.across import Across, Key, Peer
+from antiphon_daemon.conversation.drafts import Draft, Drafts, Nobody
 from antiphon_daemon.conversation.memory import Memory, new_memory
-from antiphon_daemon.conversation.messages import message, unwritten
-from antiphon_daemon.conversation.tool_calls import uses_tools, written
+from antiphon_daemon.conversation.messages import message
 from antiphon_daemon.endpoints.info import plain_language
-from antiphon_daemon.engines.contracts import EngineError, Responder, Revoked
-from antiphon_daemon.engines.work import Token
+from antiphon_daemon.engines.contracts import Engines
+from antiphon_daemon.insight.trace import Trace
 
 CONVERSATIONS = 256
 """Conversations that are remembered at most; the one longest silent is forgotten first."""
@@ -64,8 +64,12 @@ class Memories:
 class HandleHandler:
     """One connection: any number of requests, one after another."""
 
-    def __init__(self, peer: Connection, engine: Responder, memories: Memories, settings: Settings) -> None:
-        self._peer, self._engine, self._memories, self._settings = peer, engine, memories, settings
+    def __init__(
+        self, peer: Connection, engines: Engines, memories: Memories, across: Across, settings: Settings
+    ) -> None:
+        self._peer, self._engines, self._memories, self._settings = peer, engines, memories, settings
+        self._across = across
+        self._draft: Draft | None = None
 
     async def handle(self, event: Event) -> None:
         """Act on one event."""
@@ -80,48 +84,60 @@ class HandleHandler:
             return
         conversation_id = context.get("conversation_id")
         memory = self._memories.of(str(conversation_id) if conversation_id else None, language)
-        work = Token()
+        peer = self._across.of(self._peer.host)
+        peer.replies.asked(text)
+        self._draft = peer.drafts.take(Key.of(text, language, memory.messages(text))) or self._begin(
+            text, language, memory, peer
+        )
         try:
-            await self._answer(text, language, memory, work, request.context)
-        except Revoked:
-            return
-        except EngineError as error:
-            log.error("the reply cannot be written", why=error.for_log)
-            await self._peer.send(NotHandled(text=message(unwritten(error), language), context=request.context))
+            await self._answer(self._draft, memory, peer, language, request.context)
         finally:
-            work.revoke()
+            await self._give_up()
 
     async def gone(self) -> None:
         """The peer left; the request that was being answered has been cancelled."""
+        await self._give_up()
+
+    async def _give_up(self) -> None:
+        draft, self._draft = self._draft, None
+        if draft is not None:
+            await draft.drop()
+
+    def _begin(self, text: str, language: str, memory: Memory, peer: Peer) -> Draft:
+        """Return the reply to a request that nobody foresaw."""
+        draft = Draft(0, Trace())
+        drafts = Drafts(self._engines, peer.limited(self._settings), peer.voice)
+        drafts.answer(draft, text, memory, language, Nobody(), read=True)
+        assert draft.reply is not None
+        draft.running = asyncio.create_task(draft.reply.run())
+        return draft
 
     async def _answer(
-        self, text: str, language: str, memory: Memory, work: Token, context: dict[str, object] | None
+        self, draft: Draft, memory: Memory, peer: Peer, language: str, context: dict[str, object] | None
     ) -> None:
+        assert draft.reply is not None
+        draft.commit()
+        if draft.answer is not None and draft.answer.starts_over:
+            memory.forget()
         await self._peer.send(HandledStart(context=context))
-        if answer := skills.match(text, language, last_reply=memory.last_reply):
-            answer.commit()
-            if answer.starts_over:
-                memory.forget()
-            # Nobody tells a peer that there is nothing to say: Home Assistant's satellites would wait for it.
-            reply = answer.text or message("okay", answer.language)
-            if answer.remembered:
-                memory.remember(text, reply)
+        async with aclosing(draft.reply.written.parts()) as writing:
+            async for part in writing:
+                await self._peer.send(HandledChunk(text=part))
+        if draft.reply.fault is not None:
+            raise draft.reply.fault
+        reply = draft.reply.written.text
+        if draft.reply.failed:
+            await self._peer.send(NotHandled(text=reply, context=context))
+            return
+        if reply and (draft.answer is None or draft.answer.remembered):
+            memory.remember(draft.text, reply)
+            peer.talks(memory)
+        if not reply:  # nobody tells a peer that there is nothing to say: Home Assistant's satellites would wait for it
+            reply = message("okay" if draft.answer is not None else "empty", language)
             await self._peer.send(HandledChunk(text=reply))
-        else:
-            parts: list[str] = []
-            async with aclosing(self._written(text, language, memory, work)) as writing:
-                async for part in writing:
-                    parts.append(part)
-                    await self._peer.send(HandledChunk(text=part))
-            reply = "".join(parts).strip()
-            if reply:
-                memory.remember(text, reply)
-        await self._peer.send(Handled(text=reply or message("empty", language), context=context))
+        elif peer.sounds.formed:
+            peer.leave(reply, draft)
+            self._draft = None
+        peer.sounds.gave(reply)
+        await self._peer.send(Handled(text=reply, context=context))
         await self._peer.send(HandledStop())
-
-    def _written(self, text: str, language: str, memory: Memory, work: Token) -> AsyncGenerator[str, None]:
-        committed = asyncio.Event()
-        committed.set()  # what is asked here is no draft
-        tools = skills.tools(skills.NOWHERE, language) if uses_tools(self._engine) else ()
-        deadlines = self._settings.deadlines
-        return written(self._engine, memory.messages(text), work, deadlines, tools=tools, committed=committed)

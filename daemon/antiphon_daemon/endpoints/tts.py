@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable
 from contextlib import aclosing
 
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
@@ -28,7 +29,9 @@ from wyoming.tts import (
 from antiphon.settings import Settings
 from antiphon.wire.frames import parse
 from antiphon.wire.server import Connection
+from antiphon_daemon.conversation.across import Across
 from antiphon_daemon.conversation.clauses import ClauseCutter, Part
+from antiphon_daemon.conversation.drafts import Draft
 from antiphon_daemon.conversation.pacing import Utterance, Utterances, pace_of
 from antiphon_daemon.conversation.speaking import silence, sound_of
 from antiphon_daemon.endpoints.info import plain_language
@@ -44,8 +47,11 @@ PARTS_WAITING = 256
 class TtsHandler:
     """One connection: any number of requests, one after another."""
 
-    def __init__(self, peer: Connection, engine: Synthesizer, settings: Settings) -> None:
-        self._peer, self._engine, self._settings = peer, engine, settings
+    def __init__(self, peer: Connection, engine: Synthesizer, settings: Settings, across: Across) -> None:
+        self._peer, self._engine, self._settings, self._across = peer, engine, settings, across
+        self._voice: str | None = None
+        self._known: asyncio.Future[Draft | None] | None = None
+        """The reply that `handle` left, with its sound, if the request's first text is that."""
         self._work = Token()
         self._cutter = ClauseCutter()
         self._parts: asyncio.Queue[Part | None] = asyncio.Queue(PARTS_WAITING)
@@ -77,11 +83,21 @@ class TtsHandler:
 
     def _begin(self, voice: SynthesizeVoice | None) -> None:
         language = plain_language(voice.language) if voice else None
+        self._voice = voice.name if voice else None
+        if voice and voice.speaker:
+            self._voice = f"{self._voice or self._engine.voices[0].name}/{voice.speaker}"
+        self._known = asyncio.get_running_loop().create_future()
         self._cutter = ClauseCutter(language or self._settings.language)
         self._parts = asyncio.Queue(PARTS_WAITING)
-        self._speaking = asyncio.create_task(self._speak_all(Speech(self._peer, self._engine.rate), voice, language))
+        self._speaking = asyncio.create_task(
+            self._speak_all(Speech(self._peer, self._engine.rate), self._known, language)
+        )
 
     async def _add(self, text: str) -> None:
+        if self._known is not None and not self._known.done():
+            self._known.set_result(self._across.of(self._peer.host).sound(text, self._voice))
+            if self._known.result() is not None:
+                return
         for part in self._cutter.feed(text):
             await self._put(part)
             await asyncio.sleep(0)  # a long text must not keep others waiting
@@ -99,6 +115,8 @@ class TtsHandler:
         if self._speaking is None:
             return
         try:
+            if self._known is not None and not self._known.done():
+                self._known.set_result(None)
             if rest := self._cutter.rest():
                 await self._put(rest)
             await self._put(None)
@@ -107,21 +125,33 @@ class TtsHandler:
             if self._speaking.done():
                 self._speaking = None
 
-    async def _speak_all(self, speech: Speech, voice: SynthesizeVoice | None, language: str | None) -> None:
-        name = voice.name if voice else None
-        if voice and voice.speaker:
-            name = f"{name or self._engine.voices[0].name}/{voice.speaker}"
+    async def _speak_all(self, speech: Speech, known: Awaitable[Draft | None], language: str | None) -> None:
         said_in = language or self._settings.language
         utterances = Utterances(self._parts, pace_of(self._engine), said_in, lambda: speech.ahead_s)
         await speech.start()
         try:
+            if (draft := await known) is not None:
+                await self._pass_on(draft, speech)
             while (one := await utterances.next()) is not None:
-                await self._speak(one, speech, name, language)
+                await self._speak(one, speech, self._voice, language)
         except EngineError as error:
             await self._peer.send(Error(text=str(error), code="tts-failed"))
         except Revoked:
             await self._peer.send(Error(text="The voice has been stopped", code="tts-failed"))
         await speech.stop()
+
+    async def _pass_on(self, draft: Draft, speech: Speech) -> None:
+        """Send the sound of a reply that is there already, or growing."""
+        assert draft.reply is not None
+        onward = Onward()
+        draft.reply.release(onward)
+        try:
+            while (pcm := await onward.sound.get()) is not None:
+                await speech.sound(pcm)
+        finally:
+            await draft.drop()
+        if onward.error is not None:
+            raise onward.error
 
     async def _speak(self, one: Utterance, speech: Speech, voice: str | None, language: str | None) -> None:
         if one.spoken.text:
@@ -132,6 +162,29 @@ class TtsHandler:
             async for pcm in blocks:
                 await speech.sound(pcm)
         speech.pause_ms = one.pause_ms or speech.pause_ms
+
+
+class Onward:
+    """Hears a reply, for a task that sends it on."""
+
+    def __init__(self) -> None:
+        self.sound: asyncio.Queue[bytes | None] = asyncio.Queue()
+        """Ended by None; as bounded as the reply is."""
+        self.error: EngineError | None = None
+
+    def reply_began(self, rate: int) -> None: ...
+
+    def reply_sound(self, pcm: bytes) -> None:
+        self.sound.put_nowait(pcm)
+
+    def reply_written(self, text: str) -> None: ...
+
+    def reply_ended(self, samples: int) -> None:
+        self.sound.put_nowait(None)
+
+    def reply_failed(self, error: EngineError) -> None:
+        self.error = error
+        self.sound.put_nowait(None)
 
 
 class Speech:
