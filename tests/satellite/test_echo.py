@@ -74,10 +74,21 @@ def test_the_lead_is_held_while_it_wanders_a_little_and_follows_what_was_lost() 
     assert first == pytest.approx(0.5, abs=0.002)
     for _ in range(100):
         clocks.note(0.502 + float(rng.normal(scale=0.003)))
-        assert clocks.lead_s(0) == first
+        assert (clocks.lead_s(0), clocks.moved_s(0)) == (first, None)
     for _ in range(5):
         clocks.note(0.6)
+    moved_s = clocks.moved_s(0)
+    assert moved_s == pytest.approx(0.1, abs=0.002)
+    assert clocks.lead_s(0) == first, "until it is known that sound was lost"
+    clocks.move(0, moved_s)
     assert clocks.lead_s(0) == pytest.approx(0.6, abs=0.001)
+    for _ in range(5):
+        clocks.note(0.63 + 0.002)
+    moved_s = clocks.moved_s(0)
+    assert moved_s == pytest.approx(0.032, abs=0.002)
+    clocks.keep(moved_s)
+    assert clocks.moved_s(0) is None
+    assert clocks.lead_s(0) == pytest.approx(0.6, abs=0.001), "a device only calls later"
 
 
 def test_the_drift_is_told_by_where_the_echo_is_found() -> None:

@@ -47,6 +47,8 @@ class Clocks:
         self._found: deque[tuple[float, float]] = deque(maxlen=FINDINGS)
         self._held_s: float | None = None
         self._held_at = 0
+        self._late_s = 0.0
+        """By how much the devices call later than they did."""
         self.drift = 0.0
         """Seconds that the lead changes in a second."""
         self.jumps = 0
@@ -54,26 +56,43 @@ class Clocks:
 
     def note(self, lead_s: float) -> None:
         """The speaker's count is `lead_s` ahead now, as far as can be seen."""
-        self._seen.append(lead_s)
+        self._seen.append(lead_s - self._late_s)
 
     def lead_s(self, position: int) -> float:
-        """Return the lead at the microphone's sample `position`; it goes on evenly unless it was seen to have moved."""
-        due_s = None if self._held_s is None else self._held_s + self.drift * (position - self._held_at) / RATE
-        if not self._seen:
-            return due_s or 0.0
-        newest = list(self._seen)[-JUMPED:]
-        if due_s is not None and len(newest) == JUMPED and max(newest) - min(newest) < JUMP_S / 2:
-            off_s = [seen - due_s for seen in newest]
-            if min(off_s) > JUMP_S or max(off_s) < -JUMP_S:
-                self._seen.clear()
-                self._seen.extend(newest)
-        recent_s = float(np.median(self._seen))
-        if due_s is None or (len(self._seen) >= JUMPED and abs(recent_s - due_s) > TOLERANCE_S):
-            self._found.clear()
+        """Return the lead at the microphone's sample `position`: it goes on evenly until `move` is called."""
+        if self._held_s is None:
+            if not self._seen:
+                return 0.0
+            self._held_s, self._held_at = float(np.median(self._seen)), position
             self.jumps += 1
-            self._held_s, self._held_at = recent_s, position
-            return recent_s
-        return due_s
+        return self._held_s + self.drift * (position - self._held_at) / RATE
+
+    def moved_s(self, position: int) -> float | None:
+        """Return by how much the counts say that the lead has moved; None while they agree with what it is held for.
+
+        Either sound was lost, and `move` is to be called, or a device calls later than it did (`keep`). The counts look
+        the same for both.
+        """
+        due_s = self.lead_s(position)
+        newest = list(self._seen)[-JUMPED:]
+        if len(newest) < JUMPED:
+            return None
+        off_s = [seen - due_s for seen in newest]
+        agree = max(newest) - min(newest) < JUMP_S / 2 and (min(off_s) > JUMP_S or max(off_s) < -JUMP_S)
+        moved_s = float(np.median(newest if agree else self._seen)) - due_s
+        return moved_s if agree or abs(moved_s) > TOLERANCE_S else None
+
+    def move(self, position: int, moved_s: float) -> None:
+        """Sound was lost: the lead is another from here on."""
+        self._held_s, self._held_at = self.lead_s(position) + moved_s, position
+        self._seen = deque(list(self._seen)[-JUMPED:], maxlen=WINDOW)
+        self._found.clear()
+        self.jumps += 1
+
+    def keep(self, moved_s: float) -> None:
+        """Nothing was lost: a device calls so much later, or earlier, than it did."""
+        self._late_s += moved_s
+        self._seen = deque([seen - moved_s for seen in list(self._seen)[-JUMPED:]], maxlen=WINDOW)
 
     def found(self, position: int, place_s: float) -> None:
         """The echo was found in the sound: `place_s` of the speaker ahead of the microphone's sample `position`."""

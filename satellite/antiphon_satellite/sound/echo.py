@@ -19,7 +19,7 @@ import numpy as np
 from antiphon.audio.pcm import RATE, Samples, level_db, to_bytes, to_samples
 from antiphon.settings import Sound
 from antiphon_satellite.sound.alignment import MOST_S, Clocks, DelayFinder
-from antiphon_satellite.sound.linear import FRAME, LinearFilter
+from antiphon_satellite.sound.linear import FRAME, PARTITIONS, LinearFilter
 from antiphon_satellite.sound.reference import Pcm, Reference
 from antiphon_satellite.sound.residue import Residue
 
@@ -35,6 +35,12 @@ FIND_IN_S = 0.8
 LOUD_DB, LOUD_SHARE = -50.0, 0.4
 """So much of the reference must be louder than this: the echo of a bell is found anywhere."""
 FRAME_S = FRAME / RATE
+WEIGH_S = 0.08
+"""So much of the newest sound tells whether the reference has moved: a jump is seen after as long."""
+CLEAR_DB = 2.0
+"""By so much one of two leads must explain it better than the other, and better than none."""
+UNSURE_S = 0.4
+"""After so much sound that does not tell, the counts are believed."""
 ABOVE_DB = 6.0
 """Sound that is so much louder than what is expected to be left of the echo is somebody else's."""
 HOLD = 15
@@ -126,11 +132,9 @@ class Echo:
             pcm, self._torn = self._torn + pcm, b""
             return pcm, pcm
         self.warm()
-        jumps = self._clocks.jumps
         self._lead_s = self._clocks.lead_s(self._near)
-        if jumps != self._clocks.jumps:
-            self._filter.doubt()
-            self._residue.moved()
+        if (moved_s := self._clocks.moved_s(self._near)) is not None:
+            self._weigh(moved_s)
         self.residue_db = -120.0
         pcm = self._torn + pcm
         whole = len(pcm) - len(pcm) % (2 * FRAME)
@@ -138,6 +142,7 @@ class Echo:
         near = to_samples(pcm[:whole])
         first = self._near - len(pcm) // 2
         self._recent = np.concatenate((self._recent, near))[-int(FIND_IN_S * RATE) :]
+        self._recent_end = first + len(near)
         frames = [self._frame(near[start : start + FRAME], first + start) for start in range(0, len(near), FRAME)]
         self._seek(first + len(near))
         if not frames:
@@ -158,11 +163,52 @@ class Echo:
         if self._processor is not None:
             self._processor.reset()
         self._recent = np.empty(0, dtype=np.float32)
+        self._recent_end = 0
+        self._unsure_until: int | None = None
         self._until = 0
         self._sought_at = self._sought_until = 0
         self._sought_lead_s = 0.0
         self._blend = 0.0
         self._hold = 0
+
+    def _weigh(self, moved_s: float) -> None:
+        """The counts have moved against each other: find out from the echo whether sound was lost.
+
+        A sound server that gives its blocks a little later than before looks just like a block that was lost.
+        """
+        lost = self._lost(moved_s)
+        if lost is None:
+            return
+        self._unsure_until = None
+        if not lost:
+            self._clocks.keep(moved_s)
+            return
+        self._clocks.move(self._near, moved_s)
+        self._lead_s += moved_s
+        self._filter.doubt()
+        self._residue.moved()
+
+    def _lost(self, moved_s: float) -> bool | None:
+        """Return whether the newest sound agrees with a lead that has moved better than with the old one.
+
+        None while nothing is heard that could tell; when nothing has told for long, the counts are believed.
+        """
+        if not self._residue.delay_known:
+            return True
+        count = int(WEIGH_S * RATE)
+        near = self._recent[-count:]
+        place = self._taken_at(self._recent_end) - self.delay_s * RATE + self._headroom
+        before = PARTITIONS * FRAME + count
+        stays, goes = (self._reference.read(place + off - before, before) for off in (0.0, moved_s * RATE))
+        if len(near) < count or level_db(stays[-count:]) < LOUD_DB or level_db(goes[-count:]) < LOUD_DB:
+            return None
+        if self._unsure_until is None:
+            self._unsure_until = self._near + int(UNSURE_S * RATE)
+        left_db, gone_db = (level_db(near - self._filter.echo_of(far, count)) for far in (stays, goes))
+        clear = abs(left_db - gone_db) > CLEAR_DB and min(left_db, gone_db) < level_db(near) - CLEAR_DB
+        if not clear and self._near < self._unsure_until:
+            return None
+        return not clear or gone_db < left_db
 
     def _taken_at(self, position: int) -> float:
         """Return the sample of what is played that the device takes when it gives the microphone's at `position`."""

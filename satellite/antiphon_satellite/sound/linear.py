@@ -4,9 +4,11 @@ WebRTC's canceller, which comes after it, hides what its own linear filter leave
 the same time, the person too: with an echo as loud as the person it heard half of the interruptions a second late. Fed
 with what this filter leaves over, it hears them within a fifth of a second, because there is little to hide.
 
-The filter needs no detector of double talk: each bin carries the variance of its own estimate, and moves less the more
-of the microphone's sound it cannot explain (Enzner and Vary, Frequency-domain adaptive Kalman filter, 2006; in
-partitions: Kuech, Mabande and Enzner, 2014). About 1.5 % of a core.
+Each bin carries the variance of its own estimate, and moves less the more of the microphone's sound it cannot explain
+(Enzner and Vary, Frequency-domain adaptive Kalman filter, 2006; in partitions: Kuech, Mabande and Enzner, 2014). A
+person who speaks while hardly anything plays spoils it all the same. So there are two of it (Ochiai, Araseki and
+Ogihara, Echo canceler with two echo path models, 1977): one learns all the time, the other is what is used, and is
+given what was learned when that has done better for a while; what has done worse is thrown away. About 2 % of a core.
 """
 
 from __future__ import annotations
@@ -27,8 +29,13 @@ FIRST_VARIANCE = 0.02
 """How far the room may be from silence at first: an echo as loud as what is played."""
 CONSTRAINED = 4
 """Every fourth partition is made causal again after each block."""
-WORSE = 25
-"""After so many frames more in which it has made things worse than better, it begins anew."""
+LASTING = 0.9
+"""How slowly the two are compared: over some 100 ms."""
+BETTER, SPOILT = 0.9, 2.0
+"""What was learned is used when it leaves less than this of what the used one leaves, and dropped when it leaves more
+than this. Both are, when they leave so much more than there was."""
+AUDIBLE = 1e-5
+"""Power (-50 dB of full scale) of the reference from which on they are compared."""
 TINY = 1e-6
 
 Spectra = npt.NDArray[np.complex64]
@@ -45,7 +52,10 @@ class LinearFilter:
         self._variance = np.full(shape, FIRST_VARIANCE, dtype=np.float32)
         self._unexplained = np.full(FRAME + 1, 0.1, dtype=np.float32)
         self._turn = 0
-        self._worse = 0
+        self._used, self._used_variance = self._room.copy(), self._variance.copy()
+        """The room that counts; `_room` is what is being learned."""
+        self._rest = np.zeros(3)
+        """What the one that is used leaves over, the one that learns, and no filter at all."""
 
     def process(self, near: Samples, far: Samples) -> tuple[Samples, Samples]:
         """Return what is left of `near` without the echo of `far`, and that echo; `FRAME` samples each."""
@@ -54,34 +64,64 @@ class LinearFilter:
         self._played[1:] = self._played[:-1]
         self._played[0] = np.fft.rfft(self._heard)
         played = self._played
-        echo: Samples = np.fft.irfft(np.einsum("pf,pf->f", played, self._room), 2 * FRAME)[FRAME:].astype(np.float32)
-        left = near - echo
-        self._learn(np.fft.rfft(np.concatenate((np.zeros(FRAME, dtype=np.float32), left))).astype(np.complex64))
+        both = np.stack([np.einsum("pf,pf->f", played, room) for room in (self._used, self._room)])
+        echoes = np.fft.irfft(both, 2 * FRAME, axis=1)[:, FRAME:].astype(np.float32)
+        lefts = near - echoes
+        self._learn(np.fft.rfft(np.concatenate((np.zeros(FRAME, dtype=np.float32), lefts[1]))).astype(np.complex64))
+        if float(far @ far) > AUDIBLE * FRAME:
+            self._compare(np.append(np.sum(lefts**2, axis=1), near @ near))
+        better = int(self._rest[1] < self._rest[0])
+        left: Samples = lefts[better]
         worse = float(left @ left) > float(near @ near)
-        self._worse = self._worse + 1 if worse else max(0, self._worse - 1)
-        if self._worse > WORSE:
+        return (near if worse else left), echoes[better]
+
+    def _compare(self, rest: npt.NDArray[np.float32]) -> None:
+        """Use what was learned, or learn anew from what is used, if one of them has done clearly better."""
+        self._rest = LASTING * self._rest + (1 - LASTING) * rest
+        used, learned, without = self._rest
+        if min(used, learned) > SPOILT * without:
             self.forget()
-        return (near if worse else left), echo
+        elif learned < BETTER * used:
+            self._used[:], self._used_variance[:] = self._room, self._variance
+            self._rest[0] = learned
+        elif learned > SPOILT * used:
+            self._room[:] = self._used
+            np.maximum(self._variance, self._used_variance, out=self._variance)
+            self._rest[1] = used
+
+    def echo_of(self, far: Samples, count: int) -> Samples:
+        """Return the echo, as it is believed now, of a reference in its last `count` samples."""
+        response = np.fft.irfft(self._used, 2 * FRAME, axis=1)[:, :FRAME].ravel()
+        size = 1 << (len(far) + len(response)).bit_length()
+        whole = np.fft.irfft(np.fft.rfft(far, size) * np.fft.rfft(response, size), size)
+        echo: Samples = whole[len(far) - count : len(far)].astype(np.float32)
+        return echo
 
     def forget(self) -> None:
         """Begin anew: the room, or where the reference stands in it, is another."""
-        self._room[:] = 0
-        self._variance[:] = FIRST_VARIANCE
-        self._worse = 0
+        for room, variance in self._both():
+            room[:] = 0
+            variance[:] = FIRST_VARIANCE
+        self._rest[:] = 0
 
     def doubt(self) -> None:
         """What was learned may not hold any more: be ready to learn."""
-        np.maximum(self._variance, FIRST_VARIANCE, out=self._variance)
+        for _, variance in self._both():
+            np.maximum(variance, FIRST_VARIANCE, out=variance)
 
     def shift(self, blocks: int) -> None:
         """The echo comes so many blocks later after its reference from now on (earlier, if negative)."""
-        for spectra in (self._room, self._variance):
-            moved = np.zeros_like(spectra) if spectra is self._room else np.full_like(spectra, FIRST_VARIANCE)
-            if abs(blocks) < PARTITIONS:
-                kept = slice(max(0, -blocks), PARTITIONS - max(0, blocks))
-                moved[max(0, blocks) : PARTITIONS - max(0, -blocks)] = spectra[kept]
-            spectra[:] = moved
+        kept = slice(max(0, -blocks), PARTITIONS - max(0, blocks))
+        for room, variance in self._both():
+            for spectra, fresh in ((room, 0), (variance, FIRST_VARIANCE)):
+                moved = np.full_like(spectra, fresh)
+                if abs(blocks) < PARTITIONS:
+                    moved[max(0, blocks) : PARTITIONS - max(0, -blocks)] = spectra[kept]
+                spectra[:] = moved
         self._played[:] = 0
+
+    def _both(self) -> tuple[tuple[Spectra, npt.NDArray[np.float32]], ...]:
+        return (self._room, self._variance), (self._used, self._used_variance)
 
     def _learn(self, left: Spectra) -> None:
         power = self._played.real**2 + self._played.imag**2
