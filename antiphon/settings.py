@@ -300,7 +300,7 @@ class Satellite(Section):
     follow_up: bool = True
     """Listen again without a wake word when the reply asks something."""
     follow_up_s: float = Field(5, ge=1, le=30)
-    barge_in: Literal["voice", "wake", "off"] = "wake"
+    barge_in: Literal["voice", "wake", "off"] = "voice"
     """What interrupts a reply, besides the button: a voice and wake words, wake words alone, or nothing."""
     barge_in_ms: int = Field(200, ge=100, le=2000)
     """Speech that lasts so long interrupts; what is shorter only makes the reply pause."""

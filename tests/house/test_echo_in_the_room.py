@@ -1,8 +1,4 @@
-"""The real satellite and the real daemon on a virtual sound card whose microphone hears its speaker.
-
-By hand: `pytest tests/house/by_hand_barge_in.py`. It is no part of the suite yet: on a busy machine the satellite still
-takes its own echo for a person in some of the ten replies, which is why `satellite.barge_in` is `wake` by default.
-"""
+"""The real satellite and the real daemon on a virtual sound card whose microphone hears its speaker."""
 
 from __future__ import annotations
 
@@ -19,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from speech import espeak, silence
+from speech import Say, espeak, silence
 from test_up import free_port
 from virtual_sound import VirtualSound
 
@@ -92,7 +88,6 @@ def house(folder: Path) -> Iterator[House]:
                 "name": "here",
                 "start": "button",
                 "follow_up": False,
-                "barge_in": "voice",
             },
         }
         config.write_text(yaml.safe_dump(settings))
@@ -120,34 +115,55 @@ def house(folder: Path) -> Iterator[House]:
                     process.kill()
 
 
-def test_ten_replies_play_to_their_end_and_a_spoken_interruption_stops_one_and_is_answered(
-    tmp_path: Path, say: Callable[[str], Samples]
-) -> None:
-    with house(tmp_path) as one:
-        for number in range(REPLIES):
-            before = len(one.states())
-            one.press()
-            one.until_state("streaming", after=before, within_s=5)
-            question = QUESTIONS[number % len(QUESTIONS)]
-            one.say(f"question{number % len(QUESTIONS)}", say(question))
-            one.until_state("speaking", after=before)
-            one.until_state("idle", after=before + 1)
-            seen = one.states()[before:]
-            assert seen[-1] == ("idle", "drained"), seen
-            assert [state for state, _ in seen].count("streaming") == 1, "it did not interrupt itself"
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with house(tmp_path_factory.mktemp("house")) as running:
+        yield running
+
+
+def test_ten_replies_play_to_their_end(one: House, say: Say) -> None:
+    for number in range(REPLIES):
         before = len(one.states())
         one.press()
         one.until_state("streaming", after=before, within_s=5)
-        one.say("story", say(STORY))
+        question = QUESTIONS[number % len(QUESTIONS)]
+        one.say(f"question{number % len(QUESTIONS)}", say(question))
         one.until_state("speaking", after=before)
-        time.sleep(0.7)
-        speaking = len(one.states())
-        one.say("interruption", espeak("What is the capital of France?"))
-        one.until(lambda: ("streaming", "speechlasted") in one.states()[speaking:] or _held(one, speaking), 5)
-        one.until_state("speaking", after=speaking)
-        one.until_state("idle", after=speaking + 1)
-        assert one.states()[-1] == ("idle", "drained")
-        assert not [event for event in one.events() if event["event"] == "a turn failed"]
+        one.until_state("idle", after=before + 1)
+        seen = one.states()[before:]
+        assert seen[-1] == ("idle", "drained"), seen
+        assert [state for state, _ in seen].count("streaming") == 1, "it did not interrupt itself"
+
+
+def test_a_spoken_interruption_stops_a_reply_and_is_answered(one: House, say: Say) -> None:
+    before = len(one.states())
+    one.press()
+    one.until_state("streaming", after=before, within_s=5)
+    one.say("story", say(STORY))
+    one.until_state("speaking", after=before)
+    time.sleep(0.7)
+    speaking = len(one.states())
+    one.say("interruption", espeak("What is the capital of France?"))
+    one.until(lambda: ("streaming", "speechlasted") in one.states()[speaking:] or _held(one, speaking), 5)
+    one.until_state("speaking", after=speaking)
+    one.until_state("idle", after=speaking + 1)
+    assert one.states()[-1] == ("idle", "drained")
+    assert not [event for event in one.events() if event["event"] == "a turn failed"]
+
+
+def test_a_timer_that_was_set_by_voice_rings_and_stop_ends_it(one: House, say: Say) -> None:
+    before = len(one.states())
+    one.press()
+    one.until_state("streaming", after=before, within_s=5)
+    one.say("timer", say("Set a timer for five seconds."))
+    one.until_state("idle", after=before + 1)
+    one.until_state("ringing", after=before, within_s=15)
+    time.sleep(1.5)
+    ringing = len(one.states())
+    one.say("stop", say("Stop."))
+    one.until_state("idle", after=ringing, within_s=15)
+    time.sleep(3.0)
+    assert one.states()[-1][0] == "idle", one.states()[ringing:]
 
 
 def _held(one: House, after: int) -> bool:
