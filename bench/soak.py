@@ -88,7 +88,8 @@ class Tally:
     """What has happened so far."""
 
     turns: int = 0
-    unanswered: int = 0
+    stuck: list[str] = field(default_factory=list)
+    """Turns without an answer: their kind, and the phase in which they were left."""
     kinds: Counter[str] = field(default_factory=Counter)
     memory: list[tuple[float, float, int]] = field(default_factory=list)
     """Seconds since the start, megabytes resident, file descriptors."""
@@ -163,18 +164,20 @@ class Person:
             async with asyncio.timeout(ANSWER_S):
                 await self._ears.sounds.wait()
         except TimeoutError:
-            self._tally.unanswered += 1
-            self._talk.stop()
+            self._give_up(kind)
             return False
         return True
+
+    def _give_up(self, kind: str) -> None:
+        self._tally.stuck.append(f"{kind}: {self._talk.phase.value}")
+        self._talk.stop()
 
     async def _end_of_reply(self) -> None:
         try:
             async with asyncio.timeout(ANSWER_S):
                 await self._ears.done.wait()
         except TimeoutError:
-            self._tally.unanswered += 1
-            self._talk.stop()
+            self._give_up("end of reply")
 
 
 def _fast() -> float:
@@ -217,7 +220,8 @@ def figures(tally: Tally, minutes: float) -> dict[str, Any]:
     return {
         "minutes": minutes,
         "turns": tally.turns,
-        "unanswered": tally.unanswered,
+        "unanswered": len(tally.stuck),
+        "stuck": tally.stuck,
         "rss_growth_mb": round(mean(warm[-tenth:], 1) - mean(warm[:tenth], 1), 1),
         "fd_growth": round(mean(warm[-tenth:], 2) - mean(warm[:tenth], 2), 1),
         "rss_mb": round(mean(warm[-tenth:], 1), 1),

@@ -16,8 +16,8 @@ from antiphon.settings import Settings, Stt
 from antiphon_daemon.engines import catalogue
 from antiphon_daemon.engines.build import build_transcriber
 from antiphon_daemon.engines.contracts import EngineError, Engines, Revoked, Transcript
-from antiphon_daemon.engines.stt.faster_whisper import CUT_TO_S, cut
-from antiphon_daemon.engines.stt.guards import plain
+from antiphon_daemon.engines.stt.faster_whisper import CUT_TO_S, WINDOWS_S, cut
+from antiphon_daemon.engines.stt.guards import Heard, plain
 from antiphon_daemon.engines.work import Token
 
 Meanwhile = Callable[[Awaitable[Transcript]], Awaitable[Transcript]]
@@ -56,7 +56,7 @@ async def test_a_command_is_heard_while_the_loop_goes_on(
     assert heard.tokens is not None
     assert 5 < heard.tokens < 15
     assert heard.duration_s == len(sound) / RATE
-    assert heard.window_s == 10
+    assert heard.window_s == WINDOWS_S[0]
 
 
 async def test_two_at_once_hear_their_own(engines: Engines, speech: Mapping[str, Samples]) -> None:
@@ -179,3 +179,23 @@ async def test_a_torn_vocabulary_is_found_before_the_first_command(tmp_path: Pat
 async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="There is no model file"):
         await build_transcriber(Settings(stt=Stt(model=str(tmp_path / "none"))))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "wrong", "windows"),
+    [(2.0, 0, [6]), (2.0, 1, [6, 12]), (2.0, 9, [6, 12, 30]), (9.0, 9, [9.5, 12, 30]), (29.0, 9, [29.5, 30])],
+)
+async def test_a_longer_window_is_asked_as_long_as_the_answer_looks_wrong(
+    engines: Engines, monkeypatch: pytest.MonkeyPatch, seconds: float, wrong: int, windows: list[float]
+) -> None:
+    asked: list[float] = []
+
+    def window(features: object, duration_s: float, window_s: float, *_: object) -> tuple[str, Heard]:
+        asked.append(window_s)
+        logprob = -2.0 if len(asked) <= wrong else -0.2
+        return "en", Heard("hello", logprob, 0.1, 1.0, 3, True, window_s)
+
+    monkeypatch.setattr(engines.transcriber, "_window", window)
+    heard = await engines.transcriber.transcribe(noise("white", seconds, -20), Token(), language="en")
+    assert asked == windows
+    assert heard.window_s == windows[-1]

@@ -1,8 +1,8 @@
 """Whisper through faster-whisper and CTranslate2, made quick for the short utterances of a conversation.
 
 Whisper's encoder always looks at 30 seconds, so half a second costs as much as half a minute. Here it sees a window
-just longer than the sound, at least `SHORT_WINDOW_S`, and the full one only when the answer looks wrong. Decoding is
-greedy, once: a ladder of temperatures would make the worst recordings the slowest.
+just longer than the sound, at least the first of `WINDOWS_S`, and a longer one only when the answer looks wrong.
+Decoding is greedy, once: a ladder of temperatures would make the worst recordings the slowest.
 """
 
 from __future__ import annotations
@@ -35,13 +35,18 @@ from antiphon_daemon.engines.stt.guards import (
 from antiphon_daemon.engines.worker import Worker, threads
 
 FULL_WINDOW_S = 30.0
-SHORT_WINDOW_S = 10.0
-"""Below it word errors rise; at it they are those of the full window, at a quarter of the time."""
+WINDOWS_S = (6.0, 12.0, FULL_WINDOW_S)
+"""One after another, until the answer looks right: of 120 utterances one in six needs the second, one in twenty-five
+the full one. Together they make no more errors than the full one alone (5.4 % of words against 6.8 %, tiny.en), in a
+quarter of its time."""
 MARGIN_S = 0.5
 """The model needs to see that speech has ended."""
 
 CUT_FROM_S, CUT_TO_S = 20.0, FULL_WINDOW_S - MARGIN_S
 """Longer sound is cut where it is quietest between these."""
+
+SMALL_BYTES = 100_000_000
+"""Weights of fewer bytes are those of a tiny model."""
 
 FRAMES_PER_S = 100
 TOKENS_PER_S = 16
@@ -117,15 +122,18 @@ class FasterWhisper:
         )
 
     def _hear(self, audio: Samples, work: Work, language: str | None, hints: str) -> tuple[str, Heard]:
-        """Return the language and what was heard in at most 30 s, from the short window or, in doubt, the full one."""
-        features = self._model.feature_extractor(audio)
-        window_s = max(SHORT_WINDOW_S, len(audio) / RATE + MARGIN_S)
-        language, heard = self._window(features, len(audio) / RATE, min(window_s, FULL_WINDOW_S), language, hints)
-        if looks_wrong(heard) and not nobody_spoke(heard) and heard.window_s < FULL_WINDOW_S:
+        """Return the language and what was heard in at most 30 s, from the shortest window that hears it right."""
+        features, duration_s = self._model.feature_extractor(audio), len(audio) / RATE
+        least_s = min(duration_s + MARGIN_S, FULL_WINDOW_S)
+        windows_s = [max(WINDOWS_S[0], least_s), *(window_s for window_s in WINDOWS_S[1:] if window_s > least_s)]
+        found = self._window(features, duration_s, windows_s[0], language, hints)
+        for window_s in windows_s[1:]:
+            if not looks_wrong(found[1]) or nobody_spoke(found[1]):
+                break
             if not work.wanted():
                 raise Revoked
-            language, heard = self._window(features, len(audio) / RATE, FULL_WINDOW_S, language, hints)
-        return language, heard
+            found = self._window(features, duration_s, window_s, found[0], hints)
+        return found
 
     def _window(
         self, features: Any, duration_s: float, window_s: float, language: str | None, hints: str
@@ -207,7 +215,7 @@ def _open(name: str, settings: Stt) -> Any:
     if compute == "auto":
         compute = "float16" if device == "cuda" else "int8"
     try:
-        model = WhisperModel(name, device=device, compute_type=compute, cpu_threads=threads(settings.threads))
+        model = WhisperModel(name, device=device, compute_type=compute, cpu_threads=_threads(name, settings))
         # The first call pays for allocations, and finds what loading does not: a torn vocabulary, a missing library.
         # A window of one second will do: the full one would cost every start half a second.
         seen = np.ascontiguousarray(model.feature_extractor(np.zeros(RATE, dtype=np.float32))[:, :FRAMES_PER_S])
@@ -219,3 +227,14 @@ def _open(name: str, settings: Stt) -> Any:
         reason = " ".join(str(error).split())
         raise EngineError("stt", f"The model {name} cannot be fetched; correct stt.model ({reason}).") from error
     return model
+
+
+def _threads(name: str, settings: Stt) -> int:
+    """Return how many threads a model gets: a small one has nothing to share out in a short window.
+
+    With tiny.en a second thread makes it slower (80 to 96 ms for a command), and takes a core from those who work
+    meanwhile.
+    """
+    weights = Path(name, "model.bin")
+    small = weights.stat().st_size < SMALL_BYTES if weights.is_file() else name.startswith("tiny")
+    return settings.threads or (1 if small else threads(0))
