@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,9 @@ from antiphon_daemon.engines.contracts import Responder, Synthesizer, Transcribe
 
 if TYPE_CHECKING:
     from antiphon_daemon.engines.llm.health import Backend
+
+_importing = threading.Lock()
+"""Engines are loaded side by side but imported one by one: two that need the same package would lock each other out."""
 
 
 async def build_transcriber(settings: Settings) -> Transcriber:
@@ -24,7 +28,8 @@ async def build_transcriber(settings: Settings) -> Transcriber:
 
     def load() -> Transcriber:
         catalogue.require("stt", "faster_whisper", "faster-whisper")
-        from antiphon_daemon.engines.stt.faster_whisper import FasterWhisper
+        with _importing:
+            from antiphon_daemon.engines.stt.faster_whisper import FasterWhisper
 
         return FasterWhisper(settings.stt)
 
@@ -75,16 +80,19 @@ def _load_backend(llm: Llm, settings: Settings) -> Backend:
     connect_s = settings.deadlines.connect_s
     if llm.engine == "ollama":
         catalogue.require("llm", "ollama", "ollama")
-        from antiphon_daemon.engines.llm.ollama import Ollama
+        with _importing:
+            from antiphon_daemon.engines.llm.ollama import Ollama
 
         return Ollama(llm, connect_s=connect_s)
     if llm.engine == "openai_api":
         catalogue.require("llm", "openai", "openai")
-        from antiphon_daemon.engines.llm.openai_api import OpenAiApi
+        with _importing:
+            from antiphon_daemon.engines.llm.openai_api import OpenAiApi
 
         return OpenAiApi(llm, connect_s=connect_s)
     catalogue.require("llm", "xllamacpp", "llama")
-    from antiphon_daemon.engines.llm.embedded import Embedded
+    with _importing:
+        from antiphon_daemon.engines.llm.embedded import Embedded
 
     return Embedded(llm)
 
@@ -99,7 +107,8 @@ async def build_synthesizer(settings: Settings) -> Synthesizer:
 
     def load() -> Synthesizer:
         catalogue.require("tts", "piper", "piper")
-        from antiphon_daemon.engines.tts.piper import Piper
+        with _importing:
+            from antiphon_daemon.engines.tts.piper import Piper
 
         return Piper(settings.tts)
 
@@ -117,7 +126,8 @@ async def build_turn_model(settings: Settings) -> TurnModel | None:
     def load() -> TurnModel:
         catalogue.require("turn", "onnxruntime", "smart-turn")
         catalogue.require("turn", "faster_whisper", "smart-turn")
-        from antiphon_daemon.engines.turn.smart_turn import SmartTurn
+        with _importing:
+            from antiphon_daemon.engines.turn.smart_turn import SmartTurn
 
         return SmartTurn()
 
