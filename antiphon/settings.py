@@ -72,6 +72,7 @@ class Endpoints(Section):
     tts: Endpoint = Endpoint(port=10200)
     handle: Endpoint = Endpoint(port=10500)
     vad: Endpoint = Endpoint(port=10600)
+    wake: Endpoint = Endpoint(port=10400)
 
     @model_validator(mode="before")
     @classmethod
@@ -203,9 +204,9 @@ class Turn(Section):
     """Silence after which a draft is begun."""
     likely_ms: int = Field(500, ge=100, le=5000)
     """Silence that ends a turn which is believed over."""
-    unknown_ms: int = Field(700, ge=100, le=5000)
+    unknown_ms: int = Field(750, ge=100, le=5000)
     """Silence that ends a turn when nothing tells whether it is over."""
-    silence_ms: int = Field(870, ge=100, le=5000)
+    silence_ms: int = Field(890, ge=100, le=5000)
     """Silence that ends every turn."""
     likely: float = Field(0.75, gt=0, le=1)
     """Probability from which a turn is believed over."""
@@ -310,6 +311,11 @@ class Satellite(Section):
     """Who may drive it, when several would: a host, or `antiphon/…`; empty: Home Assistant before a daemon."""
 
 
+class HomeAssistant(Section):
+    control: bool = True
+    """Hand what concerns the house (lights, covers, climate, media, lists) to the Home Assistant that asks."""
+
+
 class Settings(BaseSettings):
     """All of it. Made by `load`."""
 
@@ -327,6 +333,7 @@ class Settings(BaseSettings):
     tts: Tts = Tts()
     turn: Turn = Turn()
     conversation: Conversation = Conversation()
+    home_assistant: HomeAssistant = HomeAssistant()
     deadlines: Deadlines = Deadlines()
     satellites: Satellites = Satellites()
     satellite: Satellite = Satellite()

@@ -34,7 +34,7 @@ from rich.table import Table
 
 from antiphon.audio.pcm import RATE, Samples
 from antiphon.configuration import ROOT
-from antiphon_daemon.conversation.memory import heard_part
+from antiphon_daemon.conversation.spoken import spoken
 from antiphon_satellite.interruption import Heard
 from antiphon_satellite.satellite import Satellite
 from antiphon_satellite.states import UNHEARD, State
@@ -196,7 +196,8 @@ class Scene:
         audible = np.flatnonzero(np.abs(expected[:handed].astype(int)) > 2)
         least = int(audible[-1]) + 1 if len(audible) else 0  # where the reply itself is silent, its end cannot be seen
         true = min(max(claimed, least), handed)
-        return heard_part(text, claimed / len(expected)) == heard_part(text, true / len(expected))
+        form = spoken(text, "en")
+        return form.heard(claimed / len(expected)) == form.heard(true / len(expected))
 
     async def _answer_nothing(self, asked: bool) -> None:
         """Be a controller that recognises nothing, once it is told that the speech is over."""

@@ -61,7 +61,7 @@ DESCRIBES = 200
 DROP_CACHES = Path("/proc/sys/vm/drop_caches")
 PAUSE_S = 0.03
 """Between two descriptions, so that they meet the engines at different work."""
-ENDPOINTS = ("asr", "tts", "handle", "vad")
+ENDPOINTS = ("asr", "tts", "handle", "vad", "wake")
 QUESTION = "What is the capital of France?"
 STORY = "Tell me a long story about a dragon and a knight."
 LONG = "This sentence is spoken for a long time, because it has many words in it, one after another. " * 2

@@ -63,6 +63,8 @@ class Result:
     hit: bool = False
     """The reply's first sound was ready when the turn was over."""
     drafts: int = 0
+    wasted_ms: int = 0
+    """Work on drafts that came to nothing."""
     stages: dict[str, float] = field(default_factory=dict)
     pauses: list[tuple[float, float | None]] = field(default_factory=list)
     """Every pause: where it began, and the probability that the turn was over."""
@@ -127,6 +129,7 @@ async def converse(engines: Engines, settings: Settings, utterance: Utterance, s
         result.first_audio_s, result.hold_s = late[0], peer.over_at[-1] - end
         draft = conversation._draft
         timeline = draft.trace.timeline() if draft is not None else {}
+        result.wasted_ms = draft.trace.wasted_ms if draft is not None else 0
         result.stages = {name: at / 1000 for name, at in timeline.items() if at is not None and name in STAGES}
         result.hit = result.stages.get("tts_first", 9.0) <= result.stages.get("turn_end", 0.0)
     conversation.stop()
@@ -284,6 +287,7 @@ async def measure(
     found = figures(ours) | {
         "draft_hit_rate": round(float(np.mean([one.hit for one in ours if one.first_audio_s is not None])), 3),
         "drafts_per_turn": round(float(np.mean([one.drafts for one in ours])), 2),
+        "wasted_mean_ms": round(float(np.mean([one.wasted_ms for one in ours]))),
         "stages_p50_ms": {
             name: percentile([one.stages[name] for one in ours if name in one.stages], 50) for name in STAGES
         },

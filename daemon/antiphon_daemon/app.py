@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import structlog
+from wyoming.info import Info
 
 from antiphon.audio import vad
 from antiphon.configuration import Source, state_dir
@@ -21,11 +22,13 @@ from antiphon.wire.server import Server
 from antiphon_daemon.conversation import skills
 from antiphon_daemon.conversation.across import Across
 from antiphon_daemon.conversation.memory import new_memory
+from antiphon_daemon.conversation.skills import house
 from antiphon_daemon.endpoints import info
 from antiphon_daemon.endpoints.asr import AsrHandler
 from antiphon_daemon.endpoints.handle import HandleHandler, Memories
 from antiphon_daemon.endpoints.tts import TtsHandler
 from antiphon_daemon.endpoints.vad import VadHandler
+from antiphon_daemon.endpoints.wake import WakeHandler
 from antiphon_daemon.engines.build import (
     build_responder,
     build_synthesizer,
@@ -55,6 +58,7 @@ SCOPE = Scope(
         "tts.speed",
         "turn",
         "conversation",
+        "home_assistant",
         "deadlines",
         "satellites",
     ),
@@ -87,6 +91,7 @@ async def build_engines(settings: Settings) -> Engines:
         await _warm_prompt(engines, settings)
         await asyncio.to_thread(vad.load)
         await asyncio.to_thread(skills.load)
+        await asyncio.to_thread(house.load)
         built.pop_all()
     return engines
 
@@ -104,8 +109,13 @@ def make_servers(live: Live, engines: Engines, memories: Memories, across: Acros
     settings = live.settings
     ports = settings.endpoints
     asr_info = info.asr_info(engines.transcriber, settings.language)
-    handle_info = info.handle_info(engines.responder, settings.language)
+
+    def handle_info() -> Info:
+        control = live.settings.home_assistant.control
+        return info.handle_info(engines.responder, settings.language, control=control)
+
     vad_info = info.vad_info()
+    wake_info = info.wake_info() if ports.wake.enabled else vad_info
     network = settings.network
     servers = {
         "asr": Server(
@@ -125,11 +135,12 @@ def make_servers(live: Live, engines: Engines, memories: Memories, across: Acros
         "handle": Server(
             "handle",
             ports.handle.port,
-            info=lambda: handle_info,
+            info=handle_info,
             handler=lambda peer: HandleHandler(peer, engines, memories, across, live.settings),
             network=network,
         ),
         "vad": Server("vad", ports.vad.port, info=lambda: vad_info, handler=VadHandler, network=network),
+        "wake": Server("wake", ports.wake.port, info=lambda: wake_info, handler=WakeHandler, network=network),
     }
     return {name: server for name, server in servers.items() if getattr(ports, name).enabled}
 
@@ -146,7 +157,7 @@ async def serving(settings: Settings, engines: Engines, live: Live | None = None
     """
     live = live or Live(settings, SCOPE)
     memories, across = Memories(settings), Across()
-    servers = make_servers(live, engines, memories, across)
+    servers = await asyncio.to_thread(make_servers, live, engines, memories, across)
     folder = await asyncio.to_thread(state_dir)
     mdns = await asyncio.to_thread(Mdns, folder, settings.network.host) if settings.network.zeroconf else None
     satellites = Satellites(engines, settings, await asyncio.to_thread(identity, folder))

@@ -56,6 +56,8 @@ class Turn:
             "heard_ms": self.trace.heard_ms,
             "timeline": self.trace.timeline(),
             "revision": self.trace.revision,
+            "drafts": self.trace.drafts,
+            "wasted_ms": self.trace.wasted_ms,
         }
         if self.failure:
             found["error"] = self.failure
@@ -218,6 +220,8 @@ def _show(turn: Turn, *, as_json: bool) -> None:
     if turn.reply:
         console.print(f"[bold]antiphon[/]  {escape(turn.reply)}")
         console.print(_waterfall(turn.trace.timeline()))
+    if turn.trace.drafts > 1:
+        console.print(f" {turn.trace.drafts} drafts, {turn.trace.wasted_ms} ms of work for nothing: you went on")
 
 
 def _waterfall(timeline: dict[str, int | None]) -> Table:

@@ -29,7 +29,7 @@ ANOTHER = "Another one answers meanwhile."
 
 async def run(settings: Settings) -> list[Check]:
     """Check everything the daemon needs."""
-    ports = [await _port(name, settings) for name in ("asr", "tts", "handle", "vad")]
+    ports = [await _port(name, settings) for name in ("asr", "tts", "handle", "vad", "wake")]
     engines = [
         *await _engine("speech to text", build_transcriber(settings), lambda e: e.languages, settings, "stt.model"),
         *await _models(settings),

@@ -311,9 +311,3 @@ def test_every_answer_of_every_language_can_be_filled_in() -> None:
 def test_every_request_of_the_sentence_files_has_an_answer() -> None:
     for language in languages().values():
         assert set(language._intents.intents) <= skills.ANSWERS.keys()
-
-
-def test_words_to_expect() -> None:
-    assert "timer" in skills.hint_words("en-GB")
-    assert "타이머" in skills.hint_words("ko")
-    assert skills.hint_words("fr") == ()

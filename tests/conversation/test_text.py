@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from antiphon_daemon.conversation import skills
-from antiphon_daemon.conversation.memory import Memory, estimate_tokens, heard_part
+from antiphon_daemon.conversation.memory import Memory, estimate_tokens
 from antiphon_daemon.conversation.messages import message
 
 
@@ -42,13 +42,6 @@ def test_memory_without_a_budget_remembers_nothing() -> None:
     kept, _ = memory(budget=0)
     kept.remember("a", "b")
     assert [m.text for m in kept.messages("x")] == ["prompt", "x"]
-
-
-def test_what_was_heard_is_cut_to_the_word() -> None:
-    text = "one two three four"
-    assert heard_part(text, 0) == ""
-    assert heard_part(text, 0.5) == "one two"
-    assert heard_part(text, 1) == text
 
 
 def test_hangul_counts_a_token_a_syllable() -> None:

@@ -24,7 +24,7 @@ def quiet_settings(**changes: Any) -> Settings:
     free = Endpoint(port=0)
     given = {
         "network": Network(host="127.0.0.1", zeroconf=False),
-        "endpoints": Endpoints(asr=free, tts=free, handle=free, vad=free),
+        "endpoints": Endpoints(asr=free, tts=free, handle=free, vad=free, wake=free),
         "satellites": Satellites(discover=False),
         "llm": Llm(temperature=0),
         **changes,

@@ -151,13 +151,13 @@ async def test_a_file_that_goes_before_the_one_in_use_is_taken_when_it_appears(
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     async with watched(None) as (live, told):
-        assert live.settings.turn.silence_ms == 870
+        assert live.settings.turn.silence_ms == 890
         own = tmp_path / "antiphon" / "config.yaml"
         own.parent.mkdir()
         own.write_text("turn: {silence_ms: 750}\n")
         assert (await told.once_more()).turn.silence_ms == 750
         own.unlink()
-        assert (await told.once_more()).turn.silence_ms == 870
+        assert (await told.once_more()).turn.silence_ms == 890
 
 
 async def test_a_hang_up_without_a_lost_terminal_reads_the_settings_at_once(tmp_path: Path) -> None:

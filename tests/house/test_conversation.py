@@ -56,9 +56,9 @@ class House:
 
     def __init__(self, sound: VirtualSound, folder: Path) -> None:
         self.sound, self.folder = sound, folder
-        asr, tts, handle, vad, self.satellite_port = free_ports(5)
+        asr, tts, handle, vad, wake, self.satellite_port = free_ports(6)
         self.asr = f"tcp://127.0.0.1:{asr}"
-        ports = {"asr": asr, "tts": tts, "handle": handle, "vad": vad}
+        ports = {"asr": asr, "tts": tts, "handle": handle, "vad": vad, "wake": wake}
         self.settings = {
             "log": {"level": "debug", "format": "json", "transcripts": True},
             "network": {"host": "127.0.0.1", "zeroconf": False},

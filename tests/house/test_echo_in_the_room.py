@@ -75,12 +75,12 @@ class House:
 @contextmanager
 def house(folder: Path) -> Iterator[House]:
     with VirtualSound() as sound:
-        ports = {name: free_port() for name in ("asr", "tts", "handle", "vad", "satellite")}
+        ports = {name: free_port() for name in ("asr", "tts", "handle", "vad", "wake", "satellite")}
         config = folder / "config.yaml"
         settings = {
             "log": {"format": "json"},
             "network": {"host": "127.0.0.1", "zeroconf": False},
-            "endpoints": {name: {"port": ports[name]} for name in ("asr", "tts", "handle", "vad")},
+            "endpoints": {name: {"port": ports[name]} for name in ("asr", "tts", "handle", "vad", "wake")},
             "llm": {"reply_tokens": 24},
             "satellites": {"known": [f"tcp://127.0.0.1:{ports['satellite']}"], "discover": False},
             "satellite": {

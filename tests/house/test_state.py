@@ -43,7 +43,7 @@ def command(folder: Path, program: str, ports: dict[str, int]) -> list[str]:
     settings = {
         "log": {"format": "json"},
         "network": {"host": "127.0.0.1"},
-        "endpoints": {name: {"port": ports[name]} for name in ("asr", "tts", "handle", "vad")},
+        "endpoints": {name: {"port": ports[name]} for name in ("asr", "tts", "handle", "vad", "wake")},
         "satellite": {"port": ports["satellite"], "name": "here", "start": "button"},
         "satellites": {"discover": False},
     }
@@ -56,7 +56,7 @@ def command(folder: Path, program: str, ports: dict[str, int]) -> list[str]:
 def test_without_room_or_a_folder_it_starts_with_a_passing_identity_and_says_so_once(
     tmp_path: Path, program: str, endpoint: str, where: str
 ) -> None:
-    ports = {name: free_port() for name in ("asr", "tts", "handle", "vad", "satellite")}
+    ports = {name: free_port() for name in ("asr", "tts", "handle", "vad", "wake", "satellite")}
     (tmp_path / "file").touch()
     state = tmp_path / "state" if where == "full" else tmp_path / "file" / "state"
     nowhere = {"PULSE_SERVER": f"unix:{tmp_path}/none", "PIPEWIRE_REMOTE": str(tmp_path / "none")}
@@ -77,7 +77,7 @@ def test_without_room_or_a_folder_it_starts_with_a_passing_identity_and_says_so_
 
 
 def test_a_log_on_a_full_disk_stops_no_program(tmp_path: Path) -> None:
-    ports = {name: free_port() for name in ("asr", "tts", "handle", "vad", "satellite")}
+    ports = {name: free_port() for name in ("asr", "tts", "handle", "vad", "wake", "satellite")}
     environment = {**os.environ, "PULSE_SERVER": f"unix:{tmp_path}/none", "ANTIPHON_STATE": str(tmp_path / "state")}
     with Path("/dev/full").open("w") as full:
         process = subprocess.Popen(

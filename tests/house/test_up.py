@@ -27,11 +27,11 @@ def free_port() -> int:
 
 def started(folder: Path, environment: dict[str, str]) -> tuple[subprocess.Popen[str], dict[str, int]]:
     """Start `antiphon up` on ports of its own."""
-    ports = {name: free_port() for name in ("asr", "tts", "handle", "vad", "satellite")}
+    ports = {name: free_port() for name in ("asr", "tts", "handle", "vad", "wake", "satellite")}
     config = folder / "config.yaml"
     settings = {
         "network": {"host": "127.0.0.1", "zeroconf": False},
-        "endpoints": {name: {"port": ports[name]} for name in ("asr", "tts", "handle", "vad")},
+        "endpoints": {name: {"port": ports[name]} for name in ("asr", "tts", "handle", "vad", "wake")},
         "satellite": {"port": ports["satellite"], "name": "here"},
     }
     config.write_text(yaml.safe_dump(settings))
@@ -70,7 +70,7 @@ def test_without_a_microphone_the_services_are_up_and_it_says_so(tmp_path: Path)
     try:
         line = until_ready(process)
         assert "without a microphone" in line or Path("/proc/asound/card0").exists()
-        assert all(serves(ports[name]) for name in ("asr", "tts", "handle", "vad"))
+        assert all(serves(ports[name]) for name in ("asr", "tts", "handle", "vad", "wake"))
         ended(process, ports)
     finally:
         process.kill()

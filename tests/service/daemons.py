@@ -12,7 +12,7 @@ import yaml
 
 from antiphon.wire.link import LinkError, ask_info
 
-NAMES = ("asr", "tts", "handle", "vad")
+NAMES = ("asr", "tts", "handle", "vad", "wake")
 
 
 def free_ports(count: int) -> list[int]:

@@ -36,6 +36,7 @@ class Habit:
         self._clock = clock
         self._matches = 0
         self._given: dict[str, float] = {}
+        self._excused_until = 0.0
 
     @property
     def formed(self) -> bool:
@@ -51,7 +52,14 @@ class Habit:
     def asked(self, text: str) -> None:
         """The peer asks with this text."""
         self._lapse()
+        if self._clock() < self._excused_until:
+            self._excused_until = 0.0
+            return
         self._matches = self._matches + 1 if self._given.pop(plain(text), None) is not None else 0
+
+    def excuse(self) -> None:
+        """What the peer asks with next is no word of ours, and says nothing of its habit."""
+        self._excused_until = self._clock() + WITHIN_S
 
     def _lapse(self) -> None:
         """See what was given and never asked with."""
@@ -130,6 +138,8 @@ class Peer:
         self.voice: str | None = None
         """The voice that it asked for last."""
         self._memory: Memory | None = None
+        self._stays = True
+        """Its last request went on with the conversation before, as far as is known."""
 
     def limited(self, settings: Settings) -> Settings:
         """Return settings by which no more is prepared for this peer than it asks for."""
@@ -159,11 +169,14 @@ class Peer:
 
     def talks(self, memory: Memory) -> None:
         """This conversation had its last reply."""
+        if self._memory is not None and self._memory.goes_on:
+            self._stays = memory is self._memory
         self._memory = memory
 
     def memory(self, otherwise: Memory) -> Memory:
         """Return the conversation that it probably goes on with, or else a new one."""
-        return self._memory if self._memory is not None and self._memory.goes_on else otherwise
+        known = self._memory if self._stays else None
+        return known if known is not None and known.goes_on else otherwise
 
 
 class Across:

@@ -122,6 +122,8 @@ class Conversation:
         self._draft: Draft | None = None
         self._judges = Judges(engines, self._judged)
         self._parked, self._stopped = Shelf(PARKED_S), Shelf(STOPPED_S)
+        self._begun, self._wasted_s = 0, 0.0
+        """Drafts of the turn that goes on, and what of their time was for nothing."""
         self._prefilling = Token()
         self._agreement = Agreement()
         self._partial: Token | None = None
@@ -288,6 +290,7 @@ class Conversation:
         trace.mark("soft_end")
         trace.revision = revision
         trace.heard_ms = (ended - self._state.began) * 1000 // RATE
+        self._begun += 1
         self._draft = Draft(revision, trace)
         self._draft.speech_s = (ended - self._state.began) / RATE
         utterance = self._listening.utterance(self._state.began, ended)
@@ -345,6 +348,8 @@ class Conversation:
         draft, self._draft = self._draft, None
         if draft is None:
             return
+        draft.wasted_s = time.monotonic() - draft.began
+        self._wasted_s += draft.wasted_s
         if draft.reply is not None and not draft.reply.failed:
             self._parked.put(draft)
         else:
@@ -358,6 +363,7 @@ class Conversation:
             return False
         self._parked.take()
         draft.token.revoke()
+        self._wasted_s -= parked.wasted_s
         parked.renew(draft)
         self._draft = parked
         return True
@@ -402,6 +408,8 @@ class Conversation:
         self._stopped.drop()
         self._parked.drop()
         draft.trace.mark("turn_end")
+        draft.trace.drafts, draft.trace.wasted_ms = self._begun, round(self._wasted_s * 1000)
+        self._begun, self._wasted_s = 0, 0.0
         self._peer.turn_over(action.text, draft.language)
         if self._heir is not None:
             self._draft = None

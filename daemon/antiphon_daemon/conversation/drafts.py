@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Protocol
 
@@ -56,6 +57,9 @@ class Draft:
         self.token = Token(revision)
         self.trace = trace
         self.text = ""
+        self.began = time.monotonic()
+        self.wasted_s = 0.0
+        """How long it was worked at before the speaker went on."""
         self.typed = False
         """It was written, not said: the answer may be read."""
         self.committed = asyncio.Event()

@@ -75,7 +75,7 @@ class Judges:
             avg_logprob=draft.heard.avg_logprob,
             sound=draft.sound,
             ended=draft.ended,
-            understood=draft.answer is not None,
+            understood=draft.answer is not None and not draft.answer.asks,
         )
         likely = probability(evidence)
         log.debug("judged", likely=round(likely, 2), sound=draft.sound, ended=draft.ended, revision=draft.revision)

@@ -96,21 +96,6 @@ def _tokens(messages: Sequence[Message]) -> int:
     return sum(estimate_tokens(message.text) for message in messages)
 
 
-def heard_part(text: str, heard_share: float) -> str:
-    """Return the words of `text` that were heard when `heard_share` (0 to 1) of its sound was."""
-    if heard_share >= 1:
-        return text
-    words = text.split()
-    kept: list[str] = []
-    spent, whole = 0, sum(len(word) for word in words) or 1
-    for word in words:
-        spent += len(word)
-        if spent > heard_share * whole:
-            break
-        kept.append(word)
-    return " ".join(kept)
-
-
 def new_memory(settings: Settings, language: str) -> Memory:
     """Return an empty memory as the settings want it."""
     conversation = settings.conversation

@@ -37,9 +37,9 @@ class Policy:
     """Silence that begins a draft."""
     likely_silence: int = RATE // 2
     """Silence that ends a turn which is believed over."""
-    unknown_silence: int = RATE * 7 // 10
+    unknown_silence: int = RATE * 3 // 4
     """Silence that ends a turn of which nothing tells whether it is over."""
-    longest_silence: int = RATE * 87 // 100
+    longest_silence: int = RATE * 89 // 100
     """Silence that ends every turn."""
     likely: float = 0.85
     """Probability from which a turn is believed over."""

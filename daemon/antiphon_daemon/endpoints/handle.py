@@ -1,6 +1,7 @@
 """The `handle` endpoint: what was said in, what is answered out, one conversation per `conversation_id`.
 
     transcript{text, language?, context{conversation_id?}}  →  handled-start · handled-chunk… · handled · handled-stop
+                                         what concerns the house  →  intent, or intents-start · intent… · intents-stop
 
 Home Assistant sends no history: it is kept here, for five silent minutes. It closes the connection at `handled`, and
 then asks for the sound of what it was given: for a peer with that habit the sound is made meanwhile (`across`).
@@ -11,12 +12,14 @@ from __future__ import annotations
 import asyncio
 import unicodedata
 from collections import OrderedDict
+from collections.abc import Sequence
 from contextlib import aclosing
 
 import structlog
 from wyoming.asr import Transcript
 from wyoming.event import Event
 from wyoming.handle import Handled, HandledChunk, HandledStart, HandledStop, NotHandled
+from wyoming.intent import Entity, Intent, IntentsStart, IntentsStop
 
 from antiphon.settings import Settings
 from antiphon.wire.frames import parse
@@ -25,6 +28,7 @@ from antiphon_daemon.conversation.across import Across, Key, Peer
 from antiphon_daemon.conversation.drafts import Draft, Drafts, Nobody
 from antiphon_daemon.conversation.memory import Memory, new_memory
 from antiphon_daemon.conversation.messages import message
+from antiphon_daemon.conversation.skills import house
 from antiphon_daemon.endpoints.info import plain_language
 from antiphon_daemon.engines.contracts import Engines
 from antiphon_daemon.insight.trace import Trace
@@ -86,9 +90,12 @@ class HandleHandler:
         memory = self._memories.of(str(conversation_id) if conversation_id else None, language)
         peer = self._across.of(self._peer.host)
         peer.replies.asked(text)
-        self._draft = peer.drafts.take(Key.of(text, language, memory.messages(text))) or self._begin(
-            text, language, memory, peer
-        )
+        self._draft = peer.drafts.take(Key.of(text, language, memory.messages(text)))
+        if conversation_id and self._settings.home_assistant.control and (asked := house.commands(text, language)):
+            await self._give_up()
+            await self._hand_over(asked, text, memory, peer, language, request.context)
+            return
+        self._draft = self._draft or self._begin(text, language, memory, peer)
         try:
             await self._answer(self._draft, memory, peer, language, request.context)
         finally:
@@ -102,6 +109,29 @@ class HandleHandler:
         draft, self._draft = self._draft, None
         if draft is not None:
             await draft.drop()
+
+    async def _hand_over(
+        self,
+        asked: Sequence[house.Command],
+        text: str,
+        memory: Memory,
+        peer: Peer,
+        language: str,
+        context: dict[str, object] | None,
+    ) -> None:
+        """Have Home Assistant do what concerns the house; it answers in its own words, or in these if it has none."""
+        said = message("okay", language)
+        if len(asked) > 1:
+            await self._peer.send(IntentsStart(context=context))
+        for command in asked:
+            entities = [Entity(name, value) for name, value in command.slots.items()]
+            await self._peer.send(Intent(command.intent, entities, text=said, context=context))
+        if len(asked) > 1:
+            await self._peer.send(IntentsStop(context=context))
+        log.info("the house is asked", intents=[command.intent for command in asked])
+        memory.remember(text, said)
+        peer.talks(memory)
+        peer.sounds.excuse()
 
     def _begin(self, text: str, language: str, memory: Memory, peer: Peer) -> Draft:
         """Return the reply to a request that nobody foresaw."""

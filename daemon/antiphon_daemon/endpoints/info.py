@@ -5,10 +5,22 @@ Every field below that looks superfluous is required by a reader somewhere (`att
 
 from __future__ import annotations
 
-from wyoming.info import AsrModel, AsrProgram, Attribution, HandleModel, HandleProgram, Info, TtsProgram, TtsVoice
+from wyoming.info import (
+    AsrModel,
+    AsrProgram,
+    Attribution,
+    HandleModel,
+    HandleProgram,
+    Info,
+    TtsProgram,
+    TtsVoice,
+    WakeModel,
+    WakeProgram,
+)
 from wyoming.info import TtsVoiceSpeaker as Speaker
 
 from antiphon import __version__
+from antiphon.audio.wake import WakeWords, available
 from antiphon_daemon.engines.contracts import Responder, Synthesizer, Transcriber
 
 ANTIPHON = Attribution(name="Antiphon", url="")
@@ -43,13 +55,28 @@ def tts_info(engine: Synthesizer) -> Info:
     return Info(tts=[program])
 
 
-def handle_info(engine: Responder, language: str) -> Info:
-    """Return the info of the `handle` endpoint: English and Korean, the house's language first."""
+def handle_info(engine: Responder, language: str, *, control: bool) -> Info:
+    """Return the info of the `handle` endpoint: English and Korean, the house's language first.
+
+    Args:
+        control: what concerns the house is handed to Home Assistant.
+    """
     languages = sorted({language, "en", "ko"}, key=lambda code: (code != language, code))
     model = HandleModel(engine.name, ANTIPHON, True, engine.name, __version__, languages)
     program = HandleProgram("antiphon", ANTIPHON, True, "Antiphon conversation", __version__, [model])
     program.supports_handled_streaming = True
+    program.supports_home_control = control
     return Info(handle=[program])
+
+
+def wake_info() -> Info:
+    """Return the info of the `wake` endpoint: the wake words that come with it."""
+    words = WakeWords(available()).words
+    models = [
+        WakeModel(word.name, ANTIPHON, True, word.phrase, __version__, list(word.languages), word.phrase)
+        for word in words
+    ]
+    return Info(wake=[WakeProgram("antiphon", ANTIPHON, True, "Antiphon wake words", __version__, models)])
 
 
 def vad_info() -> Info:

@@ -19,6 +19,10 @@ class Trace:
         self.revision = 0
         self.heard_ms: int | None = None
         """How much speech the turn held."""
+        self.drafts = 0
+        """Drafts that were begun for this turn."""
+        self.wasted_ms = 0
+        """How long those were worked at that came to nothing, because the speaker went on."""
         self.failure: str | None = None
         """What went wrong, if anything did: the reply is then an apology."""
 

@@ -16,7 +16,7 @@ A skill only says what it would do; the conversation does it when the turn is co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from antiphon_daemon.conversation.skills import about_sound, about_talk, about_time, about_timers
 from antiphon_daemon.conversation.skills.place import NOWHERE, Hands, Place
@@ -37,7 +37,6 @@ __all__ = [
     "Timer",
     "Timers",
     "Undo",
-    "hint_words",
     "load",
     "match",
     "tools",
@@ -103,9 +102,3 @@ def match(
         if (answer := ANSWERS[request.intent](talk)) is not None:
             return answer
     return None
-
-
-def hint_words(language: str | None) -> Sequence[str]:
-    """Return the words of the skills' sentences that a transcriber should expect."""
-    known = languages().get((language or "en").split("-")[0])
-    return known.hints if known else ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from antiphon_daemon.conversation.skills.sentences import languages
@@ -35,7 +36,7 @@ def start(talk: Talk) -> Answer:
 
 def ask_duration(talk: Talk) -> Answer:
     """Ask for how long."""
-    return talk.say("no_bell" if talk.place.timers is None else "ask_duration")
+    return replace(talk.say("no_bell" if talk.place.timers is None else "ask_duration"), asks=True)
 
 
 def bare_duration(talk: Talk) -> Answer | None:

@@ -57,7 +57,6 @@ class Language:
         self.module: ModuleType = MODULES[code]
         given = yaml.safe_load(files(__package__).joinpath(f"sentences/{code}.yaml").read_text(encoding="utf-8"))
         self.answers: Mapping[str, str] = given["answers"]
-        self.hints: Sequence[str] = given["hints"]
         self._openers = _ends(given["names"] + given["openers"], first=True)
         self._closers = _ends(given["closers"], first=False)
         self._fillers = _fillers(given.get("fillers", ()))

@@ -30,6 +30,8 @@ class Answer:
     """The conversation is forgotten."""
     remembered: bool = True
     """It is part of the conversation that the language model sees."""
+    asks: bool = False
+    """Something was missing in what was said: perhaps it was still to come."""
 
     def commit(self) -> Undo | None:
         """Do it, and return how it is taken back. To be called once, when the turn is over."""

@@ -1,0 +1,101 @@
+"""What a house is asked for: lights, covers, climate, media, lists. Home Assistant does it, under the names it knows.
+
+Which lamps and rooms there are is not known here. A sentence is only taken apart; if Home Assistant finds nothing of
+that name, it says so itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+from hassil import Intents
+from hassil.recognize import RecognizeResult, recognize_all
+
+from antiphon_daemon.conversation.skills.sentences import LONGEST_CHARACTERS, languages
+
+MOST_COMMANDS = 4
+NAME_WORDS = 6
+"""A longer name is none."""
+_NO_NAME = re.compile(
+    r"\b(?:who|what|why|when|how|me|you|i|it|that|this|story|joke|question|is|are|was|timer|alarm)\b|타이머|알람|이야기|켜고|끄고|열고|닫고"
+)
+
+
+@dataclass(frozen=True)
+class Command:
+    """One thing to be done, named as Home Assistant's intents are."""
+
+    intent: str
+    slots: Mapping[str, str | int]
+
+
+class HouseSentences:
+    """One language's sentences."""
+
+    def __init__(self, code: str) -> None:
+        text = files(__package__).joinpath(f"sentences/house.{code}.yaml").read_text(encoding="utf-8")
+        given: dict[str, Any] = yaml.safe_load(text)
+        self._code = code
+        self._joins = re.compile(given.pop("joins"))
+        settings = {"ignore_whitespace": code == "ko"}
+        self._intents = Intents.from_dict({"language": code, "settings": settings, **given})
+
+    def commands(self, text: str) -> list[Command]:
+        """Return what `text` asks for; nothing unless every part of it is a command."""
+        plain = languages()[self._code].plain(text)
+        parts = [part.strip() for part in self._joins.split(plain) if part.strip()]
+        if 1 < len(parts) <= MOST_COMMANDS:
+            found = [one for part in parts if (one := self._command(part)) is not None]
+            if len(found) == len(parts):
+                return found
+        whole = self._command(plain)
+        return [whole] if whole is not None else []
+
+    def _command(self, plain: str) -> Command | None:
+        results = [result for result in recognize_all(plain, self._intents) if _sensible(result)]
+        if not results:
+            return None
+        best = min(results, key=_looseness)
+        return Command(best.intent.name, {name: _value(one.value) for name, one in best.entities.items()})
+
+
+@cache
+def _languages() -> Mapping[str, HouseSentences]:
+    return {code: HouseSentences(code) for code in languages()}
+
+
+def load() -> None:
+    """Read the sentences: call it in a thread, before the first `commands`."""
+    for house in _languages().values():
+        house.commands("turn on the light in the kitchen")
+
+
+def commands(text: str, language: str | None) -> Sequence[Command]:
+    """Return what the house is to do, in order; nothing when `text` is something else."""
+    house = _languages().get((language or "en").replace("_", "-").split("-")[0])
+    return house.commands(text) if house is not None and len(text) <= LONGEST_CHARACTERS else []
+
+
+def _value(value: Any) -> str | int:
+    return round(value) if isinstance(value, int | float) else str(value).strip()
+
+
+def _looseness(result: RecognizeResult) -> tuple[int, int]:
+    """The best reading leaves the fewest letters to names that any words can be."""
+    wild = [len(str(one.value).strip()) for one in result.entities_list if one.is_wildcard]
+    return sum(wild), len(wild)
+
+
+def _sensible(result: RecognizeResult) -> bool:
+    for entity in result.entities_list:
+        if entity.is_wildcard:
+            name = str(entity.value).strip()
+            if not name or len(name.split()) > NAME_WORDS or _NO_NAME.search(name):
+                return False
+    return True

@@ -1,0 +1,70 @@
+"""What a house is asked for, in English and Korean, and what is left to the language model."""
+
+from __future__ import annotations
+
+import pytest
+
+from antiphon_daemon.conversation.skills.house import commands
+
+ENGLISH: list[tuple[str, str, dict[str, object]]] = [
+    ("Turn on the light in the kitchen.", "HassTurnOn", {"area": "kitchen", "domain": "light"}),
+    ("Turn the kitchen lights on, please.", "HassTurnOn", {"area": "kitchen", "domain": "light"}),
+    ("Switch on the bedroom lamp", "HassTurnOn", {"area": "bedroom", "domain": "light"}),
+    ("Could you turn off all the lights?", "HassTurnOff", {"domain": "light", "name": "all"}),
+    ("Turn off the television.", "HassTurnOff", {"name": "television"}),
+    ("Turn the coffee machine on", "HassTurnOn", {"name": "coffee machine"}),
+    ("Open the blinds in the living room.", "HassTurnOn", {"area": "living room", "domain": "cover"}),
+    ("Close the curtains in the living room.", "HassTurnOff", {"area": "living room", "domain": "cover"}),
+    ("Close the garage door", "HassTurnOff", {"name": "garage door", "domain": "cover"}),
+    ("Set the bedroom lights to 30 percent.", "HassLightSet", {"area": "bedroom", "domain": "light", "brightness": 30}),
+    ("Make the kitchen lights blue", "HassLightSet", {"area": "kitchen", "domain": "light", "color": "blue"}),
+    ("Set the temperature to 21 degrees.", "HassClimateSetTemperature", {"temperature": 21}),
+    ("Pause the music.", "HassMediaPause", {}),
+    ("Next song", "HassMediaNext", {}),
+    ("Add milk and bread to the shopping list.", "HassShoppingListAddItem", {"item": "milk and bread"}),
+    ("Add call the plumber to my to do list.", "HassListAddItem", {"item": "call the plumber", "name": "to do"}),
+    ("Activate the movie night scene", "HassTurnOn", {"name": "movie night", "domain": "scene"}),
+]
+KOREAN: list[tuple[str, str, dict[str, object]]] = [
+    ("거실 불 켜 줘", "HassTurnOn", {"area": "거실", "domain": "light"}),
+    ("부엌에 있는 조명을 꺼 주세요", "HassTurnOff", {"area": "부엌", "domain": "light"}),
+    ("모든 불 꺼 줘", "HassTurnOff", {"domain": "light", "name": "all"}),
+    ("텔레비전 꺼 줘", "HassTurnOff", {"name": "텔레비전"}),
+    ("침실 커튼 닫아 줘", "HassTurnOff", {"area": "침실", "domain": "cover"}),
+    ("장보기 목록에 우유 추가해 줘", "HassShoppingListAddItem", {"item": "우유"}),
+    ("온도를 23도로 맞춰 줘", "HassClimateSetTemperature", {"temperature": 23}),
+]
+NONE = [
+    "What is the capital of France?", "Tell me a story about a dragon.", "Turn on", "Why do people turn off the light?",
+    "Set a timer for ten minutes.", "Add two and two", "How do I open a jar?", "Stop", "", "Turn it on",
+    "프랑스의 수도는 어디야?", "십 분 타이머 맞춰 줘", "이야기 하나 해 줘",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "intent", "slots"), ENGLISH)
+def test_english(text: str, intent: str, slots: dict[str, object]) -> None:
+    (one,) = commands(text, "en")
+    assert (one.intent, dict(one.slots)) == (intent, slots)
+
+
+@pytest.mark.parametrize(("text", "intent", "slots"), KOREAN)
+def test_korean(text: str, intent: str, slots: dict[str, object]) -> None:
+    (one,) = commands(text, "ko")
+    assert (one.intent, dict(one.slots)) == (intent, slots)
+
+
+@pytest.mark.parametrize("text", NONE)
+def test_what_is_no_command_is_left_alone(text: str) -> None:
+    assert list(commands(text, "ko" if any(c >= "가" for c in text) else "en")) == []
+
+
+def test_several_commands_in_one_sentence_are_all_or_none() -> None:
+    both = commands("Turn on the kitchen light and close the blinds in the bedroom.", "en")
+    assert [one.intent for one in both] == ["HassTurnOn", "HassTurnOff"]
+    assert [one.intent for one in commands("거실 불 끄고 침실 커튼 닫아 줘", "ko")] == ["HassTurnOff", "HassTurnOff"]
+    assert commands("Turn on the kitchen light and tell me a story", "en") == []
+
+
+def test_other_languages_and_long_texts_have_none() -> None:
+    assert list(commands("Allume la lumière", "fr")) == []
+    assert list(commands("turn on the light " * 50, "en")) == []
