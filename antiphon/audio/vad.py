@@ -22,6 +22,8 @@ CONTEXT = 64
 """Samples of the frame before that the ONNX form wants in front of each frame."""
 SPEECH, SILENCE = 0.5, 0.35
 """Speech begins above the first probability and pauses below the second."""
+RISING = 0.1
+"""In silence the model stays well below this; above it speech may be beginning."""
 BEGIN_FRAMES = 3
 """Frames of speech in a row (96 ms) that begin speech: a click is shorter."""
 PAUSE_FRAMES = 2
@@ -140,7 +142,7 @@ class SpeechTracker:
     @property
     def rising(self) -> bool:
         """Speech may have begun: a few frames more will tell."""
-        return not self.speaking and self._last >= SILENCE
+        return not self.speaking and self._last >= RISING
 
     def feed(self, samples: Samples) -> list[SpeechBegan | SpeechPaused]:
         """Judge more sound (mono, 16 kHz) and return what happened in it, in order."""

@@ -35,7 +35,7 @@ within a second of the end of their turn, they had not finished: the turn is wit
 | PAUSED    | Deadline     | PAUSED    | Transcribe, AskTurnModel (the soft end)                           |
 | PAUSED    | Deadline     | THINKING  | (the end) Commit if heard; if nothing was: LISTENING, or Resume   |
 | PAUSED    | Ended        | THINKING  | as at the end                                                     |
-| PAUSED    | Transcribed  | PAUSED    | Respond, if drafts may go that far                                |
+| PAUSED    | Transcribed  | PAUSED    | Respond, if drafts may go that far; deadline: nothing is judged   |
 | PAUSED    | TurnJudged   | PAUSED    | deadline: sooner or later, as likely as the turn is over          |
 | PAUSED    | Failed       | PAUSED    | the draft is dropped; at the end it is heard once more            |
 | THINKING  | Transcribed  | THINKING  | Respond, Commit; a filler: Resume; nothing: IDLE, NothingHeard    |
@@ -191,12 +191,13 @@ def _paused(policy: Policy, state: State, event: Event) -> Step:
             state, discarded = replace(state, phase=Phase.HEARING, deadline=longest), _discard(state)
             return replace(_next(state), open=True), discarded
         case Deadline() if event.at < state.paused + policy.unknown_silence and not state.drafted:
-            state = replace(_next(state), drafted=True, deadline=state.paused + policy.unknown_silence)
+            state = replace(_next(state), drafted=True, deadline=state.paused + policy.longest_silence)
             return state, (Transcribe(state.revision), AskTurnModel(state.revision))
         case Deadline() | Ended():
             return _end(policy, replace(state, open=isinstance(event, Deadline)), event.at)
         case Transcribed():
-            state = replace(state, text=event.text, filler=event.filler)
+            deadline = max(event.at, state.paused + policy.unknown_silence)
+            state = replace(state, text=event.text, filler=event.filler, deadline=deadline)
             if _is_none(state):
                 return replace(state, deadline=max(event.at, state.paused + policy.likely_silence)), ()
             replies = (policy.answers or policy.prepares) and policy.speculate in ("reply", "speech")
