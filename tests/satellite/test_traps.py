@@ -136,7 +136,7 @@ async def test_traps_3_and_4_what_is_left_of_an_interrupted_reply_is_dropped(voi
     async with house(voice, say) as here:
         await here.ask()
         await here.speaking()
-        await asyncio.sleep(0.8)
+        await asyncio.sleep(2.5)  # until then all that is played might be echo: nobody knows this room yet
         here.reply = "Something else."
         here.speak("No, tell me something else, please.")
         await here.one.until(State.STREAMING, within_s=3)
@@ -191,7 +191,7 @@ async def test_trap_10_the_transcript_alone_ends_the_speech(voice: Synthesizer, 
     async with house(voice, say) as here:
         assert not here.home.pipeline.stt.info.asr[0].requires_external_vad
         await here.ask()
-        await eventually(lambda: here.home.state == "processing", 8)
+        await eventually(lambda: "processing" in here.home.states, 8)
         await eventually(lambda: here.one.satellite.state is not State.STREAMING, 1)
         assert not [event for event in here.home.events if event.type.startswith("voice-")]
 
