@@ -1,6 +1,6 @@
 """A stand-in for Home Assistant 2026.11: it asks Wyoming services and drives a satellite exactly as that does.
 
-What it does was read from Home Assistant's source and seen on a real one (see `tests/home_assistant`, which asks a real
+What it does was read from Home Assistant's source and seen on a real one (`house/test_home_assistant.py` asks a real
 one the same questions). Its faults are kept: a run that is asked for while one lives hears nothing, a peer that is
 silent for 5 s is dropped, sound goes out as fast as TCP takes it, one that hangs is waited for (here for `HANG_S`).
 """
