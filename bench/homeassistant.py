@@ -17,7 +17,6 @@ import asyncio
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -27,14 +26,14 @@ from typing import Any
 
 import click
 from _corpus import Utterance, corpus, sound
-from _processes import Unmeasured, program
+from _processes import Unmeasured, free_ports, program
 from _report import percentile, show
 from rich.console import Console
 
 from antiphon import log
 from antiphon.configuration import ROOT
 from antiphon.configuration import load as load_settings
-from antiphon.settings import Endpoint, Endpoints, Network, Satellites, Settings
+from antiphon.settings import Settings
 from antiphon_daemon.app import build_engines, serving
 from antiphon_daemon.engines import catalogue
 from antiphon_daemon.engines.contracts import Engines
@@ -42,6 +41,7 @@ from antiphon_daemon.engines.contracts import Engines
 sys.path.insert(0, str(ROOT / "tests"))
 
 import stand_in
+from alone import ALONE
 
 OTHERS = ROOT / "build" / "others"
 PACKAGES = ("wyoming-faster-whisper==3.8.1", "wyoming-piper==2.5.2")
@@ -53,23 +53,14 @@ REST_S = 0.5
 
 def own(settings: Settings, speculate: str) -> Settings:
     """Return settings for services on free ports of this machine alone."""
-    free = Endpoint(port=0)
-    return settings.model_copy(
-        update={
-            "network": Network(host="127.0.0.1", zeroconf=False),
-            "endpoints": Endpoints(asr=free, tts=free, handle=free, vad=free, wake=free),
-            "satellites": Satellites(discover=False),
-            "turn": settings.turn.model_copy(update={"speculate": speculate}),
-        }
-    )
+    return settings.model_copy(update={**ALONE, "turn": settings.turn.model_copy(update={"speculate": speculate})})
 
 
 @contextlib.asynccontextmanager
 async def ours(engines: Engines, settings: Settings) -> AsyncIterator[stand_in.Pipeline]:
     """Serve, and give the pipeline over it."""
     async with serving(settings, engines) as servers:
-        added = {name: await stand_in.add(f"tcp://127.0.0.1:{servers[name].port}") for name in ("asr", "handle", "tts")}
-        yield stand_in.Pipeline(added["asr"], added["handle"], added["tts"])
+        yield await stand_in.Pipeline.over(servers)
 
 
 @contextlib.asynccontextmanager
@@ -84,7 +75,7 @@ async def others(conversation: stand_in.Service, progress: Callable[[str], None]
             )
             if done.returncode:
                 raise Unmeasured(f"wyoming-faster-whisper cannot be installed: {done.stderr.strip()[-200:]}")
-    stt, tts = _free(), _free()
+    stt, tts = (f"tcp://127.0.0.1:{port}" for port in free_ports(2))
     voice = catalogue.piper()
     whisper = [
         str(python), "-m", "wyoming_faster_whisper", "--uri", stt, "--data-dir", str(OTHERS), "--language", "en",
@@ -102,13 +93,6 @@ async def others(conversation: stand_in.Service, progress: Callable[[str], None]
         await ears.described([stt])
         await mouth.described([tts])
         yield stand_in.Pipeline(await stand_in.add(stt), conversation, await stand_in.add(tts))
-
-
-def _free() -> str:
-    """Return the address of a port that nobody listens on."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return f"tcp://127.0.0.1:{one.getsockname()[1]}"
 
 
 def _uv() -> str:

@@ -20,6 +20,7 @@ import numpy as np
 from _corpus import SEED, SENTENCES, VOICES, load, sound, spoken_by
 from _processes import Unmeasured
 from _report import percentile, plot_lines, show
+from _whisper import whisper_on_all_cores
 from jiwer import wer
 from num2words import num2words
 from rich.console import Console
@@ -29,9 +30,7 @@ from antiphon.audio.pcm import RATE, Samples
 from antiphon.configuration import load as load_settings
 from antiphon.settings import Settings
 from antiphon_daemon.engines.build import build_transcriber
-from antiphon_daemon.engines.stt.faster_whisper import FasterWhisper
 from antiphon_daemon.engines.work import Token
-from antiphon_daemon.engines.worker import threads
 
 AROUND_S = 0.3
 LONG = (
@@ -130,8 +129,7 @@ async def measure(
 ) -> tuple[dict[str, Any], Mapping[str, list[float | None]]]:
     """Transcribe everything twice and return the figures and the times."""
     transcriber = await build_transcriber(settings)
-    with_all_cores = settings.stt.model_copy(update={"threads": settings.stt.threads or threads(0)})
-    whisper: Any = FasterWhisper(with_all_cores)._model
+    whisper = whisper_on_all_cores(settings)
 
     def full(samples: Samples) -> str:
         segments, _ = whisper.transcribe(

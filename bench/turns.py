@@ -24,6 +24,7 @@ import numpy as np
 from _corpus import Utterance, corpus, load, noise_floor, sound
 from _processes import Unmeasured
 from _report import percentile, plot_lines, show
+from _whisper import whisper_on_all_cores
 from rich.console import Console
 
 from antiphon import log
@@ -38,9 +39,7 @@ from antiphon_daemon.conversation.conversation import Conversation, policy_of
 from antiphon_daemon.conversation.drafts import Draft
 from antiphon_daemon.conversation.memory import new_memory
 from antiphon_daemon.engines.contracts import Engines, TextDelta
-from antiphon_daemon.engines.stt.faster_whisper import FasterWhisper
 from antiphon_daemon.engines.work import Token
-from antiphon_daemon.engines.worker import threads
 
 BLOCK = RATE // 50
 PATIENCE_S = 15.0
@@ -137,17 +136,12 @@ async def converse(engines: Engines, settings: Settings, utterance: Utterance, s
     return result
 
 
-def all_cores(settings: Settings) -> FasterWhisper:
-    """Return the same model with a thread for each core, which is best for the full window."""
-    return FasterWhisper(settings.stt.model_copy(update={"threads": settings.stt.threads or threads(0)}))
-
-
 class Serial:
     """The pipeline that others have: each stage waits for the one before."""
 
     def __init__(self, engines: Engines, settings: Settings) -> None:
         self._engines, self._settings = engines, settings
-        self._whisper: Any = all_cores(settings)._model
+        self._whisper: Any = whisper_on_all_cores(settings)
 
     async def converse(self, utterance: Utterance, samples: Samples) -> Result:
         """Play one utterance and wait for the reply's first sound."""

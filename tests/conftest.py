@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,10 @@ from collections.abc import Iterator
 import pytest
 from marks import MARKS
 from speech import Say, speaker
+
+from antiphon.settings import Settings
+from antiphon_daemon.engines.build import build_synthesizer
+from antiphon_daemon.engines.contracts import Synthesizer
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,6 +52,14 @@ def own_state(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["XDG_CONFIG_HOME"] = str(folder / "config")
     for variable in [name for name in os.environ if name.startswith("ANTIPHON__") or name == "ANTIPHON_CONFIG"]:
         del os.environ[variable]
+
+
+@pytest.fixture(scope="module")
+def voice(own_state: None) -> Iterator[Synthesizer]:
+    """Return the embedded voice as an engine."""
+    built = asyncio.run(build_synthesizer(Settings()))
+    yield built
+    asyncio.run(built.close())
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ from wyoming.info import Info
 from antiphon.audio import vad
 from antiphon.audio.pcm import RATE, Samples, to_bytes
 from antiphon.wire.link import Link, LinkError, open_link
+from antiphon.wire.server import Server
 
 INFO_S, INFO_TRIES, INFO_WAIT_S = 5.0, 4, 2.0
 """Its questions for `info`: each so long, so many, so far apart."""
@@ -114,6 +115,12 @@ class Pipeline:
     tts: Service
     language: str = "en"
     voice: str | None = None
+
+    @classmethod
+    async def over(cls, servers: Mapping[str, Server]) -> Pipeline:
+        """Add the services of a daemon, and return a pipeline of all three."""
+        asr, handle, tts = [await add(f"tcp://127.0.0.1:{servers[name].port}") for name in ("asr", "handle", "tts")]
+        return cls(asr, handle, tts)
 
 
 @dataclass
@@ -419,7 +426,7 @@ class SatelliteEntity:
         if event.type == "ping":
             await link.send(Event("pong", {"text": event.data.get("text")}))
         elif event.type == "info":
-            self.info = parse_info(event)
+            self.info = Info.from_event(event)
         elif event.type == "detection":
             self._phrase = str(event.data.get("name"))
         elif event.type == "run-pipeline":
@@ -516,11 +523,6 @@ class SatelliteEntity:
             await link.send(Event("audio-chunk", {**form, "timestamp": sent_ms}, block))
             sent_ms += int(len(block) / 2 / rate * 1000)
         await link.send(Event("audio-stop", {"timestamp": sent_ms}))
-
-
-def parse_info(event: Event) -> Info:
-    """Return a peer's description as Home Assistant reads it."""
-    return Info.from_event(event)
 
 
 async def _until_none(audio: asyncio.Queue[bytes | None]) -> AsyncIterator[bytes]:

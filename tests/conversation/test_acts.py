@@ -6,10 +6,9 @@ Ears and model are scripts: real ones do not hear half a sentence, or call a too
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-import pytest
 from scripted import Ears, Script, quick
 from speech import Say, silence
 
@@ -23,7 +22,6 @@ from antiphon_daemon.conversation.conversation import Conversation
 from antiphon_daemon.conversation.memory import new_memory
 from antiphon_daemon.conversation.skills import Place, Timers
 from antiphon_daemon.conversation.tool_calls import ROUNDS
-from antiphon_daemon.engines.build import build_synthesizer
 from antiphon_daemon.engines.contracts import (
     EngineError,
     Engines,
@@ -37,14 +35,6 @@ from antiphon_daemon.engines.contracts import (
     Voice,
     Work,
 )
-
-
-@pytest.fixture(scope="module")
-def voice() -> Iterator[Synthesizer]:
-    built = asyncio.run(build_synthesizer(Settings()))
-    yield built
-    asyncio.run(built.close())
-
 
 SET = ToolCall("call_1", "set_timer", {"seconds": 600, "name": "tea"})
 

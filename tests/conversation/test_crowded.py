@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
@@ -16,7 +16,6 @@ from antiphon.settings import Settings
 from antiphon_daemon.ask import Asker
 from antiphon_daemon.conversation.conversation import Conversation
 from antiphon_daemon.conversation.memory import new_memory
-from antiphon_daemon.engines.build import build_synthesizer
 from antiphon_daemon.engines.contracts import Engines, Synthesizer
 
 BLOCK = RATE // 50
@@ -38,13 +37,6 @@ class Timed(Asker):
     def nothing_heard(self) -> None:
         self.nothing_s.append(self.now_s)
         super().nothing_heard()
-
-
-@pytest.fixture(scope="module")
-def voice() -> Iterator[Synthesizer]:
-    built = asyncio.run(build_synthesizer(Settings()))
-    yield built
-    asyncio.run(built.close())
 
 
 async def hear(voice: Synthesizer, sound: Samples, **turn: float) -> Timed:

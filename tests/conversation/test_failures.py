@@ -6,7 +6,7 @@ The voice is the real one; the scripts keep the contract (they stream, end when 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,6 @@ from antiphon_daemon.conversation import turn_types as turns
 from antiphon_daemon.conversation.conversation import Conversation
 from antiphon_daemon.conversation.memory import Memory, new_memory
 from antiphon_daemon.conversation.messages import Key, message
-from antiphon_daemon.engines.build import build_synthesizer
 from antiphon_daemon.engines.contracts import (
     EngineError,
     Engines,
@@ -35,13 +34,6 @@ from antiphon_daemon.engines.contracts import (
 from antiphon_daemon.engines.worker import revocable
 
 SHORT = Deadlines(stt_s=0.3, llm_first_s=0.3, llm_next_s=0.3, tts_first_s=5, reply_s=6)
-
-
-@pytest.fixture(scope="module")
-def voice() -> Iterator[Synthesizer]:
-    built = asyncio.run(build_synthesizer(Settings()))
-    yield built
-    asyncio.run(built.close())
 
 
 class House:

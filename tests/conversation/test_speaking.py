@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -13,25 +13,17 @@ from hypothesis import strategies as st
 from speech import silence as quiet
 
 from antiphon.audio.pcm import Samples, level_db, to_bytes, to_samples
-from antiphon.settings import Deadlines, Settings
+from antiphon.settings import Deadlines
 from antiphon_daemon.conversation.clauses import Ending, Part
 from antiphon_daemon.conversation.messages import message
 from antiphon_daemon.conversation.pacing import PAUSES_MS, Pace, Utterances, letters
 from antiphon_daemon.conversation.reply import Reply
 from antiphon_daemon.conversation.trimming import LEAD_MS, TAIL_MS, Trimmer
-from antiphon_daemon.engines.build import build_synthesizer
 from antiphon_daemon.engines.contracts import EngineError, Synthesizer, Voice, Work
 from antiphon_daemon.engines.work import Token
 from antiphon_daemon.insight.trace import Trace
 
 RATE = 22_050
-
-
-@pytest.fixture(scope="module")
-def voice() -> Iterator[Synthesizer]:
-    built = asyncio.run(build_synthesizer(Settings()))
-    yield built
-    asyncio.run(built.close())
 
 
 async def said(voice: Synthesizer, text: str) -> Samples:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pytest
+from alone import ALONE
 
-from antiphon.settings import Endpoint, Endpoints, Llm, Network, Satellites, Settings
+from antiphon.settings import Llm, Settings
 from antiphon.wire.server import Server
 from antiphon_daemon.app import build_engines, serving
 from antiphon_daemon.engines.contracts import Engines
@@ -21,15 +22,7 @@ T = TypeVar("T")
 
 def quiet_settings(**changes: Any) -> Settings:
     """Return settings that listen on free loopback ports and announce nothing."""
-    free = Endpoint(port=0)
-    given = {
-        "network": Network(host="127.0.0.1", zeroconf=False),
-        "endpoints": Endpoints(asr=free, tts=free, handle=free, vad=free, wake=free),
-        "satellites": Satellites(discover=False),
-        "llm": Llm(temperature=0),
-        **changes,
-    }
-    return Settings(**given)
+    return Settings(**{**ALONE, "llm": Llm(temperature=0), **changes})
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -14,7 +14,6 @@ from speech import Say, silence
 from antiphon.settings import Turn
 from antiphon_daemon.app import serving
 from antiphon_daemon.conversation.across import MATCHES, WITHIN_S, Across, Habit, Key
-from antiphon_daemon.engines.build import build_synthesizer
 from antiphon_daemon.engines.contracts import Engines, Message, Synthesizer, TextDelta, Tool, Voice, Work
 
 from .conftest import quiet_settings
@@ -65,13 +64,6 @@ class Mouth:
     async def close(self) -> None: ...
 
 
-@pytest.fixture(scope="module")
-def voice() -> Iterator[Synthesizer]:
-    built = asyncio.run(build_synthesizer(quiet_settings()))
-    yield built
-    asyncio.run(built.close())
-
-
 class House:
     """A daemon with a scripted model, and the pipeline of a Home Assistant over it."""
 
@@ -100,8 +92,7 @@ async def house(voice: Synthesizer, say: Say, speculate: str = "speech") -> Asyn
     model, mouth, ears = Model(), Mouth(voice), Ears("")
     settings = quiet_settings(turn=Turn(unknown_ms=700, speculate=speculate))  # type: ignore[arg-type]
     async with serving(settings, Engines(ears, model, mouth)) as servers:
-        added = {name: await stand_in.add(f"tcp://127.0.0.1:{servers[name].port}") for name in ("asr", "handle", "tts")}
-        yield House(model, mouth, ears, stand_in.Pipeline(added["asr"], added["handle"], added["tts"]), say)
+        yield House(model, mouth, ears, await stand_in.Pipeline.over(servers), say)
 
 
 async def test_a_peer_with_the_habit_finds_its_reply_written_and_spoken(voice: Synthesizer, say: Say) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -15,25 +15,17 @@ from wyoming.audio import AudioStop
 from wyoming.error import Error
 
 from antiphon.live import Live
-from antiphon.settings import Conversation, Network, Settings, Tts, Turn
+from antiphon.settings import Conversation, Network, Tts, Turn
 from antiphon.settings import Satellites as Known
 from antiphon.wire import server as wire
 from antiphon.wire.link import open_link
 from antiphon.wire.server import Server
 from antiphon_daemon.app import SCOPE, serving
-from antiphon_daemon.engines.build import build_synthesizer
 from antiphon_daemon.engines.contracts import Engines, Synthesizer
 from antiphon_daemon.engines.work import Token
 
 from .conftest import quiet_settings
 from .test_satellites import RUN, StandIn
-
-
-@pytest.fixture(scope="module")
-def voice() -> Iterator[Synthesizer]:
-    built = asyncio.run(build_synthesizer(Settings()))
-    yield built
-    asyncio.run(built.close())
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -17,23 +17,14 @@ from wyoming.snd import Played
 
 from antiphon.audio.pcm import RATE, Samples, to_bytes
 from antiphon.settings import Satellites as Known
-from antiphon.settings import Settings
 from antiphon.wire.frames import HEADER_BYTES, encode_event, read_event
 from antiphon_daemon import satellites
-from antiphon_daemon.engines.build import build_synthesizer
 from antiphon_daemon.engines.contracts import Engines, Synthesizer
 from antiphon_daemon.satellites import Satellites
 
 from .conftest import quiet_settings
 
 RUN = RunPipeline(start_stage=PipelineStage.ASR, end_stage=PipelineStage.TTS).event()
-
-
-@pytest.fixture(scope="module")
-def voice() -> Iterator[Synthesizer]:
-    built = asyncio.run(build_synthesizer(Settings()))
-    yield built
-    asyncio.run(built.close())
 
 
 class StandIn:

@@ -7,33 +7,26 @@ satellite, and what a satellite must therefore do.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
 import stand_in
+from alone import ALONE
 from satellite_rig import QUIET, Rig, eventually, rig
 from scripted import Ears, Script
 from speech import Say, silence
 
 from antiphon.audio.pcm import RATE
-from antiphon.settings import Endpoint, Endpoints, Network, Satellites, Settings, Turn
+from antiphon.settings import Settings, Turn
 from antiphon.wire.link import ask_info, open_link
 from antiphon_daemon.app import serving
-from antiphon_daemon.engines.build import build_synthesizer
 from antiphon_daemon.engines.contracts import Engines, Synthesizer
 from antiphon_satellite.states import Limits, State
 
 pytestmark = pytest.mark.timeout(90)
 REPLY = "This is the first sentence of the answer. And this is the second one, which is longer than the first."
-
-
-@pytest.fixture(scope="module")
-def voice() -> Iterator[Synthesizer]:
-    built = asyncio.run(build_synthesizer(Settings()))
-    yield built
-    asyncio.run(built.close())
 
 
 class House:
@@ -67,20 +60,12 @@ class House:
 
 @asynccontextmanager
 async def house(voice: Synthesizer, say: Say, limits: Limits = QUIET, **satellite: object) -> AsyncIterator[House]:
-    free, ears = Endpoint(port=0), Ears("hello")
-    settings = Settings(
-        network=Network(host="127.0.0.1", zeroconf=False),
-        endpoints=Endpoints(asr=free, tts=free, handle=free, vad=free, wake=free),
-        satellites=Satellites(discover=False),
-        turn=Turn(unknown_ms=500),
-    )
+    ears = Ears("hello")
+    settings = Settings(**ALONE, turn=Turn(unknown_ms=500))
     made: list[House] = []
     engines = Engines(ears, Script(lambda: made[0].words()), voice)
     async with serving(settings, engines) as servers, rig(limits, follow_up=False, **satellite) as one:
-        asr, handle, tts = [
-            await stand_in.add(f"tcp://127.0.0.1:{servers[name].port}") for name in ("asr", "handle", "tts")
-        ]
-        pipeline = stand_in.Pipeline(asr, handle, tts)
+        pipeline = await stand_in.Pipeline.over(servers)
         home = stand_in.SatelliteEntity(f"tcp://127.0.0.1:{one.port}", pipeline, restart_s=0.3, again_s=0.5)
         made.append(House(one, home, ears, say))
         serving_it = asyncio.create_task(home.serve())
@@ -165,7 +150,6 @@ async def test_trap_5_sound_comes_as_fast_as_tcp_takes_it_and_pongs_come_all_the
 async def test_trap_7_a_wake_word_that_another_satellite_heard_too_is_nothing(voice: Synthesizer, say: Say) -> None:
     async with house(voice, say, start="wake") as here:
         loop = asyncio.get_running_loop()
-        here.home._woke["okay_nabu"] = loop.time()
         here.speak("Okay Nabu. What is this about?")
         here.home._woke["okay_nabu"] = loop.time() + 1.0
         await eventually(lambda: here.home.errors == ["duplicate_wake_up_detected"], 8)
