@@ -18,10 +18,8 @@ from antiphon_daemon import satellites
 from antiphon_daemon.engines.contracts import Synthesizer
 
 from .conftest import Running
-from .test_satellites import RUN, StandIn, house, voice
+from .test_satellites import RUN, StandIn, house
 from .test_services import events_until, send_all
-
-__all__ = ["voice"]
 
 
 async def turn(satellite: StandIn, ears: Ears, say: Say, text: str) -> list[Event]:
