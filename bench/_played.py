@@ -25,7 +25,7 @@ def as_played(reply: Samples, rate: int, volume: int) -> Sound:
     """Return a reply as the speaker hands it out, undisturbed."""
     converter = Converter(Format(PIPER_RATE), rate)
     pcm = to_bytes(reply)
-    parts = [converter.feed(pcm[start : start + 2048]) for start in range(0, len(pcm), 2048)]
+    parts = [converter.feed(pcm[start : start + 2048]) for start in range(0, len(pcm), 2048)] + [converter.end()]
     whole = np.rint(np.concatenate(parts) * 32768).clip(-32768, 32767).astype(np.float32)
     return (whole * (volume / 100) ** 2).astype(np.int16)
 

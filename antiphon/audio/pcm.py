@@ -140,6 +140,13 @@ class Converter:
         self._torn = pcm[whole:]
         return self._resampler.feed(decode(pcm[:whole], self.form))
 
+    def end(self) -> Samples:
+        """Return what the resampler still holds (up to 45 ms, half a syllable) and begin anew; a torn frame is lost."""
+        rest = self._resampler.feed(np.empty(0, dtype=np.float32), last=True)
+        self._resampler = Resampler(self.form.rate, self._resampler.rate_out)
+        self._torn = b""
+        return rest
+
 
 class Framer:
     """Cuts a stream of samples into frames of exactly `size` samples."""

@@ -270,6 +270,8 @@ class Visit:
             self._conversation.open(by_voice=event.data.get("by_voice") is True)
             self._send(Transcribe(language=self._language))
         elif AudioStop.is_type(event.type):
+            if self._converter is not None:
+                self._conversation.hear(self._converter.end())
             self._conversation.end()
         elif Played.is_type(event.type):
             heard_ms = event.data.get("heard_ms")

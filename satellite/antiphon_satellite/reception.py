@@ -15,7 +15,7 @@ import structlog
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.event import Event as WireEvent
 
-from antiphon.audio.pcm import Converter, Format, FormatError
+from antiphon.audio.pcm import Converter, Format, FormatError, Samples
 from antiphon.wire.frames import parse
 from antiphon.wire.server import Refusal
 from antiphon_satellite import states
@@ -136,11 +136,8 @@ class Reception:
             return
         if self._converter is None or self._converter.form != form:
             self._converter = Converter(form, self._speaker.rate)
-        samples = self._converter.feed(chunk.audio)
-        if shelved:
-            self._speaker.keep(samples)
-        else:
-            self._speaker.play(samples)
+        self._add(self._converter.feed(chunk.audio), shelved=shelved)
+        if not shelved:
             self._tell(states.Grew(at, self._speaker.left_s))
 
     def _stop(self, peer: Peer, stream: Stream | None, at: float) -> None:
@@ -150,10 +147,22 @@ class Reception:
             peer.refused.discard(stream)
             peer.send(WireEvent("played", {"heard_ms": 0}))
         elif self._is(self._shelved, peer, stream):
+            self._add_rest(shelved=True)
             self._whole = True
         elif self._is(self._playing, peer, stream):
+            self._add_rest(shelved=False)
             self._whole = True
             self._tell(states.ReplyEnded(at, self._speaker.left_s))
+
+    def _add_rest(self, *, shelved: bool) -> None:
+        if self._converter is not None:
+            self._add(self._converter.end(), shelved=shelved)
+
+    def _add(self, samples: Samples, *, shelved: bool) -> None:
+        if shelved:
+            self._speaker.keep(samples)
+        else:
+            self._speaker.play(samples)
 
     @staticmethod
     def _is(known: tuple[Peer, Stream] | None, peer: Peer, stream: Stream | None) -> bool:

@@ -87,7 +87,7 @@ async def test_each_service_describes_itself_as_home_assistant_wants_it(daemon: 
 
 
 async def test_a_recording_becomes_its_words(daemon: Running, say: Say) -> None:
-    text = "What is the capital of France?"
+    text = "What is the capital of Spain?"
     assert plain(await transcribe(daemon, np.concatenate((say(text), silence(0.5))))) == plain(text)
 
 
@@ -99,15 +99,27 @@ async def test_any_rate_is_heard(daemon: Running, say: Say) -> None:
 
 
 async def test_the_turn_is_ended_here_without_audio_stop(daemon: Running, say: Say) -> None:
-    sound = np.concatenate((silence(0.3), say("Turn on the kitchen light."), silence(3)))
+    sound = np.concatenate((silence(0.3), say("Turn on the lamp in the kitchen."), silence(3)))
     async with await open_link(daemon.uri("asr")) as link:
         await send_all(link, Transcribe(language="en"), AudioStart(rate=RATE, width=2, channels=1))
         sending = asyncio.create_task(send_sound(link, sound, paced=True))
         events = await events_until(link, "transcript", "error")
         assert not sending.done(), "the transcript must not wait for the rest of the sound"
         sending.cancel()
-        assert wer("turn on the kitchen light", plain(events[-1].data["text"])) <= 0.34
+        assert plain(events[-1].data["text"]) == "turn on the lamp in the kitchen"
         assert [event.type for event in events] == ["transcript-start", "transcript-chunk", "transcript"]
+
+
+async def test_the_last_syllable_is_heard_at_any_rate_without_silence_after_it(daemon: Running, say: Say) -> None:
+    """What a program sends that has cut its sound to the speech: nothing may stay in the resampler."""
+    sound = say("What is the capital of Spain?")
+    for rate in (22_050, 24_000, 44_100, 48_000):
+        pcm = to_bytes(resample(sound, RATE, rate))
+        async with await open_link(daemon.uri("asr")) as link:
+            await send_all(link, Transcribe(language="en"), AudioStart(rate=rate, width=2, channels=1))
+            await send_all(link, AudioChunk(rate=rate, width=2, channels=1, audio=pcm), AudioStop())
+            events = await events_until(link, "transcript", "error")
+        assert plain(events[-1].data["text"]) == "what is the capital of spain", rate
 
 
 async def test_a_recording_sent_at_once_is_not_cut_at_its_pauses(daemon: Running, say: Say) -> None:

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from speech import silence
 
 from antiphon.audio.pcm import RATE, Samples
 from antiphon.settings import Settings, Stt
 from antiphon_daemon.engines import catalogue
 from antiphon_daemon.engines.build import build_transcriber
 from antiphon_daemon.engines.contracts import EngineError, Engines, Revoked, Transcript
-from antiphon_daemon.engines.stt.faster_whisper import CUT_TO_S, WINDOWS_S, cut
+from antiphon_daemon.engines.stt.faster_whisper import CUT_TO_S, WINDOWS_S, cut, with_quiet_around
 from antiphon_daemon.engines.stt.guards import Heard, plain
 from antiphon_daemon.engines.work import Token
 
@@ -183,7 +184,7 @@ async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "wrong", "windows"),
-    [(2.0, 0, [6]), (2.0, 1, [6, 12]), (2.0, 9, [6, 12, 30]), (9.0, 9, [9.5, 12, 30]), (29.0, 9, [29.5, 30])],
+    [(2.0, 0, [6]), (2.0, 1, [6, 12]), (2.0, 9, [6, 12, 30]), (9.0, 9, [10.1, 12, 30]), (28.8, 9, [29.9, 30])],
 )
 async def test_a_longer_window_is_asked_as_long_as_the_answer_looks_wrong(
     engines: Engines, monkeypatch: pytest.MonkeyPatch, seconds: float, wrong: int, windows: list[float]
@@ -199,3 +200,20 @@ async def test_a_longer_window_is_asked_as_long_as_the_answer_looks_wrong(
     heard = await engines.transcriber.transcribe(noise("white", seconds, -20), Token(), language="en")
     assert asked == windows
     assert heard.window_s == windows[-1]
+
+
+@pytest.mark.parametrize(("before_s", "after_s"), [(0.0, 0.0), (0.1, 0.1), (0.3, 0.3), (1.0, 2.0)])
+def test_speech_gets_quiet_around_it(before_s: float, after_s: float) -> None:
+    noise = np.random.default_rng(2).normal(0, 1e-4, round((before_s + 1 + after_s) * RATE)).astype(np.float32)
+    begin = round(before_s * RATE)
+    noise[begin : begin + RATE] += 0.3
+    found = with_quiet_around(noise)
+    loud = np.flatnonzero(found > 0.1)
+    assert abs(loud[0] / RATE - 0.3) <= 0.02
+    assert abs((len(found) - loud[-1]) / RATE - max(0.3, after_s)) <= 0.02
+    assert len(loud) == RATE
+
+
+def test_what_has_no_speech_stays_as_it_is() -> None:
+    for sound in (silence(0.5), silence(0.01)):
+        assert with_quiet_around(sound) is sound

@@ -65,6 +65,18 @@ def test_torn_frames_wait_for_their_other_half() -> None:
     assert np.allclose(np.concatenate(pieces), pcm.to_samples(raw))
 
 
+@pytest.mark.parametrize("rate", [RATE, 22_050, 24_000, 44_100, 48_000])
+def test_a_stream_ends_with_its_last_sample(rate: int) -> None:
+    raw = pcm.to_bytes(tone(1.0, rate))
+    converter = Converter(Format(rate))
+    for _ in range(2):  # it can be used again after its end
+        parts = [converter.feed(raw[at : at + 2048]) for at in range(0, len(raw), 2048)]
+        sound = np.concatenate((*parts, converter.end()))
+        assert abs(len(sound) - RATE) <= 1
+        assert np.allclose(sound[RATE // 4 : -RATE // 4], tone(1.0)[RATE // 4 : -RATE // 4], atol=0.01)
+        assert np.max(np.abs(sound[-RATE // 100 :])) > 0.4
+
+
 def test_the_framer_keeps_what_is_left() -> None:
     framer, sound = Framer(512), tone(0.5)
     frames = [frame for at in range(0, len(sound), 333) for frame in framer.feed(sound[at : at + 333])]

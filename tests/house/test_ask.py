@@ -22,7 +22,7 @@ from antiphon.settings import Settings
 
 pytestmark = pytest.mark.timeout(180)
 
-QUESTION = "What is the capital of France?"
+QUESTION = "What is the capital of Italy?"
 MARKS = ["speech_end", "soft_end", "turn_end", "stt", "llm_first", "tts_first", "first_audio", "done"]
 
 
@@ -68,7 +68,7 @@ async def test_a_written_question_is_answered_and_the_reply_is_speech(tmp_path: 
     (turn,), ran = asked("--text", QUESTION, "--out", reply)
     assert ran.returncode == 0, ran.stderr
     assert turn["transcript"] == QUESTION
-    assert "Paris" in turn["reply"]
+    assert "Rome" in turn["reply"]
     assert list(turn["timeline"]) == MARKS
     assert turn["timeline"]["speech_end"] == 0
     assert turn["timeline"]["first_audio"] <= turn["timeline"]["done"]
@@ -97,8 +97,11 @@ def test_spoken_questions_in_one_conversation_in_the_order_given(spoken: Path, t
     wav.write(second, say("How many people live there?"))
     turns, ran = asked(spoken, "--text", "My name is Ann.", second)
     assert ran.returncode == 0, ran.stderr
-    for turn, said in zip(turns, (plain(QUESTION), "my name is ann", "how many people live there"), strict=True):
-        assert wer(said, plain(turn["transcript"])) <= 0.2, "one word of the smallest Whisper may be another"
+    assert [plain(turn["transcript"]) for turn in turns] == [
+        plain(QUESTION),
+        "my name is ann",
+        "how many people live there",
+    ]
     first = turns[0]
     assert abs(first["heard_ms"] - 1700) < 500
     timeline = first["timeline"]

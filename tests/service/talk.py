@@ -28,12 +28,12 @@ async def ask(port: int, *events: Event, until: str) -> list[Event]:
 
 
 async def main() -> None:
-    spoken = await ask(10200, Synthesize(text="What is the capital of France?").event(), until="audio-stop")
+    spoken = await ask(10200, Synthesize(text="What is the capital of Spain?").event(), until="audio-stop")
     sound = [event for event in spoken if AudioChunk.is_type(event.type)]
     rate = AudioChunk.from_event(sound[0]).rate
     start = AudioStart(rate=rate, width=2, channels=1).event()
     heard = await ask(10300, Transcribe().event(), start, *sound, AudioStop().event(), until="transcript")
-    said = await ask(10500, Transcript(text="What is the capital of France?").event(), until="handled")
+    said = await ask(10500, Transcript(text="What is the capital of Spain?").event(), until="handled")
     print(json.dumps({"heard": heard[-1].data.get("text"), "answered": Handled.from_event(said[-1]).text}))
 
 

@@ -73,6 +73,8 @@ class AsrHandler:
     def _stop(self) -> None:
         """The sound is over. One that was asked for and never came is an empty transcript."""
         if self._hearing and self._conversation is not None:
+            if self._converter is not None:
+                self._conversation.hear(self._converter.end())
             self._conversation.end()
         elif self._asked:
             self.nothing_heard()

@@ -9,7 +9,7 @@ from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.event import Event
 from wyoming.vad import VoiceStarted, VoiceStopped
 
-from antiphon.audio.pcm import RATE, Converter
+from antiphon.audio.pcm import RATE, Converter, Samples
 from antiphon.audio.vad import SpeechBegan, SpeechTracker, load
 from antiphon.wire.frames import parse
 from antiphon.wire.server import Connection
@@ -32,6 +32,8 @@ class VadHandler:
         elif AudioChunk.is_type(event.type):
             await self._hear(parse(AudioChunk, event))
         elif AudioStop.is_type(event.type):
+            if self._converter is not None:
+                await self._follow(self._converter.end())
             tracker, self._converter, self._tracker = self._tracker, None, None
             if tracker is not None and tracker.speaking:
                 await self._peer.send(VoiceStopped(timestamp=tracker.position * 1000 // RATE))
@@ -47,8 +49,11 @@ class VadHandler:
         if self._converter is None:
             self._open(chunk.rate, chunk.width, chunk.channels)
         assert self._converter is not None
+        await self._follow(self._converter.feed(chunk.audio))
+
+    async def _follow(self, samples: Samples) -> None:
         assert self._tracker is not None
-        for event in self._tracker.feed(self._converter.feed(chunk.audio)):
+        for event in self._tracker.feed(samples):
             at_ms = event.at * 1000 // RATE
             began = isinstance(event, SpeechBegan)
             await self._peer.send(VoiceStarted(timestamp=at_ms) if began else VoiceStopped(timestamp=at_ms))

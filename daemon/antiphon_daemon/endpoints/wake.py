@@ -14,7 +14,7 @@ from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.event import Event
 from wyoming.wake import Detect, Detection, NotDetected
 
-from antiphon.audio.pcm import RATE, Converter, to_bytes
+from antiphon.audio.pcm import RATE, Converter, Samples, to_bytes
 from antiphon.audio.wake import WakeError, WakeWords, available
 from antiphon.wire.frames import parse
 from antiphon.wire.server import Connection, Refusal
@@ -44,8 +44,10 @@ class WakeHandler:
         elif AudioChunk.is_type(event.type):
             await self._hear(parse(AudioChunk, event))
         elif AudioStop.is_type(event.type):
-            if self._converter is not None and not self._heard:
-                await self._peer.send(NotDetected())
+            if self._converter is not None:
+                await self._listen(self._converter.end())
+                if not self._heard:
+                    await self._peer.send(NotDetected())
             self._converter = None
 
     async def gone(self) -> None:
@@ -70,8 +72,10 @@ class WakeHandler:
         if self._converter is None:
             await self._open(chunk.rate, chunk.width, chunk.channels)
         assert self._converter is not None
+        await self._listen(self._converter.feed(chunk.audio))
+
+    async def _listen(self, samples: Samples) -> None:
         assert self._words is not None
-        samples = self._converter.feed(chunk.audio)
         for start in range(0, len(samples), RATE):  # a chunk may hold half a minute: others are let in between
             part = samples[start : start + RATE]
             self._position += len(part)

@@ -42,6 +42,12 @@ quarter of its time."""
 MARGIN_S = 0.5
 """The model needs to see that speech has ended."""
 
+BEFORE_S, AFTER_S = 0.3, 0.3
+"""Quiet around speech: exactly so much before it, at least so much after. Of sound that is cut to the speech itself
+10 % of the words are wrong, with these 5 to 6 %, wherever it was cut; 0.5 s before it are worse again (tiny.en)."""
+QUIET_DB = 30.0
+"""So far below the loudest is quiet, whatever the room."""
+
 CUT_FROM_S, CUT_TO_S = 20.0, FULL_WINDOW_S - MARGIN_S
 """Longer sound is cut where it is quietest between these."""
 
@@ -123,6 +129,7 @@ class FasterWhisper:
 
     def _hear(self, audio: Samples, work: Work, language: str | None, hints: str) -> tuple[str, Heard]:
         """Return the language and what was heard in at most 30 s, from the shortest window that hears it right."""
+        audio = with_quiet_around(audio)
         features, duration_s = self._model.feature_extractor(audio), len(audio) / RATE
         least_s = min(duration_s + MARGIN_S, FULL_WINDOW_S)
         windows_s = [max(WINDOWS_S[0], least_s), *(window_s for window_s in WINDOWS_S[1:] if window_s > least_s)]
@@ -179,6 +186,19 @@ class FasterWhisper:
             tokenizer = Tokenizer(self._model.hf_tokenizer, multilingual, task="transcribe", language=language)
             self._tokenizers[language] = tokenizer, list(get_suppressed_tokens(tokenizer, [-1]))
         return self._tokenizers[language]
+
+
+def with_quiet_around(audio: Samples) -> Samples:
+    """Return `audio` with `BEFORE_S` before its speech and at least `AFTER_S` after it, silence where that lacks."""
+    frame = RATE // 50
+    whole = len(audio) - len(audio) % frame
+    powers = np.square(audio[:whole].reshape(-1, frame)).mean(axis=1)
+    loud = np.flatnonzero(powers > np.max(powers, initial=0.0) * 10 ** (-QUIET_DB / 10))
+    if not len(loud):
+        return audio
+    lead = int(loud[0]) * frame - round(BEFORE_S * RATE)
+    missing_after = round(AFTER_S * RATE) - (len(audio) - (int(loud[-1]) + 1) * frame)
+    return np.pad(audio[max(0, lead) :], (max(0, -lead), max(0, missing_after)))
 
 
 def cut(audio: Samples) -> Iterator[Samples]:
