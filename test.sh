@@ -15,9 +15,10 @@ bring_sound
 if [ "$(uname -s)" = Linux ] && ! { command -v pulseaudio && command -v paplay && command -v espeak-ng && command -v openssl; } >/dev/null; then
     may_install && install_packages pulseaudio pulseaudio-utils espeak-ng openssl || say "some tests need: sudo apt install pulseaudio pulseaudio-utils espeak-ng openssl"
 fi
-# The services' tests look at the units with systemd's own tools, and boot a systemd of their own where they may.
-if [ "$(uname -s)" = Linux ] && ! { command -v systemd-analyze && command -v nsenter && command -v ps; } >/dev/null; then
-    may_install && install_packages systemd util-linux procps || say "some tests need: sudo apt install systemd util-linux procps"
+# The services' tests look at the units with systemd's own tools, and boot a systemd of their own where they may; those of
+# the network make machines with interfaces of their own.
+if [ "$(uname -s)" = Linux ] && ! { command -v systemd-analyze && command -v nsenter && command -v ps && command -v ip; } >/dev/null; then
+    may_install && install_packages systemd util-linux procps iproute2 || say "some tests need: sudo apt install systemd util-linux procps iproute2"
 fi
 sync "$venv" requirements.lock . satellite daemon
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import re
 import socket
@@ -34,6 +35,7 @@ BRIDGES = ("docker", "br-", "virbr", "veth", "cni", "podman", "lxc", "lxd")
 """What the names of interfaces begin with that lead to containers and virtual machines on this host alone."""
 
 log = structlog.get_logger(__name__)
+logging.getLogger("zeroconf").setLevel(logging.ERROR)  # it warns, with a traceback, of each address that has gone
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,27 @@ def _only_here(host: str) -> bool:
         return host == "localhost"
 
 
+def _join() -> AsyncZeroconf:
+    """Join mDNS on every interface, over IPv6 too where there is any: others may have nothing else.
+
+    Raises:
+        OSError: it is not allowed here, or another program has its port for itself.
+        RuntimeError: there is no interface.
+    """
+    adapters = ifaddr.get_adapters()
+    fours: list[str | int] = [str(entry.ip) for adapter in adapters for entry in adapter.ips if entry.is_IPv4]
+    sixes: list[str | int] = [adapter.index for adapter in adapters if adapter.index is not None and _has_ipv6(adapter)]
+    if sixes:
+        with contextlib.suppress(OSError):
+            return AsyncZeroconf(interfaces=[*fours, *sixes])
+    return AsyncZeroconf()
+
+
+def _has_ipv6(adapter: ifaddr.Adapter) -> bool:
+    """Return whether an interface has an IPv6 address; not the loopback, which carries no multicast of it."""
+    return any(entry.is_IPv6 and not ip_address(entry.ip[0].partition("%")[0]).is_loopback for entry in adapter.ips)
+
+
 class Mdns:
     """This host's place in mDNS: announces, browses, and starts anew when the host's addresses change.
 
@@ -211,9 +234,10 @@ class Mdns:
     async def _open(self) -> None:
         self._known = addresses(self._host)
         try:
-            self._zeroconf = AsyncZeroconf()
-        except OSError as error:
-            log.warning("mDNS does not work here: nothing is announced or found", why=error.strerror or str(error))
+            self._zeroconf = _join()
+        except (OSError, RuntimeError) as error:  # the latter: there is no interface at all
+            why = getattr(error, "strerror", None) or str(error)
+            log.warning("mDNS does not work here: nothing is announced or found", why=why)
             self._zeroconf = None
             return
         for kind, port in self._services.items():

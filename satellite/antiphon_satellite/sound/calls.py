@@ -23,6 +23,7 @@ def begin(function: Callable[[], T]) -> asyncio.Future[T]:
     """Call something that may never return, in a thread of its own, which dies with the process."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
+    done.add_done_callback(_notice)
 
     def work() -> None:
         try:
@@ -50,6 +51,12 @@ def tell(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:
     """Call a function on the loop, from any thread; nothing happens when the loop has ended."""
     with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits any more
         loop.call_soon_threadsafe(function)
+
+
+def _notice(done: asyncio.Future[T]) -> None:
+    """Take a failure as seen: who awaited it may have left, and asyncio would log it with a traceback."""
+    if not done.cancelled():
+        done.exception()
 
 
 def _settle(done: asyncio.Future[T], result: T | None, error: Exception | None) -> None:
