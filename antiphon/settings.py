@@ -252,6 +252,8 @@ class Wake(Section):
     engine: Literal["microwakeword", "openwakeword"] = "microwakeword"
     words: list[str] = ["okay_nabu"]
     """Names of bundled models (okay_nabu, hey_jarvis, alexa, hey_mycroft), or paths of models of your own."""
+    assistants: Literal["one", "each"] = "one"
+    """Whether each word calls an assistant of its own: a satellite to Home Assistant, on ports one after another."""
 
 
 class Sound(Section):

@@ -86,17 +86,18 @@ async def serve(satellite: Satellite, live: Live, source: Source | None, life: L
     settings = live.settings
     live.follow(satellite.adopt)
     devices = Devices(settings.satellite.sound, satellite.microphone, satellite.speaker, satellite.sound_changed)
-    server = satellite.service.server
-    await server.start()
+    service = satellite.service
+    await service.start()
     async with AsyncExitStack() as leaving:
-        leaving.push_async_callback(_within, server.stop)
+        leaving.push_async_callback(_within, service.stop)
         leaving.enter_context(button(satellite.press))
         async with asyncio.TaskGroup() as group:
             running = [group.create_task(satellite.run()), group.create_task(devices.run())]
             if settings.network.zeroconf:
-                running.append(group.create_task(_announce(settings, server.port)))
-            log.info("satellite ready", port=server.port, wake_words=[word.phrase for word in satellite.ears.words])
-            status = f"Listening on {server.port}"
+                running.append(group.create_task(_announce(settings, service.announced())))
+            ports = [server.port for server in service.servers]
+            log.info("satellite ready", ports=ports, wake_words=[word.phrase for word in satellite.ears.words])
+            status = f"Listening on {', '.join(map(str, ports))}"
             notifier.ready(status)
             if source is not None:
                 running.append(group.create_task(watch(source, live, life, notifier, status=status)))
@@ -107,14 +108,15 @@ async def serve(satellite: Satellite, live: Live, source: Source | None, life: L
                 task.cancel()
 
 
-async def _announce(settings: Settings, port: int) -> None:
+async def _announce(settings: Settings, kinds: dict[str, int]) -> None:
     """Be found over mDNS for as long as this runs."""
     from antiphon.wire.discovery import Mdns
 
     mdns = await asyncio.to_thread(lambda: Mdns(state_dir(), settings.network.host))
     try:
         await mdns.start()
-        await mdns.announce("satellite", port)
+        for kind, port in kinds.items():
+            await mdns.announce(kind, port)
         await asyncio.get_running_loop().create_future()
     finally:
         await _within(mdns.stop)

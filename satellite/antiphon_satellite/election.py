@@ -5,6 +5,9 @@ gives none). One is active: the one that the settings name, else one without an 
 else a daemon; among equals, the one that is active, else the one that came first. Another takes over only while the
 satellite is at rest, or when the active one has gone. A pair that connects again replaces its connection before, which
 is half-open.
+
+Where each wake word calls an assistant of its own, a controller belongs to one of the endpoints. Those of the endpoint
+that was called last come before all others; when nobody drives that one, another answers rather than nobody.
 """
 
 from __future__ import annotations
@@ -29,6 +32,8 @@ class Candidate(Generic[P]):
 
     pair: Pair
     peer: P
+    endpoint: int = 0
+    """The wake word whose port it came to."""
 
 
 class Election(Generic[P]):
@@ -42,6 +47,17 @@ class Election(Generic[P]):
         self._wanted = wanted
         self.candidates: list[Candidate[P]] = []
         self.active: Candidate[P] | None = None
+        self._called = 0
+
+    def call(self, endpoint: int) -> None:
+        """The wake word of an endpoint was heard. Then call `elect`."""
+        self._called = endpoint
+
+    def best(self, endpoint: int) -> Candidate[P] | None:
+        """Return who drives the satellite, or would if this endpoint's word were heard."""
+        if self.active is not None and self.active.endpoint == endpoint:
+            return self.active
+        return min((one for one in self.candidates if one.endpoint == endpoint), key=self._rank, default=None)
 
     def prefer(self, wanted: str) -> None:
         """Name another host or id. Then call `elect`."""
@@ -49,7 +65,8 @@ class Election(Generic[P]):
 
     def join(self, newcomer: Candidate[P]) -> Candidate[P] | None:
         """Add a controller; returns the half-open connection that it replaces, if any. Then call `elect`."""
-        before = next((known for known in self.candidates if known.pair == newcomer.pair), None)
+        same = (newcomer.pair, newcomer.endpoint)
+        before = next((known for known in self.candidates if (known.pair, known.endpoint) == same), None)
         if before is not None:
             self.leave(before)
         self.candidates.append(newcomer)
@@ -69,7 +86,8 @@ class Election(Generic[P]):
             self.active = best
         return self.active
 
-    def _rank(self, candidate: Candidate[P]) -> int:
+    def _rank(self, candidate: Candidate[P]) -> tuple[bool, int]:
+        elsewhere = candidate.endpoint != self._called
         if self._wanted and self._wanted in (candidate.pair.host, candidate.pair.id):
-            return 0
-        return 1 if candidate.pair.id is None else 2
+            return elsewhere, 0
+        return elsewhere, 1 if candidate.pair.id is None else 2

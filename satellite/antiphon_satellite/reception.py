@@ -48,18 +48,16 @@ class Reception:
         """What is played, or was shelved, has come to its end."""
         self._begun = False
         """The reply of this run has begun."""
-        self._owed_until = 0.0
-        """Before this, the next stream is the reply of a run that was interrupted."""
 
     def new_run(self) -> None:
         """A run was asked for."""
         self._begun = False
 
-    def drop_reply(self, until: float) -> None:
-        """Nothing more is heard of the run's reply, whose stream may still come before `until`."""
+    def drop_reply(self, peer: Peer | None, until: float) -> None:
+        """Nothing more is heard of the reply of `peer`'s run, whose stream may still come before `until`."""
         self._playing = None
-        if not self._begun:
-            self._owed_until = until
+        if not self._begun and peer is not None:
+            peer.owes_until = until
 
     def shelve(self) -> None:
         """Stop what is played, but keep it, and what still comes of it."""
@@ -80,10 +78,6 @@ class Reception:
         """What was shelved will not go on."""
         self._shelved = None
         self._speaker.forget()
-
-    def forgive(self) -> None:
-        """The interrupted run has no reply."""
-        self._owed_until = 0.0
 
     def play(self, stream: tuple[Peer, Stream]) -> None:
         """Play this stream from now on."""
@@ -114,8 +108,8 @@ class Reception:
             self._chunk(peer, parse(AudioChunk, event), at)
         elif AudioStart.is_type(event.type):
             stream = peer.streams.begin(parse(AudioStart, event).timestamp)
-            if of_run and at < self._owed_until:
-                self._owed_until = 0.0
+            if at < peer.owes_until:
+                peer.owes_until = 0.0
             elif welcome:
                 self._begun = self._begun or of_run
                 self._tell(states.ReplyBegan(at), (peer, stream))

@@ -167,7 +167,16 @@ class Satellite:
         """A wake word was heard (see `ears.Listener`)."""
         log.info("wake word", name=name)
         self.hooks.fire("wake", {"name": name})
+        if self.state is not State.RINGING and self.service.calls_another(name):
+            self._turn_to(name)
         self._apply(states.Woke(self._time(), name, since))
+
+    def _turn_to(self, word: str) -> None:
+        """Another assistant is called: what the one before does or says ends, and the other drives."""
+        if not self.resting:
+            self._cut()
+            self._apply(states.Flushed(self._time()))
+        self.service.call(word)
 
     def spoke(self, since: int) -> None:
         """Somebody began to speak (see `ears.Listener`)."""
@@ -198,7 +207,6 @@ class Satellite:
 
     def joined(self, peer: Peer) -> None:
         """`peer` drives the satellite from now on."""
-        self._reception.forgive()
         if peer.ours:
             volume = {"name": "antiphon.volume", "data": {"percent": self.speaker.volume}}
             peer.send(WireEvent("user-event", volume))
@@ -207,7 +215,6 @@ class Satellite:
 
     def left(self, peer: Peer) -> None:
         """`peer` does not drive it any more."""
-        self._reception.forgive()
         self._apply(states.Left(self._time()))
         self.hooks.fire("disconnected", {"controller": peer.name})
 
@@ -235,6 +242,8 @@ class Satellite:
                     self._timer_cancelled(str(data.get("id")))
             case _ if peer is self.service.active:
                 self._receive_run(event.type, data)
+            case "error":  # the run that another assistant's word ended has no reply
+                peer.owes_until = 0.0
 
     def _timer_cancelled(self, timer: str) -> None:
         """One that rings, or waits to, is silent."""
@@ -381,8 +390,8 @@ class Satellite:
             Do.SHELVE: lambda *_: self._shelve(),
             Do.RESUME: lambda event, _: self._reception.resume(event.at),
             Do.FLUSH: lambda *_: self.speaker.flush(),
-            Do.DROP_REPLY: lambda event, _: self._reception.drop_reply(event.at + OWED_S),
-            Do.FORGIVE: lambda *_: self._reception.forgive(),
+            Do.DROP_REPLY: lambda event, _: self._reception.drop_reply(self.service.active, event.at + OWED_S),
+            Do.FORGIVE: lambda *_: self._forgive(),
             Do.PLAYED: lambda *_: self._reception.tell_played(),
             Do.RING: lambda *_: self._ring(),
             Do.CALM: lambda *_: self._hush(),
@@ -420,6 +429,10 @@ class Satellite:
     def _forget(self) -> None:
         self.microphone.release()
         self._uplink.forget()
+
+    def _forgive(self) -> None:
+        if self.service.active is not None:
+            self.service.active.owes_until = 0.0
 
     def _cut(self, *_: Any) -> None:
         if self.service.active is not None and self.service.active.ours:

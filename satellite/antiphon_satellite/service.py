@@ -9,7 +9,9 @@ Reading never waits: what comes is handed to the driver, which queues or drops i
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -41,12 +43,16 @@ log = structlog.get_logger(__name__)
 class Peer:
     """One connection; a controller from its `run-satellite` on."""
 
-    def __init__(self, connection: Connection, service: Service) -> None:
+    def __init__(self, connection: Connection, service: Service, endpoint: int) -> None:
         self.connection = connection
+        self.endpoint = endpoint
+        """The wake word whose port this is; 0 where one port serves all."""
         self.candidate: Candidate[Peer] | None = None
         self.streams = Streams()
         self.refused: set[Stream] = set()
         """Streams that are not played because something else is going on."""
+        self.owes_until = 0.0
+        """Before this, its next stream is the reply of a run that was interrupted."""
         self._service = service
 
     @property
@@ -118,20 +124,25 @@ class Service:
 
     def __init__(self, settings: Settings, words: list[Word], driver: Driver) -> None:
         self.driver = driver
-        self._words = words
-        self._info = describe(settings.satellite, words)
+        own = settings.satellite
+        self._shares = shares(own, words)
+        self._infos = [describe(own, share, named=len(self._shares) > 1) for share in self._shares]
         self._waits_for = ""
         self._election: Election[Peer] = Election(settings.satellite.controller)
         self._driving: Peer | None = None
         """Whom the driver takes for the active controller."""
-        self._paused_by: Pair | None = None
-        self.server = Server(
-            "satellite",
-            settings.satellite.port,
-            info=lambda: self._info,
-            handler=lambda connection: Peer(connection, self),
-            network=settings.network,
-        )
+        self._paused_by: set[tuple[Pair, int]] = set()
+        self.servers = [
+            Server(
+                "satellite",
+                own.port + endpoint if own.port else 0,
+                info=partial(self._infos.__getitem__, endpoint),
+                handler=partial(self._peer, endpoint),
+                network=settings.network,
+            )
+            for endpoint in range(len(self._shares))
+        ]
+        self.server = self.servers[0]
 
     @property
     def active(self) -> Peer | None:
@@ -140,8 +151,9 @@ class Service:
 
     def adopt(self, settings: Settings) -> None:
         """Follow other settings: who may connect and drive, and what the satellite says of itself."""
-        self.server.admit(settings.network)
-        self._info = describe(settings.satellite, self._words)
+        for endpoint, (server, share) in enumerate(zip(self.servers, self._shares, strict=True)):
+            server.admit(settings.network)
+            self._infos[endpoint] = describe(settings.satellite, share, named=len(self._shares) > 1)
         self.tell_sound(waits_for=self._waits_for)
         self._election.prefer(settings.satellite.controller)
         self._elect()
@@ -150,8 +162,39 @@ class Service:
         """Describe the satellite as one that waits for sound, and why; empty: that has its sound."""
         self._waits_for = waits_for
         says = f"{DESCRIPTION}, {WAITS}{waits_for}" if waits_for else DESCRIPTION
-        if self._info.satellite is not None:
-            self._info.satellite.description = says
+        for info in self._infos:
+            if info.satellite is not None:
+                info.satellite.description = says
+
+    async def start(self) -> None:
+        """Listen on the port, or on each word's.
+
+        Raises:
+            ListenError: one of them is taken.
+        """
+        for server in self.servers:
+            await server.start()
+
+    async def stop(self) -> None:
+        """Close them and their connections."""
+        await asyncio.gather(*(server.stop() for server in self.servers))
+
+    def announced(self) -> dict[str, int]:
+        """Return the port of each kind that mDNS is told of (`Mdns.announce`)."""
+        kinds = {"satellite": self.server.port}
+        for server, share in zip(self.servers[1:], self._shares[1:], strict=True):
+            kinds[f"satellite-{re.sub('[^a-z0-9]+', '-', share[0].name.lower())}"] = server.port
+        return kinds
+
+    def calls_another(self, word: str) -> bool:
+        """Return whether a wake word calls another assistant than the one that drives the satellite now."""
+        wanted = self._election.best(self._endpoint(word))
+        return wanted is not None and wanted is not self._election.active
+
+    def call(self, word: str) -> None:
+        """A wake word was heard at rest: who drives its endpoint takes over."""
+        self._election.call(self._endpoint(word))
+        self._elect()
 
     def settle(self) -> None:
         """The satellite is at rest: let who should drive it take over."""
@@ -167,7 +210,7 @@ class Service:
             await asyncio.sleep(LOOK_S)
             for candidate in list(self._election.candidates):
                 quiet_s = loop.time() - candidate.peer.connection.heard_at
-                if candidate.pair == self._paused_by or quiet_s < QUIET_S:
+                if (candidate.pair, candidate.endpoint) in self._paused_by or quiet_s < QUIET_S:
                     continue
                 if quiet_s > DEAD_S:
                     log.warning("a controller has gone without a word", controller=candidate.peer.name)
@@ -181,21 +224,25 @@ class Service:
         if peer.candidate is not None and peer.candidate.pair != pair:
             raise Refusal("this connection already gave another controller id", "other-controller")
         if peer.candidate is None:
-            peer.candidate = Candidate(pair, peer)
+            peer.candidate = Candidate(pair, peer, peer.endpoint)
             replaced = self._election.join(peer.candidate)
             if replaced is not None:
                 log.info("a controller is back: its old connection is dropped", controller=peer.name)
                 replaced.peer.connection.abort()
             self._elect()
-        if self._paused_by == pair:
-            self._paused_by = None
-            self.driver.resumed()
+        if (pair, peer.endpoint) in self._paused_by:
+            self._paused_by.remove((pair, peer.endpoint))
+            if not self._paused_by:
+                self.driver.resumed()
         self._tell_active(peer)
 
     def pause(self, peer: Peer) -> None:
-        """A controller mutes the satellite; only the active one can. It stays so until that one is back."""
-        if peer is self.active and peer.candidate is not None:
-            self._paused_by = peer.candidate.pair
+        """A controller mutes the satellite; only who drives it, or one of its words, can. It stays so until it is back.
+
+        There is one microphone: muted for one assistant, it is muted for all.
+        """
+        if peer.candidate is not None and peer.candidate is self._election.best(peer.endpoint):
+            self._paused_by.add((peer.candidate.pair, peer.endpoint))
             self.driver.paused()
 
     def gone(self, peer: Peer) -> None:
@@ -203,6 +250,14 @@ class Service:
         if peer.candidate is not None:
             self._election.leave(peer.candidate)
             self._elect()
+
+    def _peer(self, endpoint: int, connection: Connection) -> Peer:
+        return Peer(connection, self, endpoint)
+
+    def _endpoint(self, word: str) -> int:
+        if len(self._shares) == 1:
+            return 0
+        return next((number for number, share in enumerate(self._shares) if share[0].name == word), 0)
 
     def _elect(self) -> None:
         """Elect, and tell everybody whom it concerns."""
@@ -230,9 +285,20 @@ class Service:
             peer.send(Event("user-event", data))
 
 
-def describe(settings: SatelliteSettings, words: list[Word]) -> Info:
-    """Return what the satellite says of itself. Its wake words let Home Assistant see when two satellites wake."""
+def shares(settings: SatelliteSettings, words: list[Word]) -> list[list[Word]]:
+    """Return the wake words of each endpoint."""
+    return [[word] for word in words] if settings.wake.assistants == "each" and words else [words]
+
+
+def describe(settings: SatelliteSettings, words: list[Word], *, named: bool = False) -> Info:
+    """Return what the satellite says of itself. Its wake words let Home Assistant see when two satellites wake.
+
+    Args:
+        named: its name tells the wake word, as one of several on this device.
+    """
     name = settings.name or socket.gethostname().partition(".")[0]
+    if named:
+        name = f"{name} ({words[0].phrase})"
     models = [
         WakeModel(
             name=word.name,

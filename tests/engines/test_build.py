@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -53,3 +55,11 @@ async def test_auto_is_the_embedded_model_where_no_ollama_runs() -> None:
     await responder.close()
     assert "Paris" in text
     assert responder.name == "ollama, else llama.cpp SmolLM2-135M-Instruct.Q4_1"
+
+
+def test_threads_that_wait_for_each_other_are_told_to_let_go_before_openmp_is_loaded() -> None:
+    script = "import os, antiphon_daemon.app; print(os.environ['GOMP_SPINCOUNT'])"
+    if Path("/proc/self/maps").exists():
+        script += "; print('libgomp' in open('/proc/self/maps').read())"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert ran.stdout.split() in (["3000"], ["3000", "False"])

@@ -290,7 +290,7 @@ async def in_room(
     settings = Settings(network={"host": "127.0.0.1", "zeroconf": False}, satellite=given)  # type: ignore[arg-type]
     one = make(settings, limits or Limits(follow_up_s=0.0))
     moving = RoomCard(one, response, **(card or {}))
-    await one.service.server.start()
+    await one.service.start()
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(one.run()), group.create_task(moving.run())]
         try:
@@ -305,6 +305,6 @@ async def in_room(
                 driving.cancel()
                 await link.close()
         finally:
-            await one.service.server.stop()
+            await one.service.stop()
             for task in tasks:
                 task.cancel()

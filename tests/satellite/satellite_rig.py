@@ -62,16 +62,19 @@ class Rig:
 
     def __init__(self, satellite: Satellite, card: MemoryCard) -> None:
         self.satellite, self.card = satellite, card
-        self.port = satellite.service.server.port
+        self.ports = [server.port for server in satellite.service.servers]
+        self.port = self.ports[0]
 
     async def until(self, *wanted: State, within_s: float = 3.0) -> None:
         """Wait until the satellite is in one of these states."""
         await eventually(lambda: self.satellite.state in wanted, within_s, lambda: f"is {self.satellite.state}")
 
     @contextlib.asynccontextmanager
-    async def controller(self, controller_id: str | None = None, **how: Any) -> AsyncIterator[Controller]:
+    async def controller(
+        self, controller_id: str | None = None, *, endpoint: int = 0, **how: Any
+    ) -> AsyncIterator[Controller]:
         """A controller, connected and running."""
-        link = await open_link(f"tcp://127.0.0.1:{self.port}")
+        link = await open_link(f"tcp://127.0.0.1:{self.ports[endpoint]}")
         controller = Controller(link, controller_id, **how)
         async with asyncio.TaskGroup() as group:
             task = group.create_task(controller.run())
@@ -104,13 +107,13 @@ async def rig(limits: Limits = QUIET, **satellite: Any) -> AsyncIterator[Rig]:
     settings = Settings(network={"host": "127.0.0.1", "zeroconf": False}, satellite=given)  # type: ignore[arg-type]
     one = Satellite(settings, limits)
     card = MemoryCard(one)
-    await one.service.server.start()
+    await one.service.start()
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(one.run()), group.create_task(card.run())]
         try:
             yield Rig(one, card)
         finally:
-            await one.service.server.stop()
+            await one.service.stop()
             for task in tasks:
                 task.cancel()
 
