@@ -173,6 +173,21 @@ def test_the_satellite_asks_and_plays_the_answer(home: Home, say: Say) -> None:
     home.until(lambda: home.states()[-1] == "idle")
 
 
+def test_the_satellite_is_interrupted_by_voice_and_answers(home: Home, say: Say) -> None:
+    home.rig("pipeline", *_engines(home))
+    before = len(home.states())
+    home.press()
+    home.until(lambda: "streaming" in home.states()[before:])
+    home.say("story", say("Tell me a long story about a dragon and a princess."))
+    home.until(lambda: home.states()[-1] == "speaking")
+    time.sleep(1)
+    spoken = len(home.states())
+    home.say("interruption", say("What is the capital of Spain?"))
+    home.until(lambda: "streaming" in home.states()[spoken:], 15)
+    home.until(lambda: "speaking" in home.states()[spoken:])
+    home.until(lambda: home.states()[-1] == "idle", 60)
+
+
 def test_the_satellite_announces_is_muted_unmuted_and_restarted(home: Home, say: Say) -> None:
     home.rig("pipeline", *_engines(home))
     entity = home.entities("assist_satellite")[0][0]
