@@ -43,6 +43,13 @@ def _address(text: str) -> str:
 Address = Annotated[str, AfterValidator(_address)]
 
 
+def _service(text: str) -> str:
+    return _address(text) if text else ""
+
+
+Service = Annotated[str, AfterValidator(_service)]
+
+
 class Log(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "console", "json"] = "auto"
@@ -88,9 +95,12 @@ class Endpoints(Section):
 
 
 class Stt(Section):
-    engine: Literal["faster_whisper"] = "faster_whisper"
+    engine: Literal["faster_whisper", "wyoming"] = "faster_whisper"
+    url: Service = ""
+    """wyoming: where the service is, such as tcp://192.168.1.20:10300."""
     model: str = "embedded"
-    """`embedded` (Whisper tiny, English), a size such as `small`, or the folder of a CTranslate2 model."""
+    """`embedded` (Whisper tiny, English), a size such as `small`, or the folder of a CTranslate2 model. wyoming: one of
+    the service's models; `embedded`: its own choice."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     compute_type: str = "auto"
     """auto: int8 on a CPU, float16 on CUDA."""
@@ -181,9 +191,12 @@ class Llm(Section):
 
 
 class Tts(Section):
-    engine: Literal["piper"] = "piper"
+    engine: Literal["piper", "wyoming"] = "piper"
+    url: Service = ""
+    """wyoming: where the service is, such as tcp://192.168.1.20:10200."""
     voice: str = "embedded"
-    """`embedded` (en_US joe), or the path of a Piper voice (.onnx with its .onnx.json beside it)."""
+    """`embedded` (en_US joe), or the path of a Piper voice (.onnx with its .onnx.json beside it). wyoming: one of the
+    service's voices; `embedded`: its own choice."""
     speaker: str = ""
     """One of the voice's speakers; empty: its first."""
     speed: float = Field(1.0, ge=0.25, le=4)

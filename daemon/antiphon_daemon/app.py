@@ -108,7 +108,6 @@ def make_servers(live: Live, engines: Engines, memories: Memories, across: Acros
     """Return a server for each endpoint that is switched on, by its name."""
     settings = live.settings
     ports = settings.endpoints
-    asr_info = info.asr_info(engines.transcriber, settings.language)
 
     def handle_info() -> Info:
         control = live.settings.home_assistant.control
@@ -121,7 +120,7 @@ def make_servers(live: Live, engines: Engines, memories: Memories, across: Acros
         "asr": Server(
             "asr",
             ports.asr.port,
-            info=lambda: asr_info,
+            info=lambda: info.asr_info(engines.transcriber, settings.language),
             handler=lambda peer: AsrHandler(peer, engines, live.settings, across),
             network=network,
         ),

@@ -14,7 +14,7 @@ from antiphon.wire.server import ListenError, Server
 from antiphon_daemon.endpoints.info import plain_language, vad_info
 from antiphon_daemon.endpoints.vad import VadHandler
 from antiphon_daemon.engines.build import build_synthesizer, build_transcriber, load_backends
-from antiphon_daemon.engines.contracts import EngineError, Synthesizer
+from antiphon_daemon.engines.contracts import EngineError, Remote, Synthesizer
 from antiphon_daemon.engines.llm.health import Backend
 
 LOADING_S = 60.0
@@ -71,6 +71,8 @@ async def _engine(
     began = time.monotonic()
     try:
         engine = await building
+        if isinstance(engine, Remote):
+            await engine.check()
     except EngineError as error:
         return [Check(title, False, str(error), CHOOSE)]
     took_s = time.monotonic() - began

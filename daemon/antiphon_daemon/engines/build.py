@@ -21,10 +21,18 @@ _importing = threading.Lock()
 async def build_transcriber(settings: Settings) -> Transcriber:
     """Return the engine that hears.
 
+    A service that does not run is no error here: it may be started later, and each turn says so until it is.
+
     Raises:
         EngineMissing: its package or its embedded model is not installed.
-        EngineError: the model cannot be loaded.
+        EngineError: the model cannot be loaded, or a setting cannot be used.
     """
+    if settings.stt.engine == "wyoming":
+        from antiphon_daemon.engines.stt.wyoming import WyomingTranscriber
+
+        far = WyomingTranscriber(settings.stt, settings.deadlines, settings.language)
+        await far.start()
+        return far
 
     def load() -> Transcriber:
         catalogue.require("stt", "faster_whisper", "faster-whisper")
@@ -100,10 +108,18 @@ def _load_backend(llm: Llm, settings: Settings) -> Backend:
 async def build_synthesizer(settings: Settings) -> Synthesizer:
     """Return the engine that speaks.
 
+    A service that does not run is no error here: it may be started later, and each reply says so until it is.
+
     Raises:
         EngineMissing: its package or its embedded voice is not installed.
-        EngineError: the voice cannot be loaded.
+        EngineError: the voice cannot be loaded, or a setting cannot be used.
     """
+    if settings.tts.engine == "wyoming":
+        from antiphon_daemon.engines.tts.wyoming import WyomingSynthesizer
+
+        far = WyomingSynthesizer(settings.tts, settings.deadlines, settings.language)
+        await far.start()
+        return far
 
     def load() -> Synthesizer:
         catalogue.require("tts", "piper", "piper")

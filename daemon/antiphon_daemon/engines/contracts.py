@@ -287,6 +287,19 @@ class Tunable(Protocol):
         ...
 
 
+@runtime_checkable
+class Remote(Protocol):
+    """An engine that may be somewhere else, and away: building it does not show that it works."""
+
+    async def check(self) -> None:
+        """See that it is there, and try it.
+
+        Raises:
+            EngineError: it does not work.
+        """
+        ...
+
+
 class TurnModel(Protocol):
     """Judges by the sound of a voice whether its speaker has finished."""
 
