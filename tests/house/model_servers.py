@@ -118,7 +118,7 @@ class Ollama:
 
     async def _written(self, asked: dict[str, Any]) -> AsyncIterator[str]:
         left = asked["options"]["num_predict"] if asked["messages"] else 0
-        messages = [Message(one["role"], one["content"]) for one in asked["messages"]]
+        messages = [Message(one["role"], one.get("content", "")) for one in asked["messages"]]  # empty: left out
         work = Token()
         try:
             if left:
