@@ -65,12 +65,17 @@ def up(context: click.Context) -> None:
 
 @antiphon.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--home-assistant", "url", metavar="URL", help="Look from there, too (token: home_assistant.token_file).")
 @click.pass_context
-def doctor(context: click.Context, as_json: bool) -> None:
+def doctor(context: click.Context, as_json: bool, url: str | None) -> None:
     """Say what works here and what does not, each with its mend."""
     from antiphon.doctor import run
 
-    context.exit(run(context.obj.settings, context.obj.config, as_json=as_json))
+    settings: Settings = context.obj.settings
+    if url is not None:
+        home = settings.home_assistant.model_copy(update={"url": url})
+        settings = settings.model_copy(update={"home_assistant": home})
+    context.exit(run(settings, context.obj.config, as_json=as_json))
 
 
 @antiphon.command(context_settings={"ignore_unknown_options": True})

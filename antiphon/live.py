@@ -59,6 +59,7 @@ class Live:
         self._read = settings
         self._scope = scope
         self._followers: list[Follower] = []
+        self._added: dict[Path, list[str]] = {}
 
     def follow(self, follower: Follower) -> None:
         """Have `follower` called after each change, in the order of these calls."""
@@ -68,13 +69,25 @@ class Live:
         """Put in force what can be of `read`, and say in the log what was and what needs a restart."""
         news = {_dotted(path) for path, _ in _differences(self._read, read)}
         self._read = read
-        wanted = list(_differences(self.settings, read))
+        wanted = list(_differences(self.settings, self._with_added(read)))
         late = sorted(key for path, _ in wanted if (key := _dotted(path)) in news and self._scope.is_fixed(key))
         if late:
             log.warning(f"settings that need a restart have changed: {', '.join(late)}")
         taken = {path: value for path, value in wanted if self._scope.is_live(_dotted(path))}
         if taken:
             await self._take(taken)
+
+    async def add(self, values: dict[Path, list[str]]) -> None:
+        """Put values after those that were read for settings that are lists, in place of those added before."""
+        self._added = values
+        wanted = _differences(self.settings, self._with_added(self._read))
+        taken = {path: value for path, value in wanted if path in values}
+        if taken:
+            await self._take(taken)
+
+    def _with_added(self, read: Settings) -> Settings:
+        lists = {path: [*_value(read, path), *more] for path, more in self._added.items()}
+        return _with(read, {path: list(dict.fromkeys(value)) for path, value in lists.items()})
 
     async def _take(self, taken: dict[Path, Any]) -> None:
         before = self.settings

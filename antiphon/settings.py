@@ -110,7 +110,7 @@ class Stt(Section):
     """Names and words that are often said here."""
 
 
-LlmEngine = Literal["embedded", "ollama", "openai_api", "auto"]
+LlmEngine = Literal["embedded", "ollama", "openai_api", "homeassistant", "auto"]
 SHARED = ("context", "reply_tokens", "temperature", "threads", "think")
 """What an engine of `llm.fallback` takes over from the first one, unless it says otherwise."""
 
@@ -130,7 +130,7 @@ class Llm(Section):
     """auto: Ollama if it answers, else embedded."""
     model: str = ""
     """embedded: the path of a GGUF file, empty: the one that is bundled. ollama, openai_api: the model's name; empty:
-    one that the server has."""
+    one that the server has. homeassistant: the agent's id, empty: its own agent."""
     url: str = ""
     """Where the server is; empty: Ollama on this machine."""
     api_key: SecretStr | None = None
@@ -238,6 +238,8 @@ class Turn(Section):
 class Conversation(Section):
     prompt: str = ""
     """What the language model is told first; empty: a prompt in the language of the house."""
+    names: list[str] = []
+    """Names of rooms and devices of this house, which the language model is told after that."""
     history_tokens: int = Field(1500, ge=0, le=1_000_000)
     reset_after_s: float = Field(300, ge=1)
     """Silence after which a conversation is forgotten."""
@@ -329,6 +331,16 @@ class Satellite(Section):
 class HomeAssistant(Section):
     control: bool = True
     """Hand what concerns the house (lights, covers, climate, media, lists) to the Home Assistant that asks."""
+    url: str = ""
+    """Where Home Assistant is, such as http://homeassistant.local:8123, for what needs a token."""
+    token: SecretStr | None = None
+    """A long-lived access token, better kept in a file: `token_file`."""
+    ca_file: str = ""
+    """The certificate (PEM) of whoever signed Home Assistant's, where the system does not know them."""
+    names_told: bool = True
+    """Tell the language model the names of the rooms and of the devices that are exposed to Assist."""
+    names_heard: bool = False
+    """Give them to speech to text, too."""
 
 
 class Settings(BaseSettings):

@@ -38,6 +38,7 @@ from antiphon_daemon.engines.build import (
 )
 from antiphon_daemon.engines.contracts import EngineError, Engines, Tunable
 from antiphon_daemon.engines.work import Token
+from antiphon_daemon.names import HouseNames
 from antiphon_daemon.satellites import Satellites
 
 UNANNOUNCED = ("vad",)
@@ -58,11 +59,13 @@ SCOPE = Scope(
         "tts.speed",
         "turn",
         "conversation",
-        "home_assistant",
+        "home_assistant.control",
+        "home_assistant.names_told",
+        "home_assistant.names_heard",
         "deadlines",
         "satellites",
     ),
-    fixed=("language", "network", "endpoints", "stt", "llm", "tts"),
+    fixed=("language", "network", "endpoints", "stt", "llm", "tts", "home_assistant"),
 )
 """What of the settings concerns the daemon."""
 
@@ -182,6 +185,9 @@ async def serving(settings: Settings, engines: Engines, live: Live | None = None
         satellites.start(mdns)
         live.follow(lambda now, changed: _tune(engines, now, changed))
         live.follow(adopt)
+        names = HouseNames(live)
+        stack.push_async_callback(names.stop)
+        names.start()
         log.info("ready", **{name: server.port for name, server in servers.items()})
         yield servers
 

@@ -11,6 +11,7 @@ from antiphon.checks import Check
 from antiphon.settings import Settings
 from antiphon.wire.link import LinkError, ask_info
 from antiphon.wire.server import ListenError, Server
+from antiphon_daemon import other_side
 from antiphon_daemon.endpoints.info import plain_language, vad_info
 from antiphon_daemon.endpoints.vad import VadHandler
 from antiphon_daemon.engines.build import build_synthesizer, build_transcriber, load_backends
@@ -35,7 +36,7 @@ async def run(settings: Settings) -> list[Check]:
         *await _models(settings),
         *await _engine("voice", build_synthesizer(settings), _spoken, settings, "tts.voice"),
     ]
-    return [*ports, *engines]
+    return [*ports, *engines, *(await other_side.run(settings) if settings.home_assistant.url else ())]
 
 
 def _spoken(synthesizer: Synthesizer) -> list[str]:

@@ -86,8 +86,13 @@ class Draft:
         self.speech_s, self.heard, self.sound, self.ended = draft.speech_s, draft.heard, draft.sound, draft.ended
         self.trace.renew(draft.trace)
 
+    def belong_to(self, memory: Memory) -> None:
+        """Be a turn of this conversation."""
+        self.token.conversation = memory.name
+
     def commit(self) -> None:
-        """The turn is over: do what the answer does, and let the model's tools run."""
+        """The turn is over: do what the answer does, and let the model act, and its tools run."""
+        self.token.settle()
         self.committed.set()
         if self.answer is not None and (undo := self.answer.commit()) is not None:
             self.undo.append(undo)
@@ -208,6 +213,8 @@ class Drafts:
         """
         draft.typed = draft.typed or read
         draft.text = text
+        draft.belong_to(memory)
+        draft.token.language = draft.language or language
         draft.answer = skills.match(
             text,
             language,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 import unicodedata
+import uuid
 from collections.abc import Callable, Sequence
 
 from antiphon.settings import Settings
@@ -37,6 +38,8 @@ class Memory:
         """The messages without the last exchange."""
         self._last_reply: str | None = None
         self._touched = clock()
+        self._own = uuid.uuid4().hex
+        self._beginnings = 0
 
     def adopt(self, other: Memory) -> None:
         """Take over the prompt and the bounds of another memory; what was said stays."""
@@ -46,6 +49,11 @@ class Memory:
     def idle_s(self) -> float:
         """Seconds since the last exchange."""
         return self._clock() - self._touched
+
+    @property
+    def name(self) -> str:
+        """Names the conversation to those who keep one of their own beside it; another one once it starts over."""
+        return f"antiphon-{self._own}-{self._beginnings + (self.idle_s > self._reset_after_s)}"
 
     @property
     def last_reply(self) -> str | None:
@@ -71,6 +79,7 @@ class Memory:
         """
         if self.idle_s > self._reset_after_s:
             self._messages.clear()
+            self._beginnings += 1
         self._touched = self._clock()
         self._before = list(self._messages)
         self._last_reply = whole or reply
@@ -87,6 +96,7 @@ class Memory:
 
     def forget(self) -> None:
         """Start over."""
+        self._beginnings += 1
         self._messages.clear()
         self._before = None
         self._last_reply = None
@@ -96,11 +106,21 @@ def _tokens(messages: Sequence[Message]) -> int:
     return sum(estimate_tokens(message.text) for message in messages)
 
 
+NAMES_CHARACTERS = 600
+"""Of the names in a house so many letters are told to the model, which reads them before each conversation."""
+
+
 def new_memory(settings: Settings, language: str) -> Memory:
     """Return an empty memory as the settings want it."""
     conversation = settings.conversation
+    prompt = conversation.prompt or message("prompt", language)
+    names = ""
+    for name in conversation.names:
+        if len(names) + len(name) > NAMES_CHARACTERS:
+            break
+        names += f", {name}" if names else name
     return Memory(
-        conversation.prompt or message("prompt", language),
+        f"{prompt} {message('names', language).format(names)}" if names else prompt,
         budget_tokens=conversation.history_tokens,
         reset_after_s=conversation.reset_after_s,
     )

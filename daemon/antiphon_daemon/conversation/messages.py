@@ -11,6 +11,8 @@ Key: TypeAlias = Literal[
     "llm",
     "llm_key",
     "llm_busy",
+    "doubt",
+    "names",
     "tts",
     "empty",
     "started_over",
@@ -25,6 +27,8 @@ _ENGLISH: dict[Key, str] = {
     "llm": "Sorry, I can't reach the language model.",
     "llm_key": "Sorry, the language model doesn't accept my key.",
     "llm_busy": "Sorry, the language model isn't ready yet. Please ask again in a moment.",
+    "doubt": "Sorry, Home Assistant gave no answer. I don't know whether it was done.",
+    "names": "Rooms and devices in this house: {}.",
     "tts": "Sorry, I can't speak right now.",
     "empty": "Sorry, I have no answer to that.",
     "started_over": "All right, let's start over.",
@@ -39,6 +43,8 @@ _KOREAN: dict[Key, str] = {
     "llm": "죄송해요, 언어 모델에 연결할 수 없어요.",
     "llm_key": "죄송해요, 언어 모델이 제 인증 키를 받아 주지 않아요.",
     "llm_busy": "죄송해요, 언어 모델이 아직 준비되지 않았어요. 잠시 뒤에 다시 말해 주세요.",
+    "doubt": "죄송해요, 홈 어시스턴트가 대답하지 않았어요. 실행되었는지 알 수 없어요.",
+    "names": "이 집의 방과 기기: {}.",
     "tts": "죄송해요, 지금은 말을 할 수 없어요.",
     "empty": "죄송해요, 드릴 답이 없어요.",
     "started_over": "네, 처음부터 다시 시작할게요.",
@@ -58,7 +64,7 @@ def message(key: Key, language: str | None) -> str:
     return _BY_LANGUAGE.get((language or "en").split("-")[0], _ENGLISH)[key]
 
 
-_BY_FAULT: dict[Fault, Key] = {Fault.KEY: "llm_key", Fault.BUSY: "llm_busy", Fault.EMPTY: "empty"}
+_BY_FAULT: dict[Fault, Key] = {Fault.KEY: "llm_key", Fault.BUSY: "llm_busy", Fault.EMPTY: "empty", Fault.DOUBT: "doubt"}
 
 
 def unwritten(error: Exception) -> Key:

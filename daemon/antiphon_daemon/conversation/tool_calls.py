@@ -3,7 +3,8 @@
     round 1: text … call(s) ──► pending until the turn is committed ──► run ──► round 2: text … (at most `ROUNDS`)
 
 A tool acts, and a draft must not: a call waits until the turn is over, and is dropped with its draft. In the last round
-no tools are offered, so that the model has to speak.
+no tools are offered, so that the model has to speak. A model that acts by being asked (Home Assistant) is asked only
+when the turn is over.
 """
 
 from __future__ import annotations
@@ -18,7 +19,16 @@ import structlog
 
 from antiphon.settings import Deadlines
 from antiphon_daemon.conversation.reply import limited
-from antiphon_daemon.engines.contracts import EngineError, Message, Responder, TextDelta, Tool, ToolCall, Work
+from antiphon_daemon.engines.contracts import (
+    EngineError,
+    Message,
+    Responder,
+    TextDelta,
+    Tool,
+    ToolCall,
+    Unsettled,
+    Work,
+)
 from antiphon_daemon.engines.worker import revocable
 
 ROUNDS = 3
@@ -52,7 +62,8 @@ async def written(
 
     Args:
         tools: what the model may call.
-        committed: set when the turn is over, before which nothing is run; needed where there are tools.
+        committed: set when the turn is over (and `work` is settled), before which nothing is run; needed where there
+            are tools, or a model that acts.
 
     Raises:
         EngineError: the model failed, or stopped answering.
@@ -63,7 +74,7 @@ async def written(
         offered = tools if left and uses_tools(responder) else ()
         said: list[str] = []
         calls: list[ToolCall] = []
-        async for delta in _round(responder, told, work, offered, deadlines):
+        async for delta in _round(responder, told, work, offered, deadlines, committed):
             if isinstance(delta, TextDelta):
                 said.append(delta.text)
                 yield delta.text
@@ -83,9 +94,14 @@ async def written(
 
 
 async def _round(
-    responder: Responder, messages: Sequence[Message], work: Work, tools: Sequence[Tool], deadlines: Deadlines
+    responder: Responder,
+    messages: Sequence[Message],
+    work: Work,
+    tools: Sequence[Tool],
+    deadlines: Deadlines,
+    committed: asyncio.Event | None,
 ) -> AsyncGenerator[TextDelta | ToolCall, None]:
-    """Yield one answer of the model; ask again without tools when its server says that it knows none."""
+    """Yield one answer of the model; ask again when the turn is over, or without tools, if that is what it wants."""
     late = EngineError("llm", "the language model has stopped answering")
     begun = False
     deltas = responder.respond(messages, work, tools=tools)
@@ -94,12 +110,19 @@ async def _round(
             async for delta in timely:
                 begun = True
                 yield delta
+    except Unsettled:
+        assert committed is not None
+        async with revocable(work):
+            await committed.wait()
+        async with aclosing(_round(responder, messages, work, tools, deadlines, committed)) as settled:
+            async for delta in settled:
+                yield delta
     except EngineError as error:
         if begun or not tools or not _REFUSED.search(str(error)):
             raise
         log.info("the language model knows no tools", model=responder.name)
         _without_tools.add(responder)
-        async with aclosing(_round(responder, messages, work, (), deadlines)) as again:
+        async with aclosing(_round(responder, messages, work, (), deadlines, committed)) as again:
             async for delta in again:
                 yield delta
 

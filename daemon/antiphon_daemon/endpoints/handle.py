@@ -91,6 +91,8 @@ class HandleHandler:
         peer = self._across.of(self._peer.host)
         peer.replies.asked(text)
         self._draft = peer.drafts.take(Key.of(text, language, memory.messages(text)))
+        if self._draft is not None:
+            self._draft.belong_to(memory)
         if conversation_id and self._settings.home_assistant.control and (asked := house.commands(text, language)):
             await self._give_up()
             await self._hand_over(asked, text, memory, peer, language, request.context)

@@ -81,11 +81,18 @@ def load_backends(settings: Settings) -> list[Backend]:
     for one in settings.llm.chain:
         if one not in chosen:
             chosen.append(one)
-    return [_load_backend(one, settings) for one in chosen]
+    return [_load_backend(one, settings, last=one is chosen[-1]) for one in chosen]
 
 
-def _load_backend(llm: Llm, settings: Settings) -> Backend:
+def _load_backend(llm: Llm, settings: Settings, *, last: bool) -> Backend:
     connect_s = settings.deadlines.connect_s
+    if llm.engine == "homeassistant":
+        catalogue.require("llm", "httpx2", "home-assistant")
+        catalogue.require("llm", "websockets", "home-assistant")
+        with _importing:
+            from antiphon_daemon.engines.llm.homeassistant import HomeAssistantAgent
+
+        return HomeAssistantAgent(llm, settings.home_assistant, others=not last, connect_s=connect_s)
     if llm.engine == "ollama":
         catalogue.require("llm", "ollama", "ollama")
         with _importing:

@@ -32,6 +32,10 @@ class Fault(Enum):
     """The engine works, but will not do this one thing, however often it is asked."""
     EMPTY = "empty"
     """The model had nothing to say."""
+    PASSED = "passed"
+    """It leaves this to the next one: it understood nothing that it could do."""
+    DOUBT = "doubt"
+    """It may have done what it was asked, and did not say so: nobody is asked in its place, nor it again."""
 
 
 class EngineError(Exception):
@@ -66,6 +70,10 @@ class Revoked(Exception):
     """The work is no longer wanted: its revision is stale, its peer left, its deadline passed. Nobody is told."""
 
 
+class Unsettled(Exception):
+    """The engine acts by being asked, and the turn is not over yet: it is to be asked again when it is."""
+
+
 class Work(Protocol):
     """The one token for cancelling: one per draft or response, handed into every engine call and asked at each hop."""
 
@@ -81,6 +89,20 @@ class Work(Protocol):
 
     def wanted(self) -> bool:
         """Return False once the result is of no use to anyone. Any thread may ask."""
+        ...
+
+    @property
+    def conversation(self) -> str | None:
+        """Names the conversation, for engines that keep one of their own beside it; None: there is none."""
+        ...
+
+    @property
+    def language(self) -> str | None:
+        """The language of what is to be answered, for engines that cannot tell; None: it is not known."""
+        ...
+
+    def settled(self) -> bool:
+        """Return whether the turn is over. Before that it is a draft, which may do nothing."""
         ...
 
     def on_revoked(self, closer: Callable[[], None]) -> Callable[[], None]:
@@ -200,7 +222,8 @@ class TextDelta:
 class Responder(Protocol):
     """A language model.
 
-    One that can call tools has an attribute `uses_tools` that is true; others are offered none.
+    One that can call tools has an attribute `uses_tools` that is true; others are offered none. One that acts by being
+    asked has an attribute `acts` that is true, and raises `Unsettled` as long as the work is not settled.
     """
 
     @property
@@ -216,6 +239,7 @@ class Responder(Protocol):
         Raises:
             EngineError: the model or its server cannot be reached, or answers with an error.
             Revoked: `work` was given up.
+            Unsettled: it acts, and the turn is not over; nothing was asked.
         """
         ...
 

@@ -13,6 +13,9 @@ class Token:
     def __init__(self, revision: int = 0, response_id: str | None = None) -> None:
         self.revision = revision
         self.response_id = response_id or f"resp_{uuid.uuid4().hex[:12]}"
+        self.conversation: str | None = None
+        self.language: str | None = None
+        self._settled = False
         self._lock = threading.Lock()
         self._revoked = False
         self._closers: list[Callable[[], None]] = []
@@ -20,6 +23,14 @@ class Token:
     def wanted(self) -> bool:
         """Return False once `revoke` was called."""
         return not self._revoked
+
+    def settled(self) -> bool:
+        """Return True once `settle` was called."""
+        return self._settled
+
+    def settle(self) -> None:
+        """The turn is over: what is asked from now on may act."""
+        self._settled = True
 
     def on_revoked(self, closer: Callable[[], None]) -> Callable[[], None]:
         """Call `closer` when revoked (at once if it has been); returns a function that takes it back."""

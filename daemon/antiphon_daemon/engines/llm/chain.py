@@ -4,7 +4,8 @@
       no word in time, or an error before it     its answer, or what is wrong
 
 A model that failed is passed over until it works again. After the first word there is no way back: an error ends the
-reply, because what was said has been heard.
+reply, because what was said has been heard. The same goes for one that acts (Home Assistant) and falls silent: what it
+was asked may have been done, and is not asked of another.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ class Chain:
                 first, rest = await _begun(model.backend, messages, work, tools, within_s, last=last)
             except EngineError as error:
                 model.failed(error)
-                if last:
+                if last or error.fault is Fault.DOUBT:
                     raise
                 continue
             model.answered()
@@ -126,8 +127,10 @@ async def _begun(
     Raises:
         EngineError: it failed, answered nothing, or did not begin in time.
         Revoked: `work` was given up.
+        Unsettled: it acts, and the turn is not over.
     """
-    error = EngineError("llm", f"{backend.name} has said nothing within {within_s:.1f} s: see what its server does.")
+    late = f"{backend.name} has said nothing within {within_s:.1f} s: see what its server does."
+    error = EngineError("llm", late, Fault.DOUBT if getattr(backend, "acts", False) else Fault.LOST)
 
     def enough(state: RetryCallState) -> bool:
         return state.attempt_number >= TRIES and not (last and error.fault is Fault.BUSY)

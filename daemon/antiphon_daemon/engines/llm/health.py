@@ -20,7 +20,7 @@ from antiphon_daemon.engines.contracts import EngineError, Fault, Responder
 AGAIN_S = 30.0
 """A server that does not answer is asked again after 1, 2, 4, … and at most so many seconds."""
 
-ILL = {Fault.LOST, Fault.BUSY, Fault.BROKE, Fault.KEY}
+ILL = {Fault.LOST, Fault.BUSY, Fault.BROKE, Fault.KEY, Fault.DOUBT}
 """Failures after which the next turn should not ask this model first. The others say nothing about the next turn."""
 
 log = structlog.get_logger(__name__)
@@ -72,7 +72,7 @@ class Health:
 
     def failed(self, error: EngineError) -> None:
         """It has failed so; each kind of failure is logged once until it answers again."""
-        if (why := str(error)) not in self._told:
+        if (why := str(error)) not in self._told and error.fault is not Fault.PASSED:
             self._told.add(why)
             log.warning("language model fails", model=self.backend.name, why=why)
         if error.fault in ILL:

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from antiphon.settings import Llm
+from antiphon.settings import HomeAssistant, Llm
 from antiphon_daemon.engines.contracts import EngineError, Fault
 
 LOAD_S = 300.0
@@ -24,8 +24,11 @@ def is_near(url: str) -> bool:
         return host == "localhost" or host.endswith((".local", ".localhost"))
 
 
-def trusted(settings: Llm) -> ssl.SSLContext | bool:
-    """Return whose certificates are believed, as httpx wants it told: those of the system, and `llm.ca_file`.
+def trusted(settings: Llm | HomeAssistant, section: str = "llm") -> ssl.SSLContext | bool:
+    """Return whose certificates are believed, as httpx wants it told: those of the system, and the `ca_file`.
+
+    Args:
+        section: the name of the settings, for the sentence that says what is wrong.
 
     Raises:
         EngineError: the file cannot be read or holds no certificate.
@@ -37,25 +40,26 @@ def trusted(settings: Llm) -> ssl.SSLContext | bool:
     try:
         context.load_verify_locations(path)
     except ssl.SSLError:
-        raise EngineError("llm", f"The file {path} holds no certificate in PEM: correct llm.ca_file.") from None
+        raise EngineError("llm", f"The file {path} holds no certificate in PEM: correct {section}.ca_file.") from None
     except OSError as error:
-        raise EngineError("llm", f"The file {path} cannot be read ({error.strerror}): correct llm.ca_file.") from None
+        says = f"The file {path} cannot be read ({error.strerror}): correct {section}.ca_file."
+        raise EngineError("llm", says) from None
     return context
 
 
-def tls_error(error: BaseException, url: str) -> EngineError | None:
+def tls_error(error: BaseException, url: str, section: str = "llm") -> EngineError | None:
     """Return what to say when it was encryption that failed, None when it was not."""
     for one in _causes(error):
         if isinstance(one, ssl.SSLCertVerificationError):
             why = one.verify_message
             return EngineError(
                 "llm",
-                f"The certificate of {url} is not trusted ({why}): name the file of whoever signed it in llm.ca_file, "
-                "or correct llm.url.",
+                f"The certificate of {url} is not trusted ({why}): name the file of whoever signed it in "
+                f"{section}.ca_file, or correct {section}.url.",
             )
         if isinstance(one, ssl.SSLError):
             return EngineError(
-                "llm", f"Encryption with {url} failed ({one.reason}): should llm.url begin with http or https?"
+                "llm", f"Encryption with {url} failed ({one.reason}): should {section}.url begin with http or https?"
             )
     return None
 

@@ -84,8 +84,9 @@ class FasterWhisper:
         duration_s = len(audio) / RATE
         if duration_s < SHORTEST_S or loudest_db(audio) < SILENCE_DB:
             return Transcript("", code, duration_s=duration_s, tokens=0, window_s=0.0)
-        words = ", ".join((*self._hints, *hints))
-        return await self._worker.run(partial(self._transcribe, audio, work, code, words), work)
+        return await self._worker.run(
+            partial(self._transcribe, audio, work, code, as_sentence((*self._hints, *hints))), work
+        )
 
     async def close(self) -> None:
         """Free the model once the window in hand is done."""
@@ -186,6 +187,15 @@ class FasterWhisper:
             tokenizer = Tokenizer(self._model.hf_tokenizer, multilingual, task="transcribe", language=language)
             self._tokenizers[language] = tokenizer, list(get_suppressed_tokens(tokenizer, [-1]))
         return self._tokenizers[language]
+
+
+def as_sentence(hints: Sequence[str]) -> str:
+    """Return the hints as the text before the utterance, whose style the model goes on with.
+
+    Without a full stop it leaves them out too: of 80 utterances 51 had one, instead of 75 without hints and 80 now
+    (ten names, tiny.en).
+    """
+    return f"{', '.join(dict.fromkeys(hints))}." if hints else ""
 
 
 def with_quiet_around(audio: Samples) -> Samples:
