@@ -35,7 +35,7 @@ from antiphon_daemon.app import build_engines
 from antiphon_daemon.ask import Asker
 from antiphon_daemon.conversation.conversation import Conversation
 from antiphon_daemon.conversation.memory import new_memory
-from antiphon_daemon.engines.contracts import Engines
+from antiphon_daemon.engines.contracts import EngineError, Engines
 from antiphon_daemon.insight.trace import Trace
 
 SPEED = 3.0
@@ -57,8 +57,9 @@ FILLERS = ("Yeah.", "Okay.")
 class Ears(Asker):
     """The peer of one conversation: says when sound came, and when the reply was over."""
 
-    def __init__(self) -> None:
+    def __init__(self, tally: Tally) -> None:
         super().__init__()
+        self._tally = tally
         self.sounds = asyncio.Event()
         self.sound_ms = 0.0
 
@@ -73,6 +74,10 @@ class Ears(Asker):
 
     def reply_sound(self, pcm: bytes) -> None:
         self.sound_ms += len(pcm) / 2 / max(1, self.turn.rate) * 1000
+
+    def failed(self, error: EngineError) -> None:
+        super().failed(error)
+        self._tally.apologies[" ".join(str(error).split())] += 1
 
     def reply_ended(self, trace: Trace) -> None:
         super().reply_ended(trace)
@@ -90,6 +95,8 @@ class Tally:
     turns: int = 0
     stuck: list[str] = field(default_factory=list)
     """Turns without an answer: their kind, and the phase in which they were left."""
+    apologies: Counter[str] = field(default_factory=Counter)
+    """Turns in which an engine failed, and a sentence said so, by what failed."""
     kinds: Counter[str] = field(default_factory=Counter)
     memory: list[tuple[float, float, int]] = field(default_factory=list)
     """Seconds since the start, megabytes resident, file descriptors."""
@@ -101,7 +108,7 @@ class Person:
     def __init__(
         self, engines: Engines, settings: Settings, speech: dict[str, Samples], seed: int, tally: Tally
     ) -> None:
-        self._ears = Ears()
+        self._ears = Ears(tally)
         memory = new_memory(settings, settings.language)
         self._talk = Conversation(engines, settings, self._ears, vad.load(), memory, clock=_fast)
         self._speech, self._draw, self._tally = speech, random.Random(seed), tally
@@ -222,6 +229,8 @@ def figures(tally: Tally, minutes: float) -> dict[str, Any]:
         "turns": tally.turns,
         "unanswered": len(tally.stuck),
         "stuck": tally.stuck,
+        "apologised": tally.apologies.total(),
+        "apologies": dict(tally.apologies),
         "rss_growth_mb": round(mean(warm[-tenth:], 1) - mean(warm[:tenth], 1), 1),
         "fd_growth": round(mean(warm[-tenth:], 2) - mean(warm[:tenth], 2), 1),
         "rss_mb": round(mean(warm[-tenth:], 1), 1),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from contextlib import ExitStack
+
 import pytest
 
 from antiphon_daemon.engines.contracts import Message
@@ -54,3 +58,28 @@ def test_each_conversation_finds_its_own_place_again() -> None:
         pass
     with slots.taken([Message("user", "Somebody else.")]) as stranger:
         assert stranger == his, "who has rested longest goes"
+
+
+def test_a_busy_place_is_waited_for_rather_than_another_conversation_put_out() -> None:
+    system = Message("system", "You are a helpful assistant.")
+    ann = [system, Message("user", "word " * 200), Message("assistant", "word " * 200), Message("user", "More?")]
+    ben = [system, Message("user", "other " * 200), Message("assistant", "other " * 200), Message("user", "Less?")]
+    slots = Slots(2)
+    with slots.taken(ann) as hers, slots.taken(ben) as his:
+        pass
+    with slots.taken(ann):
+        began = time.monotonic()
+        with slots.taken([system, Message("user", "New here.")]) as free:
+            assert free == his
+        assert time.monotonic() - began < 0.5, "nobody waits for little"
+    with slots.taken(ben):
+        pass
+    ending = threading.Timer(0.2, lambda: working.close())
+    with ExitStack() as working:
+        working.enter_context(slots.taken(ann))
+        ending.start()
+        with slots.taken([*ann, Message("assistant", "Yes."), Message("user", "And?")]) as again:
+            assert again == hers
+    ending.join()
+    with slots.taken(ann), slots.taken([*ann, Message("user", "Still?")]) as other:
+        assert other == his, "but not for ever"

@@ -14,6 +14,11 @@ from dataclasses import dataclass
 
 from antiphon_daemon.engines.contracts import Message
 
+WAIT_S = 1.0
+"""A model stops between two batches of a prompt, and those take so long at most."""
+MUCH = 400
+"""Letters of a prompt that take longer to read than is worth a wait: some hundred tokens, half a second."""
+
 
 @dataclass
 class Slot:
@@ -40,26 +45,39 @@ class Slots:
 
     def __init__(self, count: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._slots = [Slot(number) for number in range(count)]
-        self._lock = threading.Lock()
+        self._freed = threading.Condition()
         self._clock = clock
 
     @contextmanager
     def taken(self, messages: Sequence[Message]) -> Iterator[int]:
         """Give a free slot to a prompt while the body lasts; -1, llama.cpp's own choice, when none is free.
 
-        It is the one that saves most, and among those that save nothing the one that has rested longest.
+        It is the one that saves most, and among those that save nothing the one that has rested longest. One that is
+        busy is waited for a moment where it saves much more than those that are free: what works there for the same
+        conversation (a reply that was interrupted) is about to end, and elsewhere another conversation would lose its
+        place, and all would be read again.
         """
-        with self._lock:
-            free = [slot for slot in self._slots if not slot.busy]
-            best = max(free, key=lambda slot: (slot.gain(messages), -slot.used_at), default=None)
+        with self._freed:
+            self._freed.wait_for(lambda: not self._worth_waiting(messages), WAIT_S)
+            best = self._best(messages)
             if best is not None:
                 best.busy, best.messages = True, tuple(messages)
         try:
             yield best.number if best is not None else -1
         finally:
-            with self._lock:
+            with self._freed:
                 if best is not None:
                     best.busy, best.used_at = False, self._clock()
+                    self._freed.notify_all()
+
+    def _best(self, messages: Sequence[Message]) -> Slot | None:
+        free = [slot for slot in self._slots if not slot.busy]
+        return max(free, key=lambda slot: (slot.gain(messages), -slot.used_at), default=None)
+
+    def _worth_waiting(self, messages: Sequence[Message]) -> bool:
+        best = self._best(messages)
+        busy = max((slot.gain(messages) for slot in self._slots if slot.busy), default=0)
+        return best is not None and busy > best.gain(messages) + MUCH
 
 
 def _letters(messages: Sequence[Message]) -> int:
