@@ -16,8 +16,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -26,8 +24,9 @@ from typing import Any
 
 import click
 from _corpus import Utterance, corpus, sound
-from _processes import Unmeasured, free_ports, program
+from _processes import Unmeasured
 from _report import percentile, show
+from _strangers import SERVICES, bring, services
 from rich.console import Console
 
 from antiphon import log
@@ -35,7 +34,6 @@ from antiphon.configuration import ROOT
 from antiphon.configuration import load as load_settings
 from antiphon.settings import Settings
 from antiphon_daemon.app import build_engines, serving
-from antiphon_daemon.engines import catalogue
 from antiphon_daemon.engines.contracts import Engines
 
 sys.path.insert(0, str(ROOT / "tests"))
@@ -43,8 +41,6 @@ sys.path.insert(0, str(ROOT / "tests"))
 import stand_in
 from alone import ALONE
 
-OTHERS = ROOT / "build" / "others"
-PACKAGES = ("wyoming-faster-whisper==3.8.1", "wyoming-piper==2.5.2")
 WARM = 3
 """Turns before anything is counted: what is loaded late is there, and a habit is formed."""
 REST_S = 0.5
@@ -66,38 +62,10 @@ async def ours(engines: Engines, settings: Settings) -> AsyncIterator[stand_in.P
 @contextlib.asynccontextmanager
 async def others(conversation: stand_in.Service, progress: Callable[[str], None]) -> AsyncIterator[stand_in.Pipeline]:
     """Run other makers' services with the same models, around our conversation."""
-    python = OTHERS / "bin" / "python"
-    if not python.is_file():
-        progress("bringing wyoming-faster-whisper and wyoming-piper")
-        for command in (["venv", str(OTHERS)], ["pip", "install", "-q", "--python", str(python), *PACKAGES]):
-            done = await asyncio.to_thread(
-                subprocess.run, [_uv(), *command], capture_output=True, text=True, check=False
-            )
-            if done.returncode:
-                raise Unmeasured(f"wyoming-faster-whisper cannot be installed: {done.stderr.strip()[-200:]}")
-    stt, tts = (f"tcp://127.0.0.1:{port}" for port in free_ports(2))
-    voice = catalogue.piper()
-    whisper = [
-        str(python), "-m", "wyoming_faster_whisper", "--uri", stt, "--data-dir", str(OTHERS), "--language", "en",
-        "--model", str(catalogue.whisper()), "--beam-size", "1", "--cpu-threads", "2", "--stt-library",
-        "faster-whisper", "--local-files-only",
-    ]  # fmt: skip
-    piper = [
-        str(python), "-m", "wyoming_piper", "--uri", tts, "--voice", voice.stem, "--data-dir", str(voice.parent),
-        "--local-files-only",
-    ]  # fmt: skip
-    with (
-        program("wyoming-faster-whisper", whisper, OTHERS, os.environ) as ears,
-        program("wyoming-piper", piper, OTHERS, os.environ) as mouth,
-    ):
-        await ears.described([stt])
-        await mouth.described([tts])
+    progress("bringing wyoming-faster-whisper and wyoming-piper")
+    programs = await asyncio.to_thread(bring, "others", *SERVICES)
+    async with services(programs, programs.parent) as (stt, tts):
         yield stand_in.Pipeline(await stand_in.add(stt), conversation, await stand_in.add(tts))
-
-
-def _uv() -> str:
-    brought = ROOT / ".venv-uv" / "bin" / "uv"
-    return str(brought) if brought.is_file() else "uv"
 
 
 async def ask(pipeline: stand_in.Pipeline, utterance: Utterance, folder: Path, number: int) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 
 from wyoming.error import Error
 from wyoming.event import Event, Eventable
@@ -63,6 +64,12 @@ class Link:
         if event is None:
             raise LinkError(f"{self.uri} has closed the connection")
         return event
+
+    def must_acknowledge(self, within_s: float) -> None:
+        """Have the system end the connection when what is sent is not acknowledged for so long (Linux)."""
+        option = getattr(socket, "TCP_USER_TIMEOUT", None)
+        if option is not None:
+            self._writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, option, round(within_s * 1000))
 
     def abort(self) -> None:
         """Drop the connection at once; whoever receives gets `LinkError`."""

@@ -5,6 +5,9 @@
                         timer-started, timer-updated, timer-cancelled, timer-finished
     satellite → daemon: info, pong · run-pipeline, audio-chunk…, audio-stop, played
 
+A satellite of another maker may begin with the wake word (`run-pipeline{wake→tts}`): it streams all the time, and the
+wake word is heard here. `detection` then comes before `transcribe`, and after the turn the next wake word is awaited.
+
 A satellite that waits on another controller (`antiphon.active{active: false}`) is left to it until it says otherwise.
 """
 
@@ -14,6 +17,7 @@ import asyncio
 import contextlib
 import random
 import time
+from collections.abc import Sequence
 
 import structlog
 from wyoming.asr import Transcribe, Transcript
@@ -22,14 +26,16 @@ from wyoming.error import Error
 from wyoming.event import Event, Eventable
 from wyoming.info import Describe, Info
 from wyoming.ping import Ping, Pong
-from wyoming.pipeline import RunPipeline
+from wyoming.pipeline import PipelineStage, RunPipeline
 from wyoming.snd import Played
 from wyoming.timer import TimerCancelled, TimerFinished, TimerStarted, TimerUpdated
 from wyoming.tts import Synthesize
 from wyoming.vad import VoiceStarted, VoiceStopped
+from wyoming.wake import Detect, Detection
 
 from antiphon.audio import vad
-from antiphon.audio.pcm import Converter, Format, FormatError
+from antiphon.audio.pcm import Converter, Format, FormatError, to_bytes
+from antiphon.audio.wake import WakeError, WakeWords, available
 from antiphon.settings import Settings
 from antiphon.wire.discovery import Found, Mdns
 from antiphon.wire.frames import FrameError, parse
@@ -44,7 +50,9 @@ BACKOFF_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Waits before the second, third, … try to reach a satellite; the last repeats."""
 PING_S = 2.0
 SILENT_S = 8.0
-"""A satellite that answers no ping for this long is gone."""
+"""A satellite that answers no ping for this long is gone, if it has ever answered one: old ones know no pings."""
+UNACKNOWLEDGED_S = 30.0
+"""One whose system acknowledges nothing for so long is gone, too."""
 CHUNK_MS = 50
 OUTGOING = 4096
 """Events that may wait for a satellite to take them (200 s of reply): a satellite reads at full speed."""
@@ -208,6 +216,16 @@ class Visit:
         self._running = False
         """A run is open: neither `synthesize` nor `error` has ended it."""
         self._language = settings.language
+        self._wake = settings.satellite.wake
+        self._words: WakeWords | None = None
+        """What a satellite that leaves that to us is woken by."""
+        self._waiting = False
+        """Its wake word is awaited."""
+        self._ours = False
+        """It is an Antiphon."""
+        self._told = True
+        """The satellite knows what was heard in this run."""
+        self._answers_pings = False
         self._answered_at = time.monotonic()
         self._untold: Transcript | None = None
         """What was heard of a turn that is over, which the satellite does not know yet."""
@@ -224,6 +242,7 @@ class Visit:
         self._place.hands = self
         if self._place.timers is not None:
             self._place.timers.attach(self)
+        self._link.must_acknowledge(UNACKNOWLEDGED_S)
         log.info("satellite connected", satellite=self._name, uri=self._link.uri)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -253,23 +272,25 @@ class Visit:
             event = await self._link.receive()
             self._answered_at = time.monotonic()
             try:
-                self._take(event)
+                await self._take(event)
             except (FrameError, FormatError) as error:
                 raise LinkError(f"{self._link.uri}: {error}") from None
 
-    def _take(self, event: Event) -> None:
+    async def _take(self, event: Event) -> None:
         if AudioChunk.is_type(event.type):
             self._hear(parse(AudioChunk, event))
+        elif Pong.is_type(event.type):
+            self._answers_pings = True
         elif Ping.is_type(event.type):
             self._send(Pong(text=parse(Ping, event).text))
         elif RunPipeline.is_type(event.type):
-            parse(RunPipeline, event)
-            self._format = None
-            self._running = True
-            self._forget_untold()
-            self._conversation.open(by_voice=event.data.get("by_voice") is True)
-            self._send(Transcribe(language=self._language))
-        elif AudioStop.is_type(event.type):
+            request = parse(RunPipeline, event)
+            self._format, self._words, self._waiting = None, None, False
+            if request.start_stage is PipelineStage.WAKE:
+                await self._await_wake_word(request)
+            else:
+                self._begin_run(by_voice=event.data.get("by_voice") is True)
+        elif AudioStop.is_type(event.type) and not self._waiting:
             if self._converter is not None:
                 self._conversation.hear(self._converter.end())
             self._conversation.end()
@@ -287,6 +308,7 @@ class Visit:
         extra = event.data.get("data")
         match event.data.get("name"):
             case "antiphon.active":
+                self._ours = True
                 active = isinstance(extra, dict) and bool(extra.get("active"))
                 log.info("satellite is ours" if active else "satellite waits on another", satellite=self._name)
             case "antiphon.volume":
@@ -298,11 +320,44 @@ class Visit:
                 if self._running:  # else what ends the run is already on its way, and crossed this
                     self._end_run(Error(text="The turn was interrupted", code="interrupted"))
 
+    def _begin_run(self, *, by_voice: bool = False) -> None:
+        self._running, self._told = True, False
+        self._forget_untold()
+        self._conversation.open(by_voice=by_voice)
+        self._send(Transcribe(language=self._language))
+
+    async def _await_wake_word(self, request: RunPipeline) -> None:
+        """Listen for the words that are asked for, else those of the settings."""
+        asked = request.wake_word_names or [request.wake_word_name or ""]
+        try:
+            self._words = await asyncio.to_thread(self._wake_words, asked)
+        except WakeError as error:
+            self._send(Error(text=str(error), code="wake-provider-missing"))
+        else:
+            self._waiting = True
+            self._send(Detect(names=[word.name for word in self._words.words]))
+
     def _hear(self, chunk: AudioChunk) -> None:
         form = Format(chunk.rate, chunk.width, chunk.channels)
         if self._converter is None or form != self._format:
             self._format, self._converter = form, Converter(form)
-        self._conversation.hear(self._converter.feed(chunk.audio))
+        samples = self._converter.feed(chunk.audio)
+        if not self._waiting:
+            self._conversation.hear(samples)
+        elif self._words is not None and (heard := self._words.feed(to_bytes(samples))):
+            self._waiting = False
+            self._send(Detection(name=heard[0].name, timestamp=None))
+            self._begin_run()
+
+    def _wake_words(self, asked: Sequence[str]) -> WakeWords:
+        bundled = available(self._wake.engine)  # by name alone: whoever asks must not have files of ours opened
+        return WakeWords([name for name in bundled if name in asked] or self._wake.words, self._wake.engine)
+
+    def _wait_again(self) -> None:
+        """The run's speech is over: what a satellite streams on is its own reply, and the next wake word."""
+        if self._words is not None:
+            self._words.reset()
+            self._waiting = True
 
     async def _send_all(self) -> None:
         while True:
@@ -311,7 +366,7 @@ class Visit:
     async def _ping(self) -> None:
         while True:
             await asyncio.sleep(PING_S)
-            if time.monotonic() - self._answered_at > SILENT_S:
+            if self._answers_pings and time.monotonic() - self._answered_at > SILENT_S:
                 raise LinkError(f"{self._link.uri} has answered nothing for {SILENT_S:g} s")
             self._send(Ping())
 
@@ -344,8 +399,10 @@ class Visit:
         untold = self._untold
         self._forget_untold()
         if untold is not None:
+            self._told = True
             self._send(VoiceStopped(timestamp=None))
             self._send(untold)
+            self._wait_again()
 
     def _forget_untold(self) -> None:
         self._untold = None
@@ -441,6 +498,10 @@ class Visit:
     def _end_run(self, event: Eventable) -> None:
         self._running = False
         self._tell()
+        if not (self._told or self._ours):  # old satellites of other makers stream until they get a transcript
+            self._told = True
+            self._send(Transcript(text=""))
+            self._wait_again()
         self._send(event)
 
     def _end_sound(self) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+import numpy as np
 import pytest
 from scripted import Ears, Script, quick
 from speech import Say, silence
@@ -34,6 +35,8 @@ class StandIn:
         self.events: asyncio.Queue[Event] = asyncio.Queue()
         self.runs = 0
         """How often somebody wanted to drive it."""
+        self.pongs = True
+        """It answers pings."""
         self._writer: asyncio.StreamWriter | None = None
         self._server: asyncio.Server | None = None
 
@@ -52,6 +55,8 @@ class StandIn:
                     about = Satellite("stand-in", Attribution("x", ""), True, None, None)
                     writer.write(encode_event(Info(satellite=about).event()))
                 elif event.type == "ping":
+                    if not self.pongs:
+                        continue
                     writer.write(encode_event(Event("pong", {"text": event.data.get("text")})))
                 elif event.type == "run-satellite":
                     self.runs += 1
@@ -100,9 +105,15 @@ class StandIn:
 
 @asynccontextmanager
 async def house(
-    voice: Synthesizer, model: Script, host: str = "127.0.0.1", *more: str, ears: Ears | None = None
+    voice: Synthesizer,
+    model: Script,
+    host: str = "127.0.0.1",
+    *more: str,
+    ears: Ears | None = None,
+    pongs: bool = True,
 ) -> AsyncIterator[StandIn]:
     satellite = StandIn()
+    satellite.pongs = pongs
     await satellite.start()
     known = [f"tcp://{name}:{satellite.port}" for name in (host, *more)]
     settings = quiet_settings(satellites=Known(discover=False, known=known))
@@ -138,7 +149,10 @@ async def test_nobody_speaks(voice: Synthesizer) -> None:
         satellite.send(RUN)
         satellite.say(silence(1))
         satellite.send(AudioStop().event())
-        assert (await satellite.until("error"))[-1].data["code"] == "stt-no-text-recognized"
+        *_, transcript, error = await satellite.until("error")
+        assert error.data["code"] == "stt-no-text-recognized"
+        # wyoming-satellite 1.0 streams until it gets one.
+        assert (transcript.type, transcript.data["text"]) == ("transcript", "")
 
 
 async def test_a_satellite_that_vanishes_in_the_middle_is_found_again(voice: Synthesizer, say: Say) -> None:
@@ -192,6 +206,46 @@ async def test_an_interruption_ends_the_run_once_and_never_after_it_was_over(voi
         satellite.send(AudioStop().event())
         kinds = [event.type for event in await satellite.until("synthesize", "error")]
         assert kinds[-1] == "synthesize"
+
+
+@pytest.mark.parametrize("pongs", [True, False])
+async def test_who_answers_pings_must_go_on_doing_so_and_who_never_did_need_not(
+    voice: Synthesizer, monkeypatch: pytest.MonkeyPatch, pongs: bool
+) -> None:
+    monkeypatch.setattr(satellites, "BACKOFF_S", (0.05,))
+    monkeypatch.setattr(satellites, "PING_S", 0.05)
+    monkeypatch.setattr(satellites, "SILENT_S", 0.4)
+    async with house(voice, Script(quick), pongs=pongs) as satellite:
+        await asyncio.sleep(1)
+        assert satellite.runs == 1
+        satellite.pongs = False
+        if pongs:
+            await satellite.driven(2)
+
+
+async def test_a_strangers_satellite_may_leave_the_wake_word_to_the_daemon(voice: Synthesizer, say: Say) -> None:
+    """It asks once, and streams for ever; without the word nothing that it hears is a turn."""
+    async with house(voice, Script(quick)) as satellite:
+        satellite.send(RunPipeline(start_stage=PipelineStage.WAKE, end_stage=PipelineStage.TTS).event())
+        assert (await satellite.until("detect"))[-1].data["names"] == ["okay_nabu"]
+        for _ in range(2):
+            satellite.say(say("What is the capital of Spain?"))
+            satellite.say(silence(1))
+            for text in ("Okay Nabu.", "What is the capital of France?"):
+                satellite.say(np.concatenate((say(text), silence(0.3))))
+            satellite.say(silence(1.5))
+            events = await satellite.until("audio-stop", "error")
+            kinds = [event.type for event in events if event.type not in ("audio-chunk", "user-event")]
+            assert kinds == [
+                "detection",
+                "transcribe",
+                "voice-started",
+                "voice-stopped",
+                "transcript",
+                "audio-start",
+                "synthesize",
+                "audio-stop",
+            ]
 
 
 async def test_one_satellite_under_two_names_is_driven_once(
