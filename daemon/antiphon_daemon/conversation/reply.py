@@ -31,6 +31,8 @@ from antiphon_daemon.insight.trace import Trace
 PARTS_AHEAD = 16
 """Parts that may wait to be spoken: the model need not run further ahead than that."""
 
+LETTERS_A_SECOND = 25
+"""No voice says more: by this a reply is bounded that is written faster than spoken, or only written."""
 HELD_S = 20.0
 """A reply whose turn is not over is spoken so far ahead, and then waits."""
 
@@ -216,15 +218,21 @@ class Reply:
 
     async def _write(self, parts: asyncio.Queue[Part | None]) -> None:
         cutter = ClauseCutter(self._language)
+        letters = self._deadlines.reply_s * LETTERS_A_SECOND
         try:
             async with aclosing(self._words) as words:
                 async for delta in words:
                     self._trace.first("llm_first")
                     self.written.add(delta)
+                    letters -= len(delta)
                     for part in cutter.feed(delta):
                         await parts.put(part)
+                    if letters < 0:
+                        break
             if rest := cutter.rest():
                 await parts.put(rest)
+            if letters < 0:
+                await self._add(message("cut_short", self._language), parts)
         except (Revoked, EngineError) as error:
             if self._work.wanted():
                 log.error("the reply cannot be written", why=getattr(error, "for_log", "it was stopped"))
@@ -232,14 +240,17 @@ class Reply:
                 self._trace.failure = str(error) or "the language model has been stopped"
                 if rest := cutter.rest():
                     await parts.put(rest)
-                apology = " " + message(unwritten(error), self._language)
-                self.written.add(apology)
-                await parts.put(Part(apology, Ending.SENTENCE))
+                await self._add(message(unwritten(error), self._language), parts)
         except Exception as error:  # noqa: BLE001 - a fault of ours: `run` raises it, and whoever speaks waits no more
             self.fault = error
         finally:
             self.written.end()
         await parts.put(None)
+
+    async def _add(self, said: str, parts: asyncio.Queue[Part | None]) -> None:
+        """Write a sentence of ours behind what is there."""
+        self.written.add(f" {said}")
+        await parts.put(Part(f" {said}", Ending.SENTENCE))
 
     async def _speak_all(self, parts: asyncio.Queue[Part | None]) -> None:
         rate = self._synthesizer.rate

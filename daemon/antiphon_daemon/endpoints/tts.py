@@ -3,7 +3,8 @@
     synthesize{text, voice?}  →  audio-start · audio-chunk… · audio-stop
     synthesize-start{voice?} · synthesize-chunk{text}… · (synthesize) · synthesize-stop  →  … · synthesize-stopped
 
-A `synthesize` inside a stream repeats its whole text for old servers and is ignored. Text is spoken clause by clause,
+A `synthesize` inside a stream repeats its whole text for old servers and is ignored. Of SSML (`text_format`, or a text
+that begins with `<speak`) only the words are spoken. Text is spoken clause by clause,
 so the first sound does not wait for the last word; what follows is whole sentences, as far as there is time.
 """
 
@@ -34,6 +35,7 @@ from antiphon_daemon.conversation.clauses import ClauseCutter, Part
 from antiphon_daemon.conversation.drafts import Draft
 from antiphon_daemon.conversation.pacing import Utterance, Utterances, pace_of
 from antiphon_daemon.conversation.speaking import silence, sound_of
+from antiphon_daemon.conversation.spoken import ssml
 from antiphon_daemon.endpoints.info import plain_language
 from antiphon_daemon.engines.contracts import EngineError, Revoked, Synthesizer
 from antiphon_daemon.engines.work import Token
@@ -53,6 +55,7 @@ class TtsHandler:
         self._known: asyncio.Future[Draft | None] | None = None
         """The reply that `handle` left, with its sound, if the request's first text is that."""
         self._work = Token()
+        self._ssml: ssml.Ssml | None = None
         self._cutter = ClauseCutter()
         self._parts: asyncio.Queue[Part | None] = asyncio.Queue(PARTS_WAITING)
         self._speaking: asyncio.Task[None] | None = None
@@ -61,7 +64,8 @@ class TtsHandler:
         """Act on one event."""
         if SynthesizeStart.is_type(event.type):
             await self._end()
-            self._begin(parse(SynthesizeStart, event).voice)
+            start = parse(SynthesizeStart, event)
+            self._begin(start.voice, start.text_format)
         elif SynthesizeChunk.is_type(event.type):
             if self._speaking is not None:
                 await self._add(parse(SynthesizeChunk, event).text)
@@ -70,7 +74,7 @@ class TtsHandler:
             await self._peer.send(SynthesizeStopped())
         elif Synthesize.is_type(event.type) and self._speaking is None:
             request = parse(Synthesize, event)
-            self._begin(request.voice)
+            self._begin(request.voice, request.text_format)
             await self._add(request.text)
             await self._end()
 
@@ -81,7 +85,8 @@ class TtsHandler:
             self._speaking.cancel()
             await asyncio.gather(self._speaking, return_exceptions=True)
 
-    def _begin(self, voice: SynthesizeVoice | None) -> None:
+    def _begin(self, voice: SynthesizeVoice | None, text_format: str | None) -> None:
+        self._ssml = ssml.Ssml() if text_format == "ssml" else None
         language = plain_language(voice.language) if voice else None
         self._voice = voice.name if voice else None
         if voice and voice.speaker:
@@ -98,6 +103,10 @@ class TtsHandler:
             self._known.set_result(self._across.of(self._peer.host).sound(text, self._voice))
             if self._known.result() is not None:
                 return
+            if ssml.BEGINS.match(text):
+                self._ssml = self._ssml or ssml.Ssml()
+        if self._ssml is not None:
+            text = self._ssml.feed(text)
         for part in self._cutter.feed(text):
             await self._put(part)
             await asyncio.sleep(0)  # a long text must not keep others waiting
@@ -117,6 +126,9 @@ class TtsHandler:
         try:
             if self._known is not None and not self._known.done():
                 self._known.set_result(None)
+            if self._ssml is not None:
+                for part in self._cutter.feed(self._ssml.rest()):
+                    await self._put(part)
             if rest := self._cutter.rest():
                 await self._put(rest)
             await self._put(None)
