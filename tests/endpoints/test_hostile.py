@@ -44,5 +44,5 @@ def test_hostile_frames_harm_nobody(daemon: Running, say: Say) -> None:
     fds_after, tasks_after = at_rest()
     assert fds_after <= fds + 2
     assert tasks_after <= tasks + 1
-    text = "What is the capital of France?"
+    text = "What is the capital of Spain?"
     assert plain(asyncio.run(transcribe(daemon, say(text)))) == plain(text)
