@@ -94,6 +94,28 @@ class Endpoints(Section):
         }
 
 
+class Gateway(Section):
+    enabled: bool = True
+    """Whether browsers and programs are served over HTTP and WebSockets."""
+    host: str = "127.0.0.1"
+    """The interface to listen on; empty: every interface. Any but this machine's own needs a token."""
+    port: Port = 8000
+    token: SecretStr | None = None
+    """What clients must show; none, and a host beyond this machine: one is made and kept in the state folder."""
+    origins: list[str] = []
+    """Web pages of other hosts that may connect, such as https://house.example:8443."""
+    certificate: str = ""
+    """A certificate (PEM) with its chain: HTTPS and WSS alone are then served."""
+    key: str = ""
+    """Its private key (PEM); empty: in the same file."""
+    sessions: int = Field(32, ge=1, le=1024)
+    """At most so many WebSockets at once."""
+    frame_bytes: int = Field(1_048_576, ge=1024, le=8_388_608)
+    """The longest message of a WebSocket."""
+    bytes_per_s: int = Field(64_000, ge=32_000, le=16_000_000)
+    """What one WebSocket may bring, beyond a burst of a minute of speech; speech is 32 000."""
+
+
 class Stt(Section):
     engine: Literal["faster_whisper", "wyoming"] = "faster_whisper"
     url: Service = ""
@@ -355,6 +377,7 @@ class Settings(BaseSettings):
     log: Log = Log()
     network: Network = Network()
     endpoints: Endpoints = Endpoints()
+    gateway: Gateway = Gateway()
     stt: Stt = Stt()
     llm: Llm = Llm()
     tts: Tts = Tts()

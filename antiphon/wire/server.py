@@ -192,10 +192,7 @@ class Server:
         Raises:
             ListenError: the port is taken or not allowed.
         """
-        try:
-            listener = _listener(self._network.host, self._wanted_port)
-        except OSError as error:
-            raise ListenError(self._why_not(error)) from None
+        listener = listen(self.name, self._network.host, self._wanted_port)
         self._server = await asyncio.start_server(self._accepted, sock=listener, limit=HEADER_BYTES)
 
     async def stop(self) -> None:
@@ -205,13 +202,6 @@ class Server:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _why_not(self, error: OSError) -> str:
-        if error.errno == errno.EADDRINUSE:
-            return f"port {self._wanted_port} ({self.name}) is in use by another program: stop it, or set another port"
-        if error.errno == errno.EACCES:
-            return f"port {self._wanted_port} ({self.name}) needs more rights: set a port above 1023"
-        return f"port {self._wanted_port} ({self.name}) cannot be listened on: {error.strerror}"
 
     def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if (connected := writer.get_extra_info("socket")) is not None:  # a peer that vanished is noticed some day
@@ -303,6 +293,23 @@ def allowed(host: str, admitted: Sequence[IPv4Network | IPv6Network] = ()) -> bo
         address = address.ipv4_mapped
     near = address.is_loopback or address.is_private or address.is_link_local
     return near or any(address in network for network in admitted)
+
+
+def listen(name: str, host: str, port: int) -> socket.socket:
+    """Return a socket that listens for `name`, on `host` (empty: on every interface).
+
+    Raises:
+        ListenError: the port is taken or not allowed.
+    """
+    try:
+        return _listener(host, port)
+    except OSError as error:
+        why = f"cannot be listened on: {error.strerror}"
+        if error.errno == errno.EADDRINUSE:
+            why = "is in use by another program: stop it, or set another port"
+        elif error.errno == errno.EACCES:
+            why = "needs more rights: set a port above 1023"
+        raise ListenError(f"port {port} ({name}) {why}") from None
 
 
 def _listener(host: str, port: int) -> socket.socket:

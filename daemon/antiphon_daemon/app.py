@@ -38,6 +38,7 @@ from antiphon_daemon.engines.build import (
 )
 from antiphon_daemon.engines.contracts import EngineError, Engines, Tunable
 from antiphon_daemon.engines.work import Token
+from antiphon_daemon.gateway.face import Gateway, GatewayError
 from antiphon_daemon.names import HouseNames
 from antiphon_daemon.satellites import Satellites
 
@@ -65,7 +66,7 @@ SCOPE = Scope(
         "deadlines",
         "satellites",
     ),
-    fixed=("language", "network", "endpoints", "stt", "llm", "tts", "home_assistant"),
+    fixed=("language", "network", "endpoints", "gateway", "stt", "llm", "tts", "home_assistant"),
 )
 """What of the settings concerns the daemon."""
 
@@ -163,15 +164,19 @@ async def serving(settings: Settings, engines: Engines, live: Live | None = None
     folder = await asyncio.to_thread(state_dir)
     mdns = await asyncio.to_thread(Mdns, folder, settings.network.host) if settings.network.zeroconf else None
     satellites = Satellites(engines, settings, await asyncio.to_thread(identity, folder))
+    gateway = Gateway(engines, settings, folder, lambda: {name: one.connections for name, one in servers.items()})
 
     async def adopt(now: Settings, changed: frozenset[str]) -> None:
         for server in servers.values():
             server.admit(now.network)
         memories.adopt(now)
         satellites.adopt(now)
+        gateway.adopt(now)
 
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(across.close)
+        stack.push_async_callback(_within, gateway.stop)
+        ports = await _open(gateway)
         for server in servers.values():
             stack.push_async_callback(_within, server.stop)
             await server.start()
@@ -188,8 +193,22 @@ async def serving(settings: Settings, engines: Engines, live: Live | None = None
         names = HouseNames(live)
         stack.push_async_callback(names.stop)
         names.start()
-        log.info("ready", **{name: server.port for name, server in servers.items()})
+        log.info("ready", **{name: server.port for name, server in servers.items()}, **ports)
+        stack.callback(gateway.ending)
+        gateway.ready()
         yield servers
+
+
+async def _open(gateway: Gateway) -> dict[str, int]:
+    """Open the gateway if it is wanted; return its port. Where it cannot be opened, voice goes on without it."""
+    if not gateway.settings.gateway.enabled:
+        return {}
+    try:
+        await gateway.start()
+    except GatewayError as error:
+        log.error("no browser or program is served: the gateway stays closed", why=str(error))
+        return {}
+    return {"gateway": gateway.port}
 
 
 async def _tune(engines: Engines, now: Settings, changed: frozenset[str]) -> None:

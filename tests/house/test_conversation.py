@@ -63,6 +63,7 @@ class House:
             "log": {"level": "debug", "format": "json", "transcripts": True},
             "network": {"host": "127.0.0.1", "zeroconf": False},
             "endpoints": {name: {"port": port} for name, port in ports.items()},
+            "gateway": {"enabled": False},
             "llm": {"temperature": 0},
             "satellites": {"discover": False, "known": [f"tcp://127.0.0.1:{self.satellite_port}"]},
         }

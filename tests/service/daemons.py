@@ -27,11 +27,12 @@ def free_ports(count: int) -> list[int]:
 
 def settings_file(folder: Path, **more: Any) -> tuple[Path, dict[str, int]]:
     """Write settings for a daemon on loopback; returns the file, and the ports by name."""
-    ports = dict(zip((*NAMES, "satellite"), free_ports(len(NAMES) + 1), strict=True))
+    ports = dict(zip((*NAMES, "satellite", "gateway"), free_ports(len(NAMES) + 2), strict=True))
     path = folder / "config.yaml"
     given = {
         "network": {"host": "127.0.0.1", "zeroconf": False},
         "endpoints": {name: {"port": ports[name]} for name in NAMES},
+        "gateway": {"port": ports["gateway"]},
         "satellite": {"port": ports["satellite"], "name": "attic"},
         **more,
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any, Protocol
 
 import structlog
@@ -27,8 +28,10 @@ from antiphon_daemon.conversation.memory import Memory, new_memory
 from antiphon_daemon.conversation.partials import EVERY_S, Agreement, bare
 from antiphon_daemon.conversation.shelf import Shelf
 from antiphon_daemon.conversation.turns import step
+from antiphon_daemon.conversation.written import Written
 from antiphon_daemon.engines.contracts import EngineError, Engines
 from antiphon_daemon.engines.work import Token
+from antiphon_daemon.insight import metrics
 from antiphon_daemon.insight.trace import Trace
 
 GAP_S = 0.5
@@ -93,6 +96,7 @@ class Conversation:
         judge: a voice activity model of this conversation's own; it keeps state.
         memory: what was said before, None for a peer that only wants transcripts.
         place: where it is held, and what skills can do there.
+        interrupts: speech over a reply stops it: the peer cancels its echo and does not decide that itself.
         heir: takes what was drafted for a turn that somebody else answers, once it is over: here only the transcript
             is wanted.
     """
@@ -107,10 +111,12 @@ class Conversation:
         *,
         voice: str | None = None,
         place: skills.Place = skills.NOWHERE,
+        interrupts: bool = False,
         heir: Callable[[Draft], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._heir = heir
+        self._interrupts = interrupts
         self._drafts = Drafts(engines, settings, voice, place)
         self._settings = settings
         self._peer = peer
@@ -147,6 +153,12 @@ class Conversation:
         """What `heard_so_far` has told of this turn."""
         return self._agreement
 
+    @property
+    def writing(self) -> Written | None:
+        """The reply that is being written or spoken, as it is written."""
+        reply = self._draft.reply if self._draft is not None else None
+        return reply.written if reply is not None else None
+
     def open(self, language: str | None = None, *, by_voice: bool = False) -> None:
         """A stream of microphone audio begins; `by_voice` when speech over, or soon after, a reply began it."""
         self._follow()
@@ -170,7 +182,8 @@ class Conversation:
 
     def _policy_of(self, settings: Settings) -> turns.Policy:
         prepares = self._heir is not None
-        return policy_of(settings, answers=self._memory is not None and not prepares, prepares=prepares)
+        answers = self._memory is not None and not prepares
+        return replace(policy_of(settings, answers=answers, prepares=prepares), interrupts=self._interrupts)
 
     def hear(self, samples: Samples) -> None:
         """Audio of the stream: mono, 16 kHz. Ignored while no stream is open."""
@@ -408,6 +421,8 @@ class Conversation:
         self._stopped.drop()
         self._parked.drop()
         draft.trace.mark("turn_end")
+        if self._policy.answers:
+            metrics.turn_began(self._begun, self._wasted_s)
         draft.trace.drafts, draft.trace.wasted_ms = self._begun, round(self._wasted_s * 1000)
         self._begun, self._wasted_s = 0, 0.0
         self._peer.turn_over(action.text, draft.language)

@@ -24,6 +24,7 @@ from antiphon_daemon.conversation.reply import PARTS_AHEAD, Listener, Reply
 from antiphon_daemon.conversation.tool_calls import uses_tools, written
 from antiphon_daemon.engines.contracts import EngineError, Engines, Revoked, Transcript, Work
 from antiphon_daemon.engines.work import Token
+from antiphon_daemon.insight import metrics
 from antiphon_daemon.insight.trace import Trace
 
 log = structlog.get_logger(__name__)
@@ -135,6 +136,7 @@ class Told:
 
     def reply_began(self, rate: int) -> None:
         if self._draft.token.wanted():
+            metrics.reply_began(self._draft.trace)
             self._peer.reply_began(rate)
             self._tell(lambda now: turns.ReplyBegan(now, self._draft.revision))
 
@@ -148,11 +150,13 @@ class Told:
 
     def reply_ended(self, samples: int) -> None:
         if self._draft.token.wanted():
+            metrics.reply_ended(self._draft.trace.failure is not None)
             self._peer.reply_ended(self._draft.trace)
             self._tell(lambda now: turns.ReplyEnded(now, self._draft.revision, samples))
 
     def reply_failed(self, error: EngineError) -> None:
         if self._draft.token.wanted():
+            metrics.reply_ended(failed=True)
             self._peer.failed(error)
             self._tell(lambda now: turns.ReplyEnded(now, self._draft.revision, 0))
 

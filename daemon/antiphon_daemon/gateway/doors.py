@@ -1,0 +1,182 @@
+"""Who may come in: the doors of the gateway, before anything else reads a request.
+
+| where it listens     | who is let in                                                                          |
+| -------------------- | -------------------------------------------------------------------------------------- |
+| this machine alone   | who names this machine as the host (no page can reach it by a name of its own making)  |
+| anywhere else        | who shows the token, from this machine and private networks (and `network.allow`)      |
+
+A WebSocket that a web page opens says where the page is from (`Origin`): it must be from the same host and port, or
+listed in `gateway.origins`. Programs say nothing of the kind and are let in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import os
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import structlog
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from antiphon.settings import Gateway, Network
+from antiphon.wire.server import allowed
+
+TOKEN_FILE = "gateway-token"
+TOKEN_MOST = 4096
+
+log = structlog.get_logger(__name__)
+
+
+class DoorError(Exception):
+    """The doors cannot be made; the message is one sentence that says why and what mends it."""
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches what listens on `host`."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def needed_token(settings: Gateway, folder: Path) -> str | None:
+    """Return what clients must show: what the settings say, else what `folder` keeps; None: nothing.
+
+    Only on this machine alone none is needed. It is drawn at the first use, into a file that only its owner reads.
+
+    Raises:
+        DoorError: it can be neither read nor kept.
+    """
+    if settings.token is not None and settings.token.get_secret_value().strip():
+        return settings.token.get_secret_value().strip()
+    if is_loopback(settings.host):
+        return None
+    path = folder / TOKEN_FILE
+    try:
+        return _kept(path) or _draw(path)
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "is not text"
+        raise DoorError(f"the token cannot be kept in {path} ({why}): set gateway.token_file") from None
+
+
+def _kept(path: Path) -> str | None:
+    """Return the token in a file, which nobody but its owner may read from now on; None where there is none."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    with open(descriptor, encoding="utf-8") as file:
+        if os.fstat(descriptor).st_mode & 0o077:
+            os.fchmod(descriptor, 0o600)
+            log.warning("the token could be read by others: delete its file for a new one", path=str(path))
+        return file.read(TOKEN_MOST).strip() or None
+
+
+def _draw(path: Path) -> str:
+    token = secrets.token_urlsafe(32)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with contextlib.suppress(FileNotFoundError):
+        draft.unlink()
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(token + "\n")
+    draft.replace(path)
+    log.info("made a token for the gateway", path=str(path))
+    return token
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Why somebody is not let in."""
+
+    status: int
+    code: str
+    why: str
+
+
+class Doors:
+    """Stands before the application: who is refused gets a status and a sentence, HTTP and WebSocket alike.
+
+    Args:
+        app: the ASGI application behind them.
+        token: what must be shown; None: nothing.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Gateway, network: Network, token: str | None) -> None:
+        self._app, self._settings, self._token = app, settings, token
+        self._origins = {_origin(origin) for origin in settings.origins}
+        self.admit(network)
+
+    def admit(self, network: Network) -> None:
+        """From now on, let in whom `network.allow` says."""
+        self._admitted = [ip_network(text) for text in network.allow]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let in, or answer with the reason."""
+        if scope["type"] in ("http", "websocket") and (refused := self._refused(scope)) is not None:
+            log.info("not let in", peer=(scope.get("client") or ("?",))[0], path=scope["path"], why=refused.code)
+            headers = {"WWW-Authenticate": "Bearer"} if refused.status == 401 else None
+            body = {"error": {"code": refused.code, "message": refused.why}}
+            await JSONResponse(body, refused.status, headers)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _refused(self, scope: Scope) -> Refused | None:
+        headers = scope["headers"]
+        host = _header(headers, b"host")
+        peer = str((scope.get("client") or ("",))[0]).removeprefix("::ffff:")
+        if not allowed(peer, self._admitted):
+            return Refused(403, "not_allowed", f"{peer} is not on a private network: network.allow can admit it")
+        if self._token is None and not is_loopback(_name(host)):
+            return Refused(421, "wrong_host", f"this is not {host or 'named'}: use localhost or 127.0.0.1")
+        if scope["type"] == "websocket" and not self._from_here(_header(headers, b"origin"), host):
+            return Refused(403, "foreign_origin", "pages of that origin may not connect: list it in gateway.origins")
+        if self._token is not None and not self._shows_token(scope):
+            return Refused(401, "token_needed", "show the token: Authorization: Bearer …, or ?token=… for a WebSocket")
+        return None
+
+    def _from_here(self, origin: str, host: str) -> bool:
+        """Return whether a page of `origin` may talk with us, who are called `host`; without one it is no page."""
+        if not origin:
+            return True
+        scheme, at = _origin(origin)
+        return (scheme, at) in self._origins or (scheme in ("http", "https") and at == _origin(f"{scheme}://{host}")[1])
+
+    def _shows_token(self, scope: Scope) -> bool:
+        kind, _, shown = _header(scope["headers"], b"authorization").partition(" ")
+        given = [shown.strip()] if kind.lower() == "bearer" else []
+        if scope["type"] == "websocket":  # a page cannot set its headers
+            given += parse_qs(scope["query_string"].decode("latin-1")).get("token", [])[:1]
+        assert self._token is not None
+        wanted = self._token.encode()
+        return any([hmac.compare_digest(one.encode(), wanted) for one in given])
+
+
+def _origin(text: str) -> tuple[str, str]:
+    """Return scheme and host:port of an origin, the port always there; ("", text) for what is none (such as null)."""
+    try:
+        parts = urlsplit(text.strip().lower())
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return "", text
+    return (parts.scheme, f"{parts.hostname}:{port}") if parts.hostname else ("", text)
+
+
+def _name(host: str) -> str:
+    """Return the name in a Host header, without the port; empty for what is none."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str:
+    return next((value.decode("latin-1") for key, value in headers if key.lower() == name), "")

@@ -1,0 +1,164 @@
+"""The gateway's life: it listens, says whether the daemon is ready, and says goodbye.
+
+FastAPI, uvicorn and the rest are an extra (`gateway`), imported when it starts and not before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from antiphon.settings import Settings
+from antiphon.wire.server import ListenError, listen
+from antiphon_daemon.engines.contracts import Engines
+
+if TYPE_CHECKING:
+    from antiphon_daemon.gateway.doors import Doors
+    from antiphon_daemon.gateway.quiet import Quiet
+    from antiphon_daemon.gateway.session import Session
+
+FRAME_MOST = 16 * 1024 * 1024
+"""A frame beyond this ends the connection: it is not even read. Below it, beyond the settings' bound: an error."""
+LEAVE_S = 1
+"""Connections have so long to end once goodbye was said."""
+GOODBYE_S = 0.5
+"""Sessions have so long to take the goodbye."""
+PING_S = 20.0
+"""Clients are pinged so often, and have so long to answer: one that vanished is noticed."""
+SPARE = 32
+"""HTTP connections beside the WebSockets."""
+
+log = structlog.get_logger(__name__)
+
+
+class GatewayError(Exception):
+    """It cannot be opened; the message is one sentence that says why and what mends it."""
+
+
+class Gateway:
+    """The HTTP and WebSocket face of one daemon.
+
+    Args:
+        folder: where what must outlive a restart is kept.
+        connections: tells the Wyoming connections of each endpoint.
+    """
+
+    def __init__(
+        self, engines: Engines, settings: Settings, folder: Path, connections: Callable[[], Mapping[str, int]]
+    ) -> None:
+        self.engines, self.settings, self.connections = engines, settings, connections
+        self.sessions: set[Session] = set()
+        self.why_not = "the daemon is starting"
+        """Why it is not ready; empty when it is."""
+        self._folder = folder
+        self._doors: Doors | None = None
+        self._server: Quiet | None = None
+        self._serving: asyncio.Task[None] | None = None
+        self.port = settings.gateway.port
+        """The port that is listened on, once it is."""
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            GatewayError: the extra is missing, the port is taken, or the token or the certificate cannot be used.
+        """
+        wanted = self.settings.gateway
+        server = await asyncio.to_thread(self._make)
+        try:
+            sock = await asyncio.to_thread(listen, "gateway", wanted.host, wanted.port)
+        except ListenError as error:
+            raise GatewayError(str(error)) from None
+        self.port = int(sock.getsockname()[1])
+        self._server = server
+        self._serving = asyncio.create_task(server.serve(sockets=[sock]), name="gateway")
+        listening = asyncio.create_task(server.listening.wait())
+        await asyncio.wait((listening, self._serving), return_when=asyncio.FIRST_COMPLETED)
+        listening.cancel()
+
+    def ready(self) -> None:
+        """All else serves."""
+        self.why_not = ""
+
+    def ending(self) -> None:
+        """The daemon ends: probes are told so, and no session begins."""
+        self.why_not = "the daemon is ending"
+
+    def adopt(self, settings: Settings) -> None:
+        """Follow other settings; where it listens stays."""
+        self.settings = settings
+        if self._doors is not None:
+            self._doors.admit(settings.network)
+        for session in self.sessions:
+            session.adopt(settings)
+
+    async def stop(self) -> None:
+        """Say goodbye to every session and stop listening."""
+        self.ending()
+        for session in self.sessions:
+            session.goodbye()
+        if self._server is None or self._serving is None:
+            return
+        if self.sessions:
+            await asyncio.wait([session.over for session in self.sessions], timeout=GOODBYE_S)
+        self._server.should_exit = True
+        try:
+            await asyncio.shield(self._serving)
+        finally:
+            self._serving.cancel()
+
+    def abort(self, client: tuple[str, int]) -> None:
+        """Drop the connection of a client at once, whatever it has not taken."""
+        for connection in list(self._server.server_state.connections) if self._server is not None else ():
+            transport = connection.transport
+            peer: Any = transport.get_extra_info("peername")
+            if peer is not None and tuple(peer[:2]) == client:
+                transport.abort()
+
+    def _make(self) -> Quiet:
+        """Build the application and its server; takes a while, and reads files."""
+        wanted = self.settings.gateway
+        try:
+            import uvicorn
+
+            from antiphon_daemon.gateway.doors import DoorError, Doors, needed_token
+            from antiphon_daemon.gateway.quiet import Quiet
+            from antiphon_daemon.gateway.web import make_app
+        except ImportError as error:
+            raise GatewayError(f"{error.name} is not installed: install antiphon-daemon[gateway]") from None
+
+        try:
+            token = needed_token(wanted, self._folder)
+        except DoorError as error:
+            raise GatewayError(str(error)) from None
+        self._doors = Doors(make_app(self), wanted, self.settings.network, token)
+        config = uvicorn.Config(
+            self._doors,
+            http="h11",
+            ws="websockets-sansio",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            ws_max_size=FRAME_MOST,
+            ws_ping_interval=PING_S,
+            ws_ping_timeout=PING_S,
+            ws_per_message_deflate=False,
+            limit_concurrency=wanted.sessions + SPARE,
+            timeout_graceful_shutdown=LEAVE_S,
+            ssl_certfile=wanted.certificate or None,
+            ssl_keyfile=wanted.key or None,
+            ssl_keyfile_password="none",  # one that has a password would be asked for on the terminal
+        )
+        try:
+            config.load()
+        except (OSError, ssl.SSLError) as error:
+            why = error.strerror or error
+            raise GatewayError(f"gateway.certificate or gateway.key cannot be used: {why}") from None
+        return Quiet(config)

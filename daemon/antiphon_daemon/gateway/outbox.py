@@ -1,0 +1,82 @@
+"""What waits for a client to take it: bounded, and a client that takes nothing is dropped."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+SEND_S = 10.0
+"""A client that takes nothing for so long is gone."""
+MOST_BYTES = 16 * 1024 * 1024
+"""What may wait for a client: the longest reply, at 22 kHz."""
+MESSAGE_BYTES = 200
+"""What a message costs besides its bytes."""
+
+
+class Stuck(Exception):
+    """The client takes nothing."""
+
+
+class Outbox:
+    """Messages in order, JSON as text and sound as bytes."""
+
+    def __init__(self, most_bytes: int = MOST_BYTES, send_s: float = SEND_S) -> None:
+        self._waiting: deque[str | bytes] = deque()
+        self._most, self._send_s = most_bytes, send_s
+        self.bytes = 0
+        """What waits now."""
+        self._filled = asyncio.Event()
+        self._full = False
+        self._last = False
+
+    def say(self, kind: str, **fields: Any) -> None:
+        """Queue a JSON message."""
+        self.put(json.dumps({"type": kind, **fields}, ensure_ascii=False))
+
+    def put(self, message: str | bytes) -> None:
+        """Queue a message; beyond the bound everything is forgotten, and `send_all` ends."""
+        if self._full or self._last:
+            return
+        self._waiting.append(message)
+        self.bytes += len(message) + MESSAGE_BYTES
+        if self.bytes > self._most:
+            self._full = True
+            self._waiting.clear()
+        self._filled.set()
+
+    def drop_sound(self) -> None:
+        """Forget the sound that was not sent yet: it is not to be heard."""
+        self._waiting = deque(message for message in self._waiting if isinstance(message, str))
+        self.bytes = sum(len(message) + MESSAGE_BYTES for message in self._waiting)
+
+    def end(self) -> None:
+        """What waits is the last; `send_all` ends after it."""
+        self._last = True
+        self._filled.set()
+
+    async def send_all(self, send: Callable[[MutableMapping[str, Any]], Awaitable[None]]) -> None:
+        """Send what comes, until `end`.
+
+        Raises:
+            Stuck: the client takes nothing for long, or more waits than may.
+        """
+        while True:
+            if self._full:
+                raise Stuck("more waits for it than may")
+            if not self._waiting:
+                if self._last:
+                    return
+                self._filled.clear()
+                await self._filled.wait()
+                continue
+            message = self._waiting.popleft()
+            self.bytes -= len(message) + MESSAGE_BYTES
+            key = "text" if isinstance(message, str) else "bytes"
+            try:
+                async with asyncio.timeout(self._send_s):
+                    await send({"type": "websocket.send", key: message})
+            except TimeoutError:
+                raise Stuck(f"it takes nothing for {self._send_s:g} s") from None

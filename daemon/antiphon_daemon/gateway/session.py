@@ -1,0 +1,403 @@
+"""`/ws`: one WebSocket, one conversation. The messages, both ways, are in docs/websocket.md.
+
+A message that cannot be used is answered with an `error`, and the session goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import math
+import time
+import unicodedata
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from antiphon import __version__
+from antiphon.audio import vad
+from antiphon.audio.pcm import RATE, to_samples
+from antiphon.settings import Settings
+from antiphon_daemon.conversation import skills
+from antiphon_daemon.conversation.conversation import Conversation
+from antiphon_daemon.conversation.memory import new_memory
+from antiphon_daemon.conversation.turn_types import Phase
+from antiphon_daemon.conversation.written import Written
+from antiphon_daemon.engines.contracts import EngineError, Engines
+from antiphon_daemon.gateway.outbox import Outbox, Stuck
+from antiphon_daemon.gateway.sound import Allowance, wav_chunks
+from antiphon_daemon.insight.trace import Trace
+
+TEXT_MOST = 4000
+"""Letters of a typed message."""
+MESSAGE_COST = 256
+"""Each message counts as so many bytes at least: small ones are not free."""
+BURST_S = 60
+"""So much speech may come at once."""
+COMPLAIN_S = 1.0
+"""A client that sends too much is told so once in so long."""
+END_MS = 150
+"""A reply of which only so little was not played was played."""
+TRANSIT_S = 0.3
+"""Where the client does not tell what it has played: the sound needs so long to get there and be begun."""
+STATES = {Phase.PAUSED: "hearing", Phase.OVERLAP: "speaking"}
+"""Phases that a client knows by another name."""
+GOING_AWAY = 1001
+
+log = structlog.get_logger(__name__)
+
+
+class BadMessage(Exception):
+    """A message that cannot be used; the session goes on."""
+
+    def __init__(self, code: str, why: str) -> None:
+        super().__init__(why)
+        self.code = code
+
+
+class Session:
+    """A client, from its coming to its leaving.
+
+    Args:
+        language: what is spoken in it; None: the language of the house.
+        voice: who speaks; None: whom the settings say.
+        by_voice: speech over a reply stops it; else only the client does.
+        abort: drops the connection at once.
+    """
+
+    def __init__(
+        self,
+        websocket: WebSocket,
+        engines: Engines,
+        settings: Settings,
+        *,
+        language: str | None,
+        voice: str | None,
+        by_voice: bool,
+        abort: Callable[[], None],
+    ) -> None:
+        self._socket, self._abort = websocket, abort
+        self._language = language or settings.language
+        self._limits = settings.gateway
+        self._outbox = Outbox()
+        self._memory = new_memory(settings, self._language)
+        self._timers = skills.Timers()
+        place = skills.Place(self._timers)
+        self._conversation = Conversation(
+            engines, settings, self, vad.load(), self._memory, voice=voice, place=place, interrupts=by_voice
+        )
+        self._conversation.language = self._language
+        self._allowance = Allowance(self._limits.bytes_per_s, max(BURST_S * RATE * 2, self._limits.frame_bytes))
+        self._complained = -math.inf
+        self._state = ""
+        self._taken_back = False
+        """A turn is over and nothing of its reply was sent: its speaker may go on, which takes it back."""
+        self._rate, self._reply_bytes, self._reply_at = engines.synthesizer.rate, 0, 0.0
+        self._whole = False
+        """All of the reply was sent."""
+        self._heard_ms: int | None = None
+        """What the client says it has played of this reply."""
+        self._reports = False
+        """The client tells what it has played."""
+        self._playing: asyncio.TimerHandle | None = None
+        self._captions: asyncio.Task[None] | None = None
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done when nothing of it is left."""
+
+    def adopt(self, settings: Settings) -> None:
+        """Follow other settings from the next turn on."""
+        self._memory.adopt(new_memory(settings, self._language))
+        self._conversation.adopt(settings)
+
+    async def run(self) -> None:
+        """Serve the client until it leaves, is dropped, or `goodbye` was said."""
+        self._timers.attach(self)
+        self._outbox.say("hello", version=__version__, language=self._language, input_rate=RATE, output_rate=self._rate)
+        self._tell_state()
+        sending = asyncio.create_task(self._outbox.send_all(self._socket.send))
+        reading = asyncio.create_task(self._read_all())
+        try:
+            await asyncio.wait((sending, reading), return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                sending.result()
+                with contextlib.suppress(RuntimeError):  # it has left meanwhile
+                    await self._socket.close(GOING_AWAY, "the daemon ends")
+            else:
+                reading.result()
+        except Stuck as stuck:
+            log.warning("a client is dropped", why=str(stuck))
+            self._abort()
+        except WebSocketDisconnect:
+            pass
+        finally:
+            for task in (sending, reading):
+                task.cancel()
+            await asyncio.gather(sending, reading, return_exceptions=True)
+            await self._free()
+            self.over.set_result(None)
+
+    def goodbye(self) -> None:
+        """The daemon ends: fall silent, say so, and close."""
+        self._conversation.stop(self._heard_ms)
+        self._outbox.drop_sound()
+        self._outbox.say("goodbye", reason="the daemon ends")
+        self._outbox.end()
+
+    async def _free(self) -> None:
+        self._stop_waiting()
+        if self._captions is not None:
+            self._captions.cancel()
+            await asyncio.gather(self._captions, return_exceptions=True)
+        self._timers.detach(self)
+        self._timers.close()
+        await self._conversation.close()
+
+    # What comes.
+
+    async def _read_all(self) -> None:
+        while True:
+            message = await self._socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            try:
+                await self._take(message)
+            except BadMessage as bad:
+                self._outbox.say("error", code=bad.code, message=str(bad))
+            except Exception:  # the edge: a fault of ours is told and logged, and the session goes on
+                log.exception("a message failed")
+                self._outbox.say("error", code="internal", message="that failed for a reason of ours; the log says why")
+            self._tell_state()
+
+    async def _take(self, message: Mapping[str, Any]) -> None:
+        text, sound = message.get("text"), message.get("bytes")
+        size = len(text.encode()) if text is not None else len(sound or b"")
+        if size > self._limits.frame_bytes:
+            raise BadMessage("too_large", f"a message of {size} bytes: at most {self._limits.frame_bytes} are taken")
+        if not self._allowance.take(max(size, MESSAGE_COST)):
+            if time.monotonic() - self._complained > COMPLAIN_S:
+                self._complained = time.monotonic()
+                per_s = self._limits.bytes_per_s
+                raise BadMessage("too_fast", f"more than {per_s} bytes a second: left out (speech is {RATE * 2})")
+            return
+        if text is not None:
+            self._obey(_parsed(text))
+        else:
+            await self._hear(sound or b"")
+
+    async def _hear(self, pcm: bytes) -> None:
+        if len(pcm) % 2:
+            raise BadMessage("half_sample", f"{len(pcm)} bytes hold half a sample: int16, mono, 16 kHz is expected")
+        samples = to_samples(pcm)
+        for start in range(0, len(samples), RATE):  # a frame may hold half a minute: others are let in between
+            if self._conversation.phase is Phase.IDLE:
+                self._conversation.open(self._language)
+            self._conversation.hear(samples[start : start + RATE])
+            await asyncio.sleep(0)
+
+    def _obey(self, message: dict[str, Any]) -> None:
+        match message.get("type"):
+            case "barge_in":
+                self._barge_in(_ms(message))
+            case "reset":
+                self._conversation.stop(self._heard_ms)
+                self._memory.forget()
+                self._outbox.say("reset")
+            case "text":
+                self._conversation.language = self._language
+                self._conversation.typed(_content(message))
+            case "end":
+                self._conversation.end()
+            case "played":
+                self._played(_ms(message))
+            case "ping":
+                self._outbox.say("pong")
+            case str(kind):
+                known = "barge_in, reset, text, end, played, ping"
+                raise BadMessage("unknown_type", f"{kind[:40]!r} is no message that is known: {known}")
+            case _:
+                raise BadMessage("unknown_type", 'a message names its kind: {"type": "ping"}')
+
+    def _barge_in(self, heard_ms: int | None) -> None:
+        """Fall silent; what is being heard meanwhile is heard on."""
+        if self._conversation.phase in (Phase.THINKING, Phase.SPEAKING, Phase.OVERLAP):
+            self._conversation.stop(heard_ms if heard_ms is not None else self._heard_ms)
+
+    def _played(self, ms: int | None) -> None:
+        if self._conversation.phase not in (Phase.SPEAKING, Phase.OVERLAP):
+            return
+        self._reports = True
+        self._stop_waiting()
+        if ms is None or (self._whole and ms >= self._reply_ms - END_MS):
+            self._conversation.played()
+        else:
+            self._heard_ms = min(ms, self._reply_ms)
+
+    @property
+    def _reply_ms(self) -> int:
+        """What was given of the reply."""
+        return self._reply_bytes // 2 * 1000 // self._rate
+
+    # What the conversation tells (see `Peer`).
+
+    def speech_began(self, at_ms: int) -> None:
+        """Speech begins; if the turn seemed over, it is not."""
+        if self._taken_back and self._conversation.phase is Phase.HEARING:
+            self._taken_back = False
+            self._outbox.say("withdrawn")
+
+    def speech_paused(self, at_ms: int) -> None: ...
+
+    wants_partials = True
+
+    def heard_so_far(self, text: str) -> None:
+        """Send what is certain of the turn while speech goes on."""
+        self._outbox.say("transcript_delta", delta=text)
+
+    def turn_over(self, text: str, language: str | None) -> None:
+        """Send what was said."""
+        self._taken_back = True
+        self._outbox.say("transcript", text=text, language=language)
+        self._soon()
+
+    def nothing_heard(self) -> None:
+        """Say so only to who was seen to speak: a microphone that stays open is silent most of the time."""
+        if self._state in ("hearing", "thinking"):
+            self._outbox.say("nothing_heard")
+        self._soon()
+
+    def failed(self, error: EngineError) -> None:
+        """Send the error."""
+        self._taken_back = False
+        self._outbox.say("error", code=f"{error.stage}_failed", message=str(error))
+        self._soon()
+
+    def reply_began(self, rate: int) -> None:
+        """Begin a reply: its captions come beside its sound."""
+        self._taken_back, self._whole, self._heard_ms = False, False, None
+        self._rate, self._reply_bytes, self._reply_at = rate, 0, time.monotonic()
+        self._stop_waiting()
+        self._outbox.say("reply_began", rate=rate)
+        if self._captions is not None:
+            self._captions.cancel()
+        writing = self._conversation.writing
+        self._captions = asyncio.create_task(self._caption(writing)) if writing is not None else None
+        self._soon()
+
+    async def _caption(self, writing: Written) -> None:
+        async for part in writing.parts():
+            self._outbox.say("reply_delta", delta=part)
+
+    def reply_sound(self, pcm: bytes) -> None:
+        """Send sound."""
+        self._reply_bytes += len(pcm)
+        for chunk in wav_chunks(pcm, self._rate):
+            self._outbox.put(chunk)
+
+    def reply_written(self, text: str) -> None:
+        """Send all of the reply."""
+        self._end_captions()
+        self._outbox.say("reply", text=text)
+
+    def reply_ended(self, trace: Trace) -> None:
+        """Send the turn's timings; a client that does not tell what it has played has played it in due time."""
+        self._whole, self._taken_back = True, False
+        found = {"heard_ms": trace.heard_ms, "drafts": trace.drafts, "wasted_ms": trace.wasted_ms}
+        self._outbox.say("turn", timeline=trace.timeline(), reply_ms=self._reply_ms, failure=trace.failure, **found)
+        if not self._reports:
+            left_s = self._reply_at + self._reply_ms / 1000 + TRANSIT_S - time.monotonic()
+            self._playing = asyncio.get_running_loop().call_later(max(0.0, left_s), self._has_played)
+        self._soon()
+
+    def stop_speaking(self) -> None:
+        """Have the client forget what it still holds of the reply."""
+        self._stop_waiting()
+        self._end_captions()
+        self._taken_back = False
+        self._outbox.drop_sound()
+        self._outbox.say("interrupted", heard_ms=self._heard_ms)
+        self._soon()
+
+    def duck(self) -> None:
+        """Have it played softly."""
+        self._outbox.say("duck")
+
+    def swell(self) -> None:
+        """Have it played as before."""
+        self._outbox.say("swell")
+
+    # What rings (see `skills.Bell`).
+
+    def timer_started(self, timer: skills.Timer) -> None:
+        """Tell it."""
+        self._outbox.say("timer", event="started", id=timer.id, name=timer.name, left_s=timer.total_s)
+
+    def timer_updated(self, timer: skills.Timer, left_s: int) -> None:
+        """Tell what is left."""
+        running = timer.status is skills.Status.RUNNING
+        self._outbox.say("timer", event="updated", id=timer.id, name=timer.name, left_s=left_s, running=running)
+
+    def timer_cancelled(self, timer: skills.Timer) -> None:
+        """Tell it; one that rings is silent then."""
+        self._outbox.say("timer", event="cancelled", id=timer.id, name=timer.name)
+
+    def timer_finished(self, timer: skills.Timer) -> None:
+        """Have the client ring."""
+        self._outbox.say("timer", event="finished", id=timer.id, name=timer.name)
+
+    # States.
+
+    def _soon(self) -> None:
+        """Tell the state once what is happening has happened."""
+        asyncio.get_running_loop().call_soon(self._tell_state)
+
+    def _tell_state(self) -> None:
+        phase = self._conversation.phase
+        state = STATES.get(phase, phase.value)
+        if state != self._state:
+            self._state = state
+            self._outbox.say("state", state=state)
+
+    def _has_played(self) -> None:
+        self._playing = None
+        self._conversation.played()
+        self._tell_state()
+
+    def _stop_waiting(self) -> None:
+        if self._playing is not None:
+            self._playing.cancel()
+            self._playing = None
+
+    def _end_captions(self) -> None:
+        if self._captions is not None:
+            self._captions.cancel()
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError):
+        raise BadMessage("not_json", "text messages are JSON, and sound is sent as binary messages") from None
+    if not isinstance(message, dict):
+        raise BadMessage("not_json", 'a text message is a JSON object such as {"type": "ping"}')
+    return message
+
+
+def _content(message: Mapping[str, Any]) -> str:
+    content = message.get("content")
+    if not isinstance(content, str) or not content.strip():
+        raise BadMessage("bad_message", "text needs content: what is written")
+    if len(content) > TEXT_MOST:
+        raise BadMessage("bad_message", f"{len(content)} letters: at most {TEXT_MOST} are taken")
+    return unicodedata.normalize("NFC", content.encode("utf-8", "replace").decode()).strip()
+
+
+def _ms(message: Mapping[str, Any]) -> int | None:
+    ms = message.get("ms")
+    if ms is None:
+        return None
+    if isinstance(ms, bool) or not isinstance(ms, int | float) or not math.isfinite(ms) or not 0 <= ms <= 86_400_000:
+        raise BadMessage("bad_message", "ms is a number of milliseconds, 0 or more")
+    return round(ms)

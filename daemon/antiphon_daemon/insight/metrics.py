@@ -1,0 +1,57 @@
+"""Counts of what this process has done, for whoever asks (`/metrics`): turns, drafts and how soon replies began."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass, field
+
+from antiphon_daemon.insight.trace import Trace
+
+BUCKETS_S = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9, 1.2, 2.0, 5.0, 10.0)
+"""Upper bounds of the times to the first sound; the budget is 0.6 s at half, 0.9 s at 95 of 100 turns."""
+
+
+@dataclass
+class Counts:
+    """What has happened since the process began."""
+
+    turns: int = 0
+    """Turns that were over and answered."""
+    failed: int = 0
+    """Replies that an engine's failure ended, or turned into an apology."""
+    drafts: int = 0
+    hits: int = 0
+    """Replies whose first sound was there when the turn was over."""
+    wasted_s: float = 0.0
+    """Work at drafts that came to nothing."""
+    first_audio: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS_S) + 1))
+    """Replies by the time from the end of speech to their first sound: a count for each of `BUCKETS_S`, and beyond."""
+    first_audio_s: float = 0.0
+    """All those times together."""
+
+
+COUNTS = Counts()
+"""Of this process, all its conversations together."""
+
+
+def turn_began(drafts: int, wasted_s: float) -> None:
+    """A turn is over and its reply may be heard; so many drafts were made for it."""
+    COUNTS.turns += 1
+    COUNTS.drafts += drafts
+    COUNTS.wasted_s += max(0.0, wasted_s)
+
+
+def reply_began(trace: Trace) -> None:
+    """The first sound of a reply goes out."""
+    at = trace.timeline()
+    first, spoken, over = at["first_audio"], at["tts_first"], at["turn_end"]
+    if first is not None:
+        COUNTS.first_audio[bisect_left(BUCKETS_S, first / 1000)] += 1
+        COUNTS.first_audio_s += first / 1000
+    if spoken is not None and over is not None and spoken <= over:
+        COUNTS.hits += 1
+
+
+def reply_ended(failed: bool) -> None:
+    """A reply is whole, or has `failed`."""
+    COUNTS.failed += failed
