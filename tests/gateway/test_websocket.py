@@ -12,7 +12,7 @@ from speech import Say, silence
 from antiphon.audio.pcm import RATE, to_bytes
 from antiphon_daemon.engines.work import Token
 
-from .client import Client, client
+from .client import client
 
 Running = tuple[int, Any, Any]
 LONG = "Tell me a long story about the sea and the ships that sail on it."
@@ -22,10 +22,12 @@ def words(text: str) -> list[str]:
     return [word.strip(".,!?").lower() for word in text.split()]
 
 
-async def microphone(one: Client) -> None:
-    """A microphone that stays open, and is silent."""
-    while True:
-        await one.speak(silence(0.2))
+async def only(gateway: Any) -> Any:
+    """Return the one session: those of tests before may yet be leaving."""
+    async with asyncio.timeout(5):
+        while len(gateway.sessions) != 1:
+            await asyncio.sleep(0.02)
+    return next(iter(gateway.sessions))
 
 
 async def test_a_spoken_question_is_answered_with_sound_that_says_its_caption(running: Running, say: Say) -> None:
@@ -48,7 +50,8 @@ async def test_a_spoken_question_is_answered_with_sound_that_says_its_caption(ru
         same = set(words(back.text)) & set(words(reply))
         assert len(same) >= 0.6 * len(set(words(back.text))), (back.text, reply)
         states = [event["state"] for event in one.events if event["type"] == "state"]
-        assert states[:5] == ["idle", "listening", "hearing", "thinking", "speaking"]
+        assert states[:3] == ["idle", "listening", "hearing"]
+        assert "speaking" in states[3:]
         assert one.kinds().index("reply_began") < one.kinds().index("reply")
 
 
@@ -119,7 +122,7 @@ async def test_reset_forgets_what_was_said(running: Running) -> None:
         await one.until("turn")
         await one.send("played")
         await one.until("state", state="idle")
-        session = next(iter(running[2].sessions))
+        session = await only(running[2])
         assert session._memory.goes_on
         await one.send("reset")
         await one.until("reset")
@@ -131,7 +134,7 @@ async def test_a_session_that_ends_frees_all_it_held(running: Running) -> None:
     async with client(running[0]) as one:
         await one.send("text", content="Set a timer for ten minutes.")
         await one.until("timer", event="started")
-        session = next(iter(gateway.sessions))
+        session = await only(gateway)
         await one.send("text", content=LONG)
         await one.until("reply_began")
     async with asyncio.timeout(5):

@@ -74,7 +74,7 @@ def _kept(path: Path) -> str | None:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError:
         return None
-    with open(descriptor, encoding="utf-8") as file:
+    with os.fdopen(descriptor, encoding="utf-8") as file:
         if os.fstat(descriptor).st_mode & 0o077:
             os.fchmod(descriptor, 0o600)
             log.warning("the token could be read by others: delete its file for a new one", path=str(path))
@@ -86,7 +86,7 @@ def _draw(path: Path) -> str:
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     with contextlib.suppress(FileNotFoundError):
         draft.unlink()
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(token + "\n")
     draft.replace(path)
     log.info("made a token for the gateway", path=str(path))
@@ -157,7 +157,7 @@ class Doors:
             given += parse_qs(scope["query_string"].decode("latin-1")).get("token", [])[:1]
         assert self._token is not None
         wanted = self._token.encode()
-        return any([hmac.compare_digest(one.encode(), wanted) for one in given])
+        return any(hmac.compare_digest(one.encode(), wanted) for one in given)
 
 
 def _origin(text: str) -> tuple[str, str]:
