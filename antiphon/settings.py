@@ -350,6 +350,11 @@ class Satellite(Section):
     """Who may drive it, when several would: a host, or `antiphon/…`; empty: Home Assistant before a daemon."""
 
 
+class Models(Section):
+    mirror: str = Field("https://huggingface.co", pattern=r"^https?://[^\s]+$")
+    """Where `antiphon models pull` fetches from: the hub, or a mirror with the same paths."""
+
+
 class HomeAssistant(Section):
     control: bool = True
     """Hand what concerns the house (lights, covers, climate, media, lists) to the Home Assistant that asks."""
@@ -381,6 +386,7 @@ class Settings(BaseSettings):
     stt: Stt = Stt()
     llm: Llm = Llm()
     tts: Tts = Tts()
+    models: Models = Models()
     turn: Turn = Turn()
     conversation: Conversation = Conversation()
     home_assistant: HomeAssistant = HomeAssistant()

@@ -39,6 +39,7 @@ from antiphon_daemon.engines.build import (
 from antiphon_daemon.engines.contracts import EngineError, Engines, Tunable
 from antiphon_daemon.engines.work import Token
 from antiphon_daemon.gateway.face import Gateway, GatewayError
+from antiphon_daemon.languages import unsuited
 from antiphon_daemon.names import HouseNames
 from antiphon_daemon.satellites import Satellites
 
@@ -250,6 +251,8 @@ async def run(settings: Settings, source: Source | None = None) -> None:
     life, notifier, live = Life(LOADING_S), Notifier(), Live(settings, SCOPE)
     async with notifier.starting("Loading the models"):
         engines = await build_engines(settings)
+    for sentence in unsuited(engines, settings):
+        log.warning(sentence)
     life.leave_s = LEAVE_S
     try:
         if life.ended.is_set():

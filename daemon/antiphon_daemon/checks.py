@@ -12,11 +12,13 @@ from antiphon.settings import Settings
 from antiphon.wire.link import LinkError, ask_info
 from antiphon.wire.server import ListenError, Server
 from antiphon_daemon import other_side
-from antiphon_daemon.endpoints.info import plain_language, vad_info
+from antiphon_daemon.endpoints.info import vad_info
 from antiphon_daemon.endpoints.vad import VadHandler
 from antiphon_daemon.engines.build import build_synthesizer, build_transcriber, load_backends
-from antiphon_daemon.engines.contracts import EngineError, Remote, Synthesizer
+from antiphon_daemon.engines.contracts import EngineError, Remote, Stage
 from antiphon_daemon.engines.llm.health import Backend
+from antiphon_daemon.engines.models import SETTINGS
+from antiphon_daemon.languages import mend, spoken
 
 LOADING_S = 60.0
 """A server may take so long to load its model while somebody waits for the doctor."""
@@ -32,15 +34,11 @@ async def run(settings: Settings) -> list[Check]:
     """Check everything the daemon needs."""
     ports = [await _port(name, settings) for name in ("asr", "tts", "handle", "vad", "wake")]
     engines = [
-        *await _engine("speech to text", build_transcriber(settings), lambda e: e.languages, settings, "stt.model"),
+        *await _engine("speech to text", build_transcriber(settings), lambda e: e.languages, settings, "stt"),
         *await _models(settings),
-        *await _engine("voice", build_synthesizer(settings), _spoken, settings, "tts.voice"),
+        *await _engine("voice", build_synthesizer(settings), spoken, settings, "tts"),
     ]
     return [*ports, *engines, *(await other_side.run(settings) if settings.home_assistant.url else ())]
-
-
-def _spoken(synthesizer: Synthesizer) -> list[str]:
-    return [plain_language(language) or "" for voice in synthesizer.voices for language in voice.languages]
 
 
 async def _port(name: str, settings: Settings) -> Check:
@@ -66,7 +64,7 @@ async def _engine(
     building: Coroutine[Any, Any, Any],
     languages: Callable[[Any], Collection[str]],
     settings: Settings,
-    setting: str,
+    stage: Stage,
 ) -> list[Check]:
     """Load an engine, and check that it knows the language of the house."""
     began = time.monotonic()
@@ -80,7 +78,8 @@ async def _engine(
     checks = [Check(title, True, f"{engine.name}, loaded and tried in {took_s:.1f} s")]
     if settings.language not in languages(engine):
         says = f"{engine.name} does not know {settings.language!r}"
-        checks.append(Check(f"{title}, language", False, says, f"Set {setting} to one that does."))
+        does = f"Set {SETTINGS[stage]} to one that does: {mend(stage, settings.language)}"
+        checks.append(Check(f"{title}, language", False, says, does))
     await engine.close()
     return checks
 

@@ -1,4 +1,4 @@
-"""The daemon's commands: `antiphon daemon` and `antiphon ask`. Heavy imports wait until a command runs."""
+"""The daemon's commands: `antiphon daemon`, `ask` and `models`. Heavy imports wait until a command runs."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import asyncio
 
 import click
 
+from antiphon_daemon.models.commands import models
+
 
 def add_to(group: click.Group) -> None:
     """Add the commands to `antiphon`."""
     group.add_command(daemon)
     group.add_command(ask)
+    group.add_command(models)
 
 
 @click.command()

@@ -14,7 +14,7 @@ from typing import Any
 import xllamacpp
 
 from antiphon.settings import Llm
-from antiphon_daemon.engines import catalogue
+from antiphon_daemon.engines import catalogue, models
 from antiphon_daemon.engines.contracts import EngineError, Fault, Message, Revoked, TextDelta, Tool, ToolCall, Work
 from antiphon_daemon.engines.llm.endings import Endings
 from antiphon_daemon.engines.llm.prefix import begins, unasked
@@ -55,7 +55,8 @@ class Embedded:
     """
 
     def __init__(self, settings: Llm) -> None:
-        path = Path(settings.model).expanduser() if settings.model else catalogue.gguf()
+        named = models.path("llm", settings.model) if settings.model else catalogue.gguf()
+        path = named or Path(settings.model).expanduser()
         catalogue.check("llm", path, b"GGUF")
         self._settings = settings
         self.name = f"llama.cpp {path.stem}"

@@ -21,7 +21,7 @@ from faster_whisper.transcribe import get_compression_ratio, get_suppressed_toke
 
 from antiphon.audio.pcm import RATE, Samples
 from antiphon.settings import Stt
-from antiphon_daemon.engines import catalogue
+from antiphon_daemon.engines import catalogue, models
 from antiphon_daemon.engines.contracts import EngineError, Revoked, Transcript, Work
 from antiphon_daemon.engines.stt.guards import (
     SHORTEST_S,
@@ -99,9 +99,10 @@ class FasterWhisper:
         if code in self.languages:
             return code
         if self.languages == ("en",):
+            offered = models.offer("stt", code)
             message = (
-                f"The model {self._label} knows English only, not {code}: name a model for many languages, such as "
-                "small, as stt.model in config.yaml."
+                f"The model {self._label} knows English only, not {code}: name a model for many languages as "
+                f"stt.model in config.yaml{f', or: {offered}' if offered else '.'}"
             )
         else:
             message = f"The model {self._label} does not know the language {code}: correct language in config.yaml."
@@ -230,6 +231,9 @@ def _load(settings: Stt) -> tuple[Any, str]:
     name, label = settings.model, settings.model
     if name == "embedded":
         name, label = str(catalogue.whisper()), "tiny.en"
+    elif pulled := models.path("stt", name):
+        name = str(pulled)
+        catalogue.check("stt", pulled / "model.bin")
     elif "/" in name or Path(name).is_dir():
         folder = Path(name).expanduser()
         catalogue.check("stt", folder / "model.bin")

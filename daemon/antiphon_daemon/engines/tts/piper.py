@@ -17,7 +17,7 @@ from piper.config import PiperConfig
 
 from antiphon.audio.pcm import Resampler, to_bytes
 from antiphon.settings import Tts
-from antiphon_daemon.engines import catalogue
+from antiphon_daemon.engines import catalogue, models
 from antiphon_daemon.engines.contracts import EngineError, Voice, Work
 from antiphon_daemon.engines.tts.vits import Vits
 from antiphon_daemon.engines.worker import Worker, threads
@@ -47,7 +47,8 @@ class Loaded:
     """
 
     def __init__(self, settings: Tts) -> None:
-        path = catalogue.piper() if settings.voice == "embedded" else Path(settings.voice).expanduser()
+        named = catalogue.piper() if settings.voice == "embedded" else models.path("tts", settings.voice)
+        path = named or Path(settings.voice).expanduser()
         config = _read_config(catalogue.check("tts", Path(f"{path}.json")))
         self._model = _load(catalogue.check("tts", path), threads(settings.threads))
         self._voice = PiperVoice(session=None, config=PiperConfig.from_dict(dict(config)))

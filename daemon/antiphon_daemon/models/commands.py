@@ -1,0 +1,236 @@
+"""`antiphon models`: list, pull, verify, remove, use."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from antiphon.settings import Settings
+    from antiphon_daemon.engines.models import Model
+    from antiphon_daemon.models.fetching import Progress
+    from antiphon_daemon.models.keeping import Keeper
+
+ALL = 99
+"""How many languages `*` stands for."""
+
+
+@click.group()
+def models() -> None:
+    """Fetch models, keep them whole, choose between them."""
+
+
+@models.command("list")
+@click.option("--language", metavar="CODE", help="Only models that know this language, such as ko.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+@click.pass_context
+def list_(context: click.Context, language: str | None, as_json: bool) -> None:
+    """Show the models that can be pulled, and those that are here (✓; ● in use)."""
+    from antiphon_daemon.engines.models import catalogue, place
+
+    found = [model for model in catalogue().values() if language is None or model.knows(language)]
+    used = _in_use(context.obj.settings)
+    if as_json:
+        entries = [
+            {
+                **model.model_dump(exclude={"files"}),
+                "here": place(model.name) is not None,
+                "in_use": model.name in used,
+                "path": str(folder) if (folder := place(model.name)) else None,
+                "files": [file.model_dump(exclude_none=True) for file in model.files],
+            }
+            for model in found
+        ]
+        click.echo(json.dumps(entries, ensure_ascii=False))
+        return
+    _print_table(found, used)
+    if language is not None:
+        for stage in sorted({"stt", "llm", "tts"} - {model.stage for model in found}):
+            click.echo(f"For {stage} the catalogue has no model that knows {language}: see docs/models.md.")
+
+
+@models.command()
+@click.argument("name")
+@click.option("--from", "source", metavar="PATH", help="Take it from a folder, or a file with the others beside it.")
+@click.option("--mirror", metavar="URL", help="Fetch from here instead of models.mirror.")
+@click.option("--shared", is_flag=True, help="For all users and for services of the system (needs root).")
+@click.option("--trust-new", is_flag=True, help="Accept what differs from the first pull.")
+@click.pass_context
+def pull(
+    context: click.Context, name: str, source: str | None, mirror: str | None, shared: bool, trust_new: bool
+) -> None:
+    """Fetch a model; a pull that was cut off goes on from where it was."""
+    from antiphon_daemon.engines.models import SETTINGS, place
+    from antiphon_daemon.models.fetching import PullError
+
+    model = _model(name)
+    here = place(name)
+    keeper = _keeper(shared=shared)
+    try:
+        with _Bar(name) as progress:
+            if source is not None:
+                folder = keeper.bring(model, Path(source), progress, trust_new=trust_new)
+            else:
+                hub = mirror or context.obj.settings.models.mirror
+                folder = keeper.pull(model, hub, progress, trust_new=trust_new)
+    except PullError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{name} is here already: {folder}" if here == folder and source is None else f"{name} is in {folder}")
+    if name not in _in_use(context.obj.settings):
+        click.echo(f"To use it ({SETTINGS[model.stage]}): antiphon models use {name}")
+
+
+@models.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.pass_context
+def verify(context: click.Context, names: tuple[str, ...]) -> None:
+    """Compare pulled models with their hashes; all of them without a name."""
+    from antiphon_daemon.engines.models import SHARED, manifest, own_folder, place
+    from antiphon_daemon.models.keeping import Keeper
+
+    if names:
+        places = []
+        for name in names:
+            folder = place(name)
+            if folder is None:
+                raise click.ClickException(f"The model {name} is not here: antiphon models pull {name}")
+            places.append(folder)
+    else:
+        there = [path for folder in (own_folder(), SHARED) if folder.is_dir() for path in sorted(folder.iterdir())]
+        places = [path for path in there if manifest(path)]
+    wrong = False
+    for folder in places:
+        found = Keeper(folder.parent, click.echo).verify(folder.name)
+        wrong = wrong or bool(found)
+        click.echo(f"✗ {folder.name}" if found else f"✓ {folder.name}")
+        for sentence in found:
+            click.echo(f"    {sentence}")
+        if found:
+            click.echo(f"    → antiphon models remove --force {folder.name} && antiphon models pull {folder.name}")
+    if not places:
+        click.echo("No model has been pulled yet: antiphon models list shows what there is.")
+    context.exit(int(wrong))
+
+
+@models.command()
+@click.argument("name")
+@click.option("--shared", is_flag=True, help="The one for all users.")
+@click.option("--force", is_flag=True, help="Even if the settings name it.")
+@click.pass_context
+def remove(context: click.Context, name: str, shared: bool, force: bool) -> None:
+    """Delete a pulled model, or what has arrived of one."""
+    from antiphon_daemon.models.fetching import PullError
+
+    _plain_name(name)
+    if not force and name in _in_use(context.obj.settings):
+        raise click.ClickException(
+            f"The settings name {name}: use another first (antiphon models use), or add --force."
+        )
+    try:
+        size = _keeper(shared=shared).remove(name)
+    except PullError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{name} is gone: {size / 1e6:,.0f} MB are free.")
+
+
+@models.command()
+@click.argument("name")
+@click.pass_context
+def use(context: click.Context, name: str) -> None:
+    """Name a pulled model in the settings file; the rest of the file stays as it is."""
+    from antiphon.configuration import locate
+    from antiphon_daemon.engines.models import place
+    from antiphon_daemon.models import choosing
+
+    model, language = _model(name), context.obj.settings.language
+    if place(name) is None:
+        raise click.ClickException(f"The model {name} is not here: fetch it with: antiphon models pull {name}")
+    if not model.knows(language):
+        known = ", ".join(model.languages)
+        raise click.ClickException(f"{name} knows {known} and the language is {language}: choose another model.")
+    path = locate(context.obj.config)
+    if path is None:
+        import platformdirs
+
+        path = Path(platformdirs.user_config_dir("antiphon")) / "config.yaml"
+    try:
+        choosing.use(model, path)
+    except choosing.EditError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{path} now names {name}.")
+    for variable in choosing.overridden(model):
+        click.echo(f"But the variable {variable} is stronger than the file: take it away.")
+    click.echo("Voices change while the daemon runs." if model.stage == "tts" else "Restart the daemon to load it.")
+
+
+def _model(name: str) -> Model:
+    import difflib
+
+    from antiphon_daemon.engines.models import catalogue
+
+    if name in catalogue():
+        return catalogue()[name]
+    near = difflib.get_close_matches(name, catalogue(), 1, 0.5)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise click.ClickException(f"There is no model {name} in the catalogue: {hint}antiphon models list shows all.")
+
+
+def _plain_name(name: str) -> None:
+    """Refuse what could be the name of another folder."""
+    if not name or name.startswith(".") or Path(name).name != name:
+        raise click.ClickException(f"{name!r} is no name of a model.")
+
+
+def _keeper(*, shared: bool) -> Keeper:
+    from antiphon_daemon.engines import models as places
+    from antiphon_daemon.models.keeping import Keeper
+
+    return Keeper(places.SHARED if shared else places.own_folder(), lambda text: click.echo(text, err=True))
+
+
+def _in_use(settings: Settings) -> set[str]:
+    return {settings.stt.model, settings.tts.voice, *(one.model for one in settings.llm.chain)}
+
+
+class _Bar:
+    """A progress bar on a terminal; elsewhere nothing."""
+
+    def __init__(self, name: str) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import TransferSpeedColumn as Speed
+
+        console = Console(stderr=True)
+        columns: list[Any] = [TextColumn("{task.description}"), BarColumn(), DownloadColumn(), Speed()]
+        self._shown = Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal)
+        self._task = self._shown.add_task(name, total=None)
+
+    def __enter__(self) -> Progress:
+        self._shown.start()
+        return lambda done, total: self._shown.update(self._task, completed=done, total=total)
+
+    def __exit__(self, *_: object) -> None:
+        self._shown.stop()
+
+
+def _print_table(found: list[Model], used: set[str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from antiphon_daemon.engines.models import place
+
+    table = Table(box=None, pad_edge=False)
+    for title in ("", "name", "stage", "languages", "MB", "licence", "quality", "speed"):
+        table.add_column(title, justify="right" if title == "MB" else "left", no_wrap=title in ("name", "stage"))
+    for model in found:
+        mark = "●" if model.name in used else "✓" if place(model.name) else ""
+        languages = f"{ALL} languages" if "*" in model.languages else " ".join(model.languages)
+        about = (languages, f"{model.size_mb:,}", model.licence, model.quality, model.speed)
+        table.add_row(mark, model.name, model.stage, *about)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=200)
+    console.print(table)
