@@ -86,6 +86,8 @@ class Hub:
         asked = request.headers.get("Range")
         if asked and request.headers.get("If-Range") == etag and not fault.no_ranges:
             start, status = int(asked.removeprefix("bytes=").rstrip("-")), 206
+            if start >= len(content):
+                return _send(request, 416, b"", {"Content-Range": f"bytes */{len(content)}"})
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
         body = content[start:]
         headers["Content-Length"] = str(fault.claim if fault.claim is not None else len(body))
@@ -103,6 +105,7 @@ class Hub:
             if fault.cut:
                 fault.cut.pop(0)
             request.close_connection = True
+        return None
 
 
 def _send(request: BaseHTTPRequestHandler, status: int, body: bytes, headers: dict[str, str]) -> None:

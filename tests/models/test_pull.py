@@ -77,6 +77,17 @@ def test_what_has_arrived_is_kept_for_the_next_pull(hub: Hub, keeper: Keeper, fo
     assert (folder / "tiny-test" / "w.gguf").read_bytes() == WEIGHTS
 
 
+def test_a_pull_that_ended_before_the_check_only_checks(hub: Hub, keeper: Keeper, folder: Path) -> None:
+    hub.faults[WEIGHTS_AT] = Fault(cut=[900_000, 0, 0, 0, 0])
+    with pytest.raises(PullError):
+        keeper.pull(tiny_model(), hub.url, nothing)
+    part(folder).write_bytes(WEIGHTS)
+    hub.faults.clear()
+    place = keeper.pull(tiny_model(sha256=SHA256), hub.url, nothing)
+    assert [asked for path, asked, _ in hub.asked if path == WEIGHTS_AT][-1] == f"bytes={len(WEIGHTS)}-"
+    assert (place / "w.gguf").read_bytes() == WEIGHTS
+
+
 def test_a_file_that_changed_meanwhile_is_fetched_from_its_start(hub: Hub, keeper: Keeper, folder: Path) -> None:
     hub.faults[WEIGHTS_AT] = Fault(cut=[900_000, 0, 0, 0, 0])
     with pytest.raises(PullError):

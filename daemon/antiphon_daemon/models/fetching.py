@@ -115,7 +115,9 @@ class _Try:
         return self._finish(target)
 
     def _receive(self, response: httpx.Response, have: int) -> None:
-        if response.status_code == 416 and have:  # what is here is not the start of what is there
+        if response.status_code == 416 and have:
+            if response.headers.get("content-range", "").strip() == f"bytes */{have}":
+                return  # all of it is here: the last pull ended before it was checked
             self._forget()
             raise Broken("the server has another version of the file")
         _refuse(response, self._url)

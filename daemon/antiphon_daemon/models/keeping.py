@@ -251,6 +251,6 @@ def _copy(source: Path, target: Path, progress: Progress) -> None:
 
 def _explained(error: PullError, expected: Expected, file: File, model: Model) -> PullError:
     """Say of a hash that differs from the first pull's what can be done."""
-    if file.sha256 is None and expected.sha256 is not None and expected.sha256[:12] in str(error):
+    if file.sha256 is None and expected.sha256 is not None and f"not {expected.sha256[:12]}" in str(error):
         return PullError(f"{error} It differs from the first pull of {model.name}; --trust-new takes the new one.")
     return error
