@@ -59,6 +59,7 @@ SCOPE = Scope(
         "tts.voice",
         "tts.speaker",
         "tts.speed",
+        "models",
         "turn",
         "conversation",
         "home_assistant.control",

@@ -27,6 +27,11 @@ class Fault:
     """The second half of the file waits for it."""
 
 
+class Server(ThreadingHTTPServer):
+    def handle_error(self, *_: Any) -> None:
+        """Say nothing of clients that hang up."""
+
+
 class Hub:
     """Serves `files` by path. `asked` holds each request: path, Range, If-Range."""
 
@@ -49,7 +54,7 @@ class Hub:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()

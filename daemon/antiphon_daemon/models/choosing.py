@@ -61,12 +61,19 @@ def edit(text: str, section: str, values: Mapping[str, str]) -> str:
         EditError: it is no YAML, or the section is a list.
     """
     try:
-        edited = _edited(text, section, values)
-        before, after = yaml.safe_load(text) or {}, yaml.safe_load(edited)
+        before = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
         raise EditError(f"The settings file is not YAML: {' '.join(str(error).split())}") from None
-    there = before.get(section)
-    if after != {**before, section: {**(there if isinstance(there, dict) else {}), **values}}:  # anchors, say
+    edited = _edited(text, section, values)
+    try:
+        after = yaml.safe_load(edited)
+    except yaml.YAMLError:
+        after = None
+    there = before.get(section) if isinstance(before, dict) else None
+    if not isinstance(before, dict) or after != {
+        **before,
+        section: {**(there if isinstance(there, dict) else {}), **values},
+    }:  # anchors, say
         raise EditError(f"The settings file has an unusual form: write into it yourself:\n{_section(section, values)}")
     return edited.replace("\r\n", "\n").replace("\n", "\r\n") if "\r\n" in text else edited
 
