@@ -25,6 +25,7 @@ from antiphon_daemon.engines.build import build_synthesizer, build_transcriber
 from antiphon_daemon.engines.contracts import EngineError, Revoked, Synthesizer, Transcriber, Tunable
 from antiphon_daemon.engines.tts.wyoming import RATE as SPOKEN
 from antiphon_daemon.engines.work import Token
+from antiphon_daemon.languages import spoken
 
 QUICK = Deadlines(connect_s=1, stt_s=0.4, tts_first_s=0.4)
 
@@ -319,8 +320,8 @@ async def test_a_service_needs_an_address() -> None:
 async def test_the_doctor_tries_them(hears: Service, speaks: Service) -> None:
     async def look(language: str = "en") -> list[tuple[bool | None, str]]:
         house = settings(language=language)
-        stt = await checks._engine("ears", ears(hears), lambda e: e.languages, house, "stt.model")
-        tts = await checks._engine("voice", mouth(speaks), checks._spoken, house, "tts.voice")
+        stt = await checks._engine("ears", ears(hears), lambda e: e.languages, house, "stt")
+        tts = await checks._engine("voice", mouth(speaks), spoken, house, "tts")
         return [(check.ok, check.says) for check in (*stt, *tts)]
 
     assert [ok for ok, _ in await look()] == [True, True]
