@@ -91,7 +91,7 @@ def test_ten_times_the_sound_server_is_killed_during_conversation_and_it_talks_a
         ["streaming", "thinking", "speaking"], k=2
     )
     rng.shuffle(moments)
-    spoken = say("What is the capital of France?")
+    spoken = say("What is the capital of Spain?")
     asked = house.folder / "asked.wav"
     wav.write(asked, np.concatenate((silence(0.2), spoken, silence(0.8))))
     took: list[float] = []
