@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pytest
 from alone import ALONE
+from in_thread import in_thread
 
 from antiphon.settings import Llm, Settings
 from antiphon.wire.server import Server
@@ -48,33 +48,13 @@ class Running:
 
 @pytest.fixture(scope="session")
 def daemon(own_state: None) -> Iterator[Running]:
-    ready: list[Running] = []
-    failed: list[BaseException] = []
-    started, ended = threading.Event(), threading.Event()
-
-    async def live() -> None:
+    @contextlib.asynccontextmanager
+    async def live() -> AsyncIterator[Running]:
         settings = quiet_settings()
         engines = await build_engines(settings)
         async with serving(settings, engines) as servers:
-            ready.append(Running(settings, engines, servers, asyncio.get_running_loop()))
-            started.set()
-            await asyncio.to_thread(ended.wait)
+            yield Running(settings, engines, servers, asyncio.get_running_loop())
         await engines.close()
 
-    def run() -> None:
-        try:
-            asyncio.run(live())
-        except BaseException as error:  # noqa: BLE001 - told to the test that waits
-            failed.append(error)
-            started.set()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    started.wait(60)
-    if failed:
-        raise failed[0]
-    yield ready[0]
-    ended.set()
-    thread.join(20)
-    with contextlib.suppress(IndexError):
-        raise failed[0]
+    with in_thread(live) as one:
+        yield one

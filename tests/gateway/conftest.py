@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Iterator
+import contextlib
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 from alone import ALONE
+from in_thread import in_thread
 
 from antiphon.settings import Gateway, Llm, Settings
 from antiphon_daemon import app
@@ -20,24 +20,8 @@ def quiet_settings(gateway: Gateway | None = None, **changes: Any) -> Settings:
     return Settings(**{**ALONE, "llm": Llm(temperature=0), "gateway": gateway or Gateway(port=0), **changes})
 
 
-@pytest.fixture
-def gateways(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Return the gateways of the daemons that this test starts, as they come."""
-    made: list[Any] = []
-
-    class Seen(app.Gateway):
-        def __init__(self, *arguments: Any) -> None:
-            super().__init__(*arguments)
-            made.append(self)
-
-    monkeypatch.setattr(app, "Gateway", Seen)
-    return made
-
-
-@pytest.fixture(scope="session")
-def running(own_state: None) -> Iterator[tuple[int, Engines, Any]]:
-    """Return a daemon's gateway port, its engines, and the gateway, which runs on a loop in a thread of its own."""
-    patch = pytest.MonkeyPatch()
+def _seen(patch: pytest.MonkeyPatch) -> list[Any]:
+    """Return the gateways of the daemons that are started from now on, as they come."""
     made: list[Any] = []
 
     class Seen(app.Gateway):
@@ -46,31 +30,28 @@ def running(own_state: None) -> Iterator[tuple[int, Engines, Any]]:
             made.append(self)
 
     patch.setattr(app, "Gateway", Seen)
-    found: list[Any] = []
-    started, ended = threading.Event(), threading.Event()
+    return made
 
-    async def live() -> None:
+
+@pytest.fixture
+def gateways(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Return the gateways of the daemons that this test starts, as they come."""
+    return _seen(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def running(own_state: None) -> Iterator[tuple[int, Engines, Any]]:
+    """Return a daemon's gateway port, its engines, and the gateway, which runs on a loop in a thread of its own."""
+
+    @contextlib.asynccontextmanager
+    async def live() -> AsyncIterator[tuple[int, Engines, Any]]:
         engines = await app.build_engines(quiet_settings())
-        async with app.serving(quiet_settings(), engines):
-            found.extend((made[0].port, engines, made[0]))
-            started.set()
-            await asyncio.to_thread(ended.wait)
+        async with contextlib.AsyncExitStack() as serving:
+            with pytest.MonkeyPatch.context() as patch:
+                made = _seen(patch)
+                await serving.enter_async_context(app.serving(quiet_settings(), engines))
+            yield made[0].port, engines, made[0]
         await engines.close()
 
-    def run() -> None:
-        try:
-            asyncio.run(live())
-        except BaseException as error:  # noqa: BLE001 - told to the test that waits
-            found.insert(0, error)
-        started.set()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    started.wait(60)
-    patch.undo()
-    if isinstance(found[0], BaseException):
-        raise found[0]
-    yield found[0], found[1], found[2]
-    ended.set()
-    thread.join(20)
-    assert not thread.is_alive(), "the daemon does not end"
+    with in_thread(live) as one:
+        yield one

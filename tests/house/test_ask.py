@@ -40,8 +40,8 @@ def asked(*arguments: object, **environment: str) -> tuple[list[dict[str, Any]],
 
 
 def plain(text: str) -> str:
-    """Return the words alone. "France is" and "Francis" sound the same, and the smallest Whisper prefers the name."""
-    return "".join(c for c in text.lower() if c.isalnum() or c == " ").replace("france is", "francis")
+    """Return the words alone."""
+    return "".join(c for c in text.lower() if c.isalnum() or c == " ")
 
 
 @pytest.fixture

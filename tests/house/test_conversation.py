@@ -130,7 +130,7 @@ class House:
         assert "capital" in understood
         assert "Madrid" in said
         spoken_back = asyncio.run(self.transcribe(np.concatenate((heard, silence(0.3)))))
-        # Letters, not words: the smallest Whisper writes "Francis" for "France is".
+        # Letters, not words: the smallest Whisper writes what sounds alike.
         assert cer(said.lower(), spoken_back.lower()) <= 0.35, (said, spoken_back)
 
     async def transcribe(self, sound: Samples) -> str:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Literal, TypeVar
 
+import structlog
 from wyoming.error import Error
 from wyoming.event import Event
 from wyoming.info import Artifact, Info
@@ -31,6 +32,8 @@ NAMED = 8
 """So many names a sentence lists."""
 
 A = TypeVar("A", bound=Artifact)
+
+log = structlog.get_logger(__name__)
 
 
 class Refused(Exception):
@@ -66,6 +69,22 @@ class Service:
             return await ask_info(self.url, within_s=self._connect_s)
         except LinkError as error:
             raise self.failure(str(error)) from error
+
+    async def introduce(self, learn: Callable[[Info], None], *, away: str) -> None:
+        """Have `learn` take over what the service says of itself; one that is away is asked again when it is needed.
+
+        Args:
+            away: what the log says then.
+
+        Raises:
+            EngineError: it is there, and `learn` finds it unfit.
+        """
+        try:
+            info = await self.info()
+        except EngineError as error:
+            log.warning(away, why=str(error))
+        else:
+            learn(info)
 
     @contextlib.asynccontextmanager
     async def connected(self, work: Work) -> AsyncIterator[Link]:

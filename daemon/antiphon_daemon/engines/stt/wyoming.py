@@ -10,7 +10,6 @@ import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
-import structlog
 from wyoming.asr import Transcribe
 from wyoming.asr import Transcript as Heard
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
@@ -28,8 +27,6 @@ from antiphon_daemon.engines.wyoming import OWN_SHARE, Service, answer, installe
 
 CHUNK = RATE // 10
 """Samples in one event."""
-
-log = structlog.get_logger(__name__)
 
 
 class WyomingTranscriber:
@@ -58,12 +55,7 @@ class WyomingTranscriber:
         Raises:
             EngineError: it is there, but has no such model, or is no speech to text.
         """
-        try:
-            info = await self._service.info()
-        except EngineError as error:
-            log.warning("speech to text is away", why=str(error))
-        else:
-            self._learn(info)
+        await self._service.introduce(self._learn, away="speech to text is away")
 
     async def check(self) -> None:
         """See that the service is there, and have it hear something.

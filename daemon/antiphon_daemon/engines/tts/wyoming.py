@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
-import structlog
 from wyoming.audio import AudioChunk, AudioStop
 from wyoming.info import Info
 from wyoming.tts import Synthesize, SynthesizeVoice
@@ -28,8 +27,6 @@ RATE = 22_050
 
 READY = "Ready."
 """Said once, unheard, when the service is checked."""
-
-log = structlog.get_logger(__name__)
 
 
 class WyomingSynthesizer:
@@ -73,12 +70,7 @@ class WyomingSynthesizer:
         Raises:
             EngineError: it is there, but has no such voice, or is no text to speech.
         """
-        try:
-            info = await self._service.info()
-        except EngineError as error:
-            log.warning("the voice is away", why=str(error))
-        else:
-            self._learn(info)
+        await self._service.introduce(self._learn, away="the voice is away")
 
     async def check(self) -> None:
         """See that the service is there, and have it say something.
