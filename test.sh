@@ -27,4 +27,6 @@ ruff check .
 ruff format --check .
 mypy
 lint-imports
+# The tests that mostly wait, or only think, run beside those that work the models (tests/conftest.py).
+[ $# -gt 0 ] || set -- -n 2 --dist loadgroup
 exec pytest "$@"

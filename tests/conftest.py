@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from marks import MARKS
@@ -25,8 +26,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{name}: {reason}")
 
 
+MODELS = ("endpoints", "engines", "gateway", "house")
+"""Folders of tests that work the models, which take all cores: no two of these run at once (`./test.sh` runs two)."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        item.add_marker(pytest.mark.xdist_group("models" if folder in MODELS else str(item.path)))
         if item.get_closest_marker("macos") and sys.platform != "darwin":
             item.add_marker(pytest.mark.skip(reason=MARKS["macos"]))
         if item.get_closest_marker("home_assistant") and not config.getoption("--home-assistant"):

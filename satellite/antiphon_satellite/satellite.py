@@ -31,7 +31,7 @@ from antiphon_satellite.sound.echo import Echo
 from antiphon_satellite.sound.microphone import Microphone
 from antiphon_satellite.sound.speaker import Speaker
 from antiphon_satellite.states import Do, Event, Limits, Situation, State
-from antiphon_satellite.uplink import Uplink
+from antiphon_satellite.uplink import QUIET_MS, Uplink
 
 BUTTON_BACK = RATE // 4
 """A button is pressed this much after the first word, by those who are quick."""
@@ -420,7 +420,7 @@ class Satellite:
             asked.data["by_voice"] = True
         active.send(asked)
         self._reception.new_run()
-        self._uplink.send_to(active)
+        self._uplink.send_to(active, QUIET_MS if word and not active.ours else 0)
 
     def _end_speech(self, *_: Any) -> None:
         self._forget()

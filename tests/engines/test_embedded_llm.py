@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable, Iterator
@@ -14,7 +15,16 @@ import pytest
 from antiphon.settings import Llm, Settings
 from antiphon_daemon.engines import catalogue
 from antiphon_daemon.engines.build import build_responder
-from antiphon_daemon.engines.contracts import EngineError, Engines, Message, Responder, Revoked, TextDelta, Tool
+from antiphon_daemon.engines.contracts import (
+    EngineError,
+    Engines,
+    Message,
+    Responder,
+    Revoked,
+    TextDelta,
+    Tool,
+    WordJudge,
+)
 from antiphon_daemon.engines.work import Token
 
 Meanwhile = Callable[[Awaitable[str]], Awaitable[str]]
@@ -79,6 +89,26 @@ async def test_revoked_while_a_long_prompt_is_read(engines: Engines) -> None:
     with pytest.raises(Revoked):
         await task
     assert await reply(engines.responder, STORY, Token(), most=2)
+
+
+async def test_a_judgement_that_is_given_up_leaves_the_model_to_the_reply(engines: Engines) -> None:
+    """It may have to read a whole conversation, which takes far longer than it is waited for."""
+    responder = engines.responder
+    assert isinstance(responder, WordJudge)
+    token = Token()
+    judging = asyncio.create_task(responder.ended([Message("user", "word " * 3000)], token))
+    await asyncio.sleep(0.3)
+    token.revoke()
+    with pytest.raises(Revoked):
+        await judging
+    revoked = time.monotonic()
+    await reply(responder, [Message("user", "Hello.")], Token(), most=1)
+    async with asyncio.timeout(60):
+        while responder._worker._jobs:  # type: ignore[attr-defined]
+            await asyncio.sleep(0.05)
+    freed_s, again = time.monotonic() - revoked, time.monotonic()
+    await responder.ended([Message("user", "thing " * 1000)], Token())
+    assert freed_s < time.monotonic() - again, "a third of that prompt takes longer than to give it up"
 
 
 async def tokens_read(responder: Responder, messages: list[Message]) -> int:

@@ -147,6 +147,7 @@ LINES: Mapping[str, Sequence[str]] = {
     ),
     "9 a wake word: detection, run, and what is said at once": (
         f"{EARS}test_the_wake_word_starts_a_turn_that_begins_with_what_is_said_right_after",
+        f"{EARS}test_others_hear_silence_before_what_follows_the_wake_word",
         f"{TRAPS}test_trap_8_the_wake_word_is_told_before_the_run_and_only_then",
     ),
     "9 a transcript, an error or the end of the voice stops the stream": (

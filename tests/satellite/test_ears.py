@@ -33,6 +33,23 @@ async def test_the_wake_word_starts_a_turn_that_begins_with_what_is_said_right_a
         assert len(heard) / RATE < len(whole) / RATE + 1.0
 
 
+@pytest.mark.parametrize(("controller", "quiet_s"), [(None, 0.5), ("ours", 0.0)])
+async def test_others_hear_silence_before_what_follows_the_wake_word(
+    say: Say, controller: str | None, quiet_s: float
+) -> None:
+    """With the 0.25 s that lie before the turn they have 0.75 s until what is heard now; our daemon needs none."""
+    async with rig(start="wake") as one, one.controller(controller) as home:
+        await one.until(State.IDLE)
+        hiss = np.random.default_rng(9).normal(0, 0.001, 12 * RATE).astype(np.float32)
+        speech = say("Okay nabu, turn on the light.")
+        hiss[: len(speech)] += speech
+        one.card.say(hiss)
+        await home.expect("run-pipeline", within_s=5)
+        await eventually(lambda: len(home.heard[0]) > 1.2 * 32_000, 4)
+        sounding = np.flatnonzero(to_samples(home.heard[0]))
+        assert sounding[0] / RATE == pytest.approx(quiet_s, abs=0.01)
+
+
 async def test_other_speech_starts_nothing_in_wake_word_mode(say: Say) -> None:
     async with rig(start="wake") as one, one.controller() as home:
         await one.until(State.IDLE)

@@ -465,8 +465,10 @@ class Conversation:
         whole = draft.reply.text
         heard = whole if heard_ms is None else draft.reply.heard_text(heard_ms)
         if keeps:
-            self._memory.remember(draft.text, heard, interrupted=heard != whole, whole=whole)
+            shortened = self._memory.remember(draft.text, heard, interrupted=heard != whole, whole=whole)
             self._remembered = draft.revision
+            if shortened:  # there is more time to read what is left now than when the next turn begins
+                self._prefill()
         if self._state.stopped is not None and self._state.stopped.revision == draft.revision:
             draft.reply.pause()
             self._stopped.put(draft)

@@ -61,8 +61,15 @@ class Judges:
 
     async def ask_words(self, draft: Draft, messages: Sequence[Message]) -> None:
         """Ask the language model what it thinks of the words; the reply to the same messages is then begun sooner."""
-        if self._engines.words is not None and self._engines.turn is not None:
-            draft.ended = await _asked(self._engines.words.ended(messages, draft.token))
+        if self._engines.words is None or self._engines.turn is None:
+            return
+        work = Token(draft.revision)
+        forget = draft.token.on_revoked(work.revoke)
+        try:
+            draft.ended = await _asked(self._engines.words.ended(messages, work))
+        finally:
+            work.revoke()  # one that is too slow is not to keep the model from the reply
+            forget()
 
     def tell(self, draft: Draft) -> None:
         """Tell the probability by what is known so far; nothing while the words are not."""

@@ -70,8 +70,10 @@ class Memory:
         history = [] if self.idle_s > self._reset_after_s else self._messages
         return [self._system, *history, Message("user", text)]
 
-    def remember(self, text: str, reply: str, *, interrupted: bool = False, whole: str | None = None) -> None:
+    def remember(self, text: str, reply: str, *, interrupted: bool = False, whole: str | None = None) -> bool:
         """Write one exchange. A reply of which nothing was heard leaves the user's words alone.
+
+        Returns whether the oldest exchanges were dropped for it: a model that has read them has to read anew.
 
         Args:
             reply: what was heard of it.
@@ -85,9 +87,11 @@ class Memory:
         self._last_reply = whole or reply
         self._messages.append(Message("user", text))
         self._messages.append(Message("assistant", reply, interrupted=interrupted))
-        if _tokens(self._messages) > self._budget:
+        full = _tokens(self._messages) > self._budget
+        if full:
             while self._messages and _tokens(self._messages) > self._budget // 2:
                 del self._messages[:2]
+        return full
 
     def withdraw(self) -> None:
         """Take the last exchange back: its turn goes on. Once; without one, nothing happens."""

@@ -75,7 +75,7 @@ class Worker:
 
     def __init__(self, stage: Stage, *, threads: int = 1, waiting: int = 32) -> None:
         self._stage: Stage = stage
-        self._most = threads + waiting
+        self._threads, self._most = threads, threads + waiting
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"engine-{stage}")
         self._jobs: set[Future[Any]] = set()
         self._closed = threading.Event()
@@ -156,6 +156,11 @@ class Worker:
         finally:
             left.set()
             job.cancel()
+
+    @property
+    def full(self) -> bool:
+        """Whether no thread is free: one more job would wait."""
+        return len(self._jobs) >= self._threads
 
     async def close(self) -> None:
         """Turn away what waits with `Revoked`, let what runs end, and join the threads."""

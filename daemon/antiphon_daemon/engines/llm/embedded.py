@@ -80,7 +80,7 @@ class Embedded:
         """Yield the reply, token by token."""
         readings = self._readings.copy()
         own = {reading for reading in readings if begins(messages, reading.messages)}
-        for reading in own or (readings if len(readings) == CONVERSATIONS else ()):  # no thread may be left for this
+        for reading in own or (readings if self._worker.full else ()):
             reading.enough.set()
         generate: Callable[[Callable[[str], bool]], None] = partial(self._reply, messages)
         pieces = self._worker.push(generate, work)
@@ -96,7 +96,7 @@ class Embedded:
 
         What it reads is what the reply to the same messages begins with: the reply need not read it again.
         """
-        return await self._worker.run(partial(self._end, messages), work)
+        return await self._worker.run(partial(self._end, messages, work.wanted), work)
 
     async def prefill(self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()) -> None:
         """Read `messages` into the cache; a reply to them may come at any time and goes on from there."""
@@ -115,10 +115,10 @@ class Embedded:
         await self._worker.close()
         self._server = None
 
-    def _end(self, messages: Sequence[Message]) -> float | None:
+    def _end(self, messages: Sequence[Message], wanted: Callable[[], bool]) -> float | None:
         self._yield_to(messages)
         with self._slots.taken(messages) as slot:
-            return self._endings.probability(messages, slot)
+            return self._endings.probability(messages, slot, wanted)
 
     def _read(self, reading: Reading, emit: Callable[[str], bool]) -> None:
         self._readings.add(reading)

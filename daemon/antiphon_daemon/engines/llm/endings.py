@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from antiphon_daemon.engines.contracts import EngineError, Message
@@ -30,11 +30,12 @@ class Endings:
         # No proxy stands between this process and itself.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-    def probability(self, messages: Sequence[Message], slot: int) -> float | None:
+    def probability(self, messages: Sequence[Message], slot: int, wanted: Callable[[], bool]) -> float | None:
         """Return the probability that the last message ends where it does; None without words. Blocks: use a thread.
 
         Args:
             slot: the place in the cache where the reply to the same messages will be written.
+            wanted: asked between two batches of the prompt; what was read when it returns False stays in the cache.
 
         Raises:
             EngineError: the model failed.
@@ -51,7 +52,7 @@ class Endings:
         after = prompt[cut:].strip()
         return sum(
             math.exp(candidate["logprob"])
-            for candidate in self._next(prompt[:cut], slot)
+            for candidate in self._next(prompt[:cut], slot, wanted)
             if _closes(str(candidate["token"]), after)
         )
 
@@ -67,14 +68,27 @@ class Endings:
         except (OSError, ValueError, KeyError) as error:
             raise EngineError("llm", f"The language model's template failed ({error}).") from error
 
-    def _next(self, prompt: str, slot: int) -> Sequence[Mapping[str, Any]]:
-        answers: list[Mapping[str, Any]] = []
+    def _next(self, prompt: str, slot: int, wanted: Callable[[], bool]) -> Sequence[Mapping[str, Any]]:
+        candidates: Sequence[Mapping[str, Any]] = ()
+        failure: Any = None
+
+        def heard(chunk: Mapping[str, Any]) -> bool:
+            """Take a chunk of the stream; True stops the model."""
+            nonlocal candidates, failure
+            if failure := chunk.get("error"):
+                return True
+            for choice in chunk.get("choices") or ():  # none, or one without words, while the prompt is being read
+                tokens = (choice.get("logprobs") or {}).get("content") or ()
+                candidates = candidates or next((token["top_logprobs"] for token in tokens), ())
+            return bool(candidates) or not wanted()
+
         request = {"prompt": prompt, "n_predict": 1, "n_probs": CANDIDATES, "temperature": 1.0, "cache_prompt": True}
-        request["id_slot"] = slot
+        request |= {"id_slot": slot, "stream": True, "return_progress": True}
         try:
-            self._server.handle_completions(request, answers.append)
-            candidates: Sequence[Mapping[str, Any]] = answers[0]["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
-        except (RuntimeError, ValueError, LookupError, TypeError) as error:
+            self._server.handle_completions(request, heard)
+            if failure:
+                raise ValueError(failure)
+        except (RuntimeError, ValueError) as error:
             raise EngineError("llm", f"The language model could not judge a sentence ({error}).") from error
         return candidates
 
