@@ -76,6 +76,8 @@ class Connection:
         """The peer's address and port."""
         self.heard_at = asyncio.get_running_loop().time()
         """When the last event came, on the loop's clock."""
+        self.pings = 0
+        """Pings that came."""
 
     async def send(self, event: Event | Eventable) -> None:
         """Send one event whole, whatever other tasks send.
@@ -255,6 +257,7 @@ class Server:
             if Describe.is_type(event.type):
                 await peer.send(self._info())
             elif Ping.is_type(event.type):
+                peer.pings += 1
                 await peer.send(Pong(text=parse(Ping, event).text))
             elif not inbox.put(event):
                 raise Refusal(f"more than {QUEUED_EVENTS} events wait to be handled", "too-many-events")

@@ -33,6 +33,9 @@ ID_CHARACTERS = 128
 QUIET_S, DEAD_S = 15.0, 25.0
 """A controller that has said nothing for so long is asked, and then given up: both kinds ping every 2 s."""
 LOOK_S = 2.5
+PINGS_GO_ON = 2
+"""Of a controller that mutes, one ping may yet come that was on its way. After the next one it has read an event of
+ours (the pong), and would have fallen silent: it does not mute any more."""
 US = Attribution(name="Antiphon", url="")
 DESCRIPTION, WAITS = "Antiphon satellite", "waits for sound: "
 """A satellite without sound says so where it describes itself: `DESCRIPTION, waits for sound: why`."""
@@ -131,7 +134,8 @@ class Service:
         self._election: Election[Peer] = Election(settings.satellite.controller)
         self._driving: Peer | None = None
         """Whom the driver takes for the active controller."""
-        self._paused_by: set[tuple[Pair, int]] = set()
+        self._paused_by: dict[tuple[Pair, int], int] = {}
+        """Who mutes the satellite, and how many pings had come from them when they began to."""
         self.servers = [
             Server(
                 "satellite",
@@ -203,14 +207,18 @@ class Service:
     async def watch(self) -> None:
         """Give up a controller that has gone without a word; runs until cancelled.
 
-        Home Assistant leaves a connection open and silent while it mutes the satellite: that is no fault.
+        Home Assistant leaves a connection open and silent while it mutes the satellite: that is no fault. Unmuted again
+        within two seconds it has not noticed, and goes on as if nothing had been: that it still pings tells.
         """
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(LOOK_S)
             for candidate in list(self._election.candidates):
                 quiet_s = loop.time() - candidate.peer.connection.heard_at
-                if (candidate.pair, candidate.endpoint) in self._paused_by or quiet_s < QUIET_S:
+                pings = self._paused_by.get((candidate.pair, candidate.endpoint))
+                if pings is not None and candidate.peer.connection.pings >= pings + PINGS_GO_ON:
+                    self._resume(candidate.pair, candidate.endpoint)
+                if pings is not None or quiet_s < QUIET_S:
                     continue
                 if quiet_s > DEAD_S:
                     log.warning("a controller has gone without a word", controller=candidate.peer.name)
@@ -230,10 +238,7 @@ class Service:
                 log.info("a controller is back: its old connection is dropped", controller=peer.name)
                 replaced.peer.connection.abort()
             self._elect()
-        if (pair, peer.endpoint) in self._paused_by:
-            self._paused_by.remove((pair, peer.endpoint))
-            if not self._paused_by:
-                self.driver.resumed()
+        self._resume(pair, peer.endpoint)
         self._tell_active(peer)
 
     def pause(self, peer: Peer) -> None:
@@ -242,8 +247,13 @@ class Service:
         There is one microphone: muted for one assistant, it is muted for all.
         """
         if peer.candidate is not None and peer.candidate is self._election.best(peer.endpoint):
-            self._paused_by.add((peer.candidate.pair, peer.endpoint))
+            self._paused_by[peer.candidate.pair, peer.endpoint] = peer.connection.pings
             self.driver.paused()
+
+    def _resume(self, pair: Pair, endpoint: int) -> None:
+        """Who muted the satellite, if they did, does not any more."""
+        if self._paused_by.pop((pair, endpoint), None) is not None and not self._paused_by:
+            self.driver.resumed()
 
     def gone(self, peer: Peer) -> None:
         """A connection has ended."""

@@ -33,7 +33,7 @@ async def test_the_wake_word_starts_a_turn_that_begins_with_what_is_said_right_a
         assert len(heard) / RATE < len(whole) / RATE + 1.0
 
 
-@pytest.mark.parametrize(("controller", "quiet_s"), [(None, 0.5), ("ours", 0.0)])
+@pytest.mark.parametrize(("controller", "quiet_s"), [(None, 0.5), ("antiphon/ours", 0.0)])
 async def test_others_hear_silence_before_what_follows_the_wake_word(
     say: Say, controller: str | None, quiet_s: float
 ) -> None:

@@ -11,6 +11,7 @@ from antiphon_satellite.interruption import FADED_FRAMES, HUSHED_FRAMES, Frame, 
 from antiphon_satellite.sound.alignment import MOST_S, Clocks, DelayFinder
 from antiphon_satellite.sound.echo import AFTER_S, Echo
 from antiphon_satellite.sound.linear import FRAME, LinearFilter
+from antiphon_satellite.sound.residue import Residue
 
 
 def noise(seconds: float, level_db: float = -20.0, seed: int = 0) -> Samples:
@@ -180,3 +181,23 @@ def test_the_end_of_the_speech_is_told_once_and_not_for_its_pauses() -> None:
     pause = [SILENCE] * (HUSHED_FRAMES - 1)
     seen = told(*[SPEECH] * 8, *pause, SPEECH, *pause, SILENCE, *[SILENCE] * 50)
     assert [heard for _, heard in seen] == [Heard.BEGAN, Heard.LASTED, Heard.HUSHED]
+
+
+def test_where_no_echo_was_ever_found_a_microphone_that_is_late_raises_no_new_doubt() -> None:
+    """A sound server that was idle gives its first blocks late: who wears headphones is still heard over a reply."""
+    residue = Residue()
+    rng = np.random.default_rng(4)
+    silent = np.zeros(FRAME, dtype=np.float32)
+
+    def plays() -> float:
+        return residue.follow(silent, silent, rng.normal(0, 0.1, FRAME).astype(np.float32))
+
+    first = plays()
+    learned = [plays() for _ in range(300)][-1]
+    assert first > -25
+    assert learned < -70
+    residue.moved()
+    assert plays() == pytest.approx(learned, abs=2)
+    residue.found()
+    residue.moved()
+    assert plays() > -25

@@ -195,6 +195,25 @@ async def test_pausing_mutes_until_the_same_controller_is_back() -> None:
                 await one.until(State.IDLE)
 
 
+async def test_muted_and_unmuted_at_once_it_is_not_left_muted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Home Assistant notices its mute switch at the satellite's next event: off again by then, nothing was the matter.
+
+    It does not connect again, as it does after a longer mute, but goes on to ping. One ping alone may be a late one.
+    """
+    monkeypatch.setattr(service, "LOOK_S", 0.1)
+    async with rig() as one, await open_link(f"tcp://127.0.0.1:{one.port}") as home:
+        await home.send(Event("run-satellite"))
+        await home.send(Event("ping", {"text": None}))
+        await one.until(State.IDLE)
+        await home.send(Event("pause-satellite"))
+        await one.until(State.MUTED)
+        await home.send(Event("ping", {"text": None}))
+        await asyncio.sleep(0.5)
+        assert one.satellite.state is State.MUTED
+        await home.send(Event("ping", {"text": None}))
+        await one.until(State.IDLE)
+
+
 async def test_two_controllers_one_drives_the_other_waits_and_takes_over() -> None:
     async with rig() as one, one.controller("antiphon/daemon", answer="Yes.") as daemon:
         await one.until(State.IDLE)

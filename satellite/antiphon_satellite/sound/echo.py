@@ -266,7 +266,7 @@ class Echo:
         delay_s = finding.result()
         if delay_s is None:
             return
-        self._residue.delay_known = True
+        self._residue.found()
         self._clocks.found(self._sought_at, self._sought_lead_s - delay_s)
         blocks = round((delay_s - self.delay_s) / FRAME_S)
         if abs(blocks) > 1:

@@ -53,11 +53,22 @@ class Residue:
         self._learned = 0
         self.delay_known = False
         """The echo was found in the sound."""
+        self._any = False
+        """It was found at least once: there is one."""
         self.doubtful = False
         """Somebody else may be speaking: nothing is learned."""
 
+    def found(self) -> None:
+        """The echo was found in the sound."""
+        self.delay_known = self._any = True
+
     def moved(self) -> None:
-        """The reference has moved against its echo: nothing that was learned is sure to hold."""
+        """The reference has moved against its echo: nothing that was learned is sure to hold.
+
+        Where none has ever been found (headphones, a speaker far away), none will come at another time either.
+        """
+        if not self._any:
+            return
         self._far_share_db = self._echo_share_db = FIRST_SHARE_DB
         self._learned = 0
         self.delay_known = False
