@@ -10,6 +10,7 @@ import pytest
 from antiphon_daemon.conversation import turns
 from antiphon_daemon.conversation.turn_types import (
     RATE,
+    Asked,
     Deadline,
     Ended,
     Event,
@@ -72,6 +73,8 @@ ROWS = (
     Row("at rest", Opened(AT), P.LISTENING),
     Row("at rest, after a stopped reply", Opened(AT, by_voice=True), P.LISTENING, "Withdraw"),
     Row("at rest", Typed(AT, "hello"), P.THINKING, "Respond Commit"),
+    Row("at rest", Asked(AT, "hello"), P.THINKING, "Respond Commit"),
+    Row("listening", Asked(AT), P.THINKING, "Respond Commit"),
     Row("listening", SpeechBegan(AT), P.HEARING),
     Row("listening", Ended(AT), P.IDLE, "NothingHeard"),
     Row("listening, after a stopped reply", Ended(AT), P.THINKING, "Resume"),
@@ -121,7 +124,8 @@ ROWS = (
 )
 EVENTS = (
     Opened(AT), SpeechBegan(AT), SpeechPaused(AT), Ended(AT), TurnJudged(AT, N, 0.9), Transcribed(AT, N, "hello"),
-    ReplyBegan(AT, N), ReplyEnded(AT, N, RATE), Played(AT), Typed(AT, "hello"), Stop(AT), Failed(AT, N), Deadline(AT),
+    ReplyBegan(AT, N), ReplyEnded(AT, N, RATE), Played(AT), Typed(AT, "hello"), Asked(AT), Stop(AT), Failed(AT, N),
+    Deadline(AT),
 )  # fmt: skip
 
 
@@ -168,3 +172,18 @@ def test_where_somebody_waits_there_is_a_deadline_or_work_that_ends(name: str) -
         after, _ = turns.step(POLICY, STATES[name], event)
         if after.phase in (P.LISTENING, P.HEARING, P.PAUSED, P.OVERLAP) and after != STATES[name]:
             assert after.deadline is not None
+
+
+def test_a_reply_that_was_asked_for_was_said_by_nobody_and_is_made_where_turns_are_not_answered() -> None:
+    policy = replace(POLICY, answers=False)
+    after, (respond, commit) = turns.step(policy, STATES["listening"], Asked(AT, "hello"))
+    assert (respond, commit) == (turns.Respond(N + 1, "hello"), turns.Commit(N + 1, "hello", said=False))
+    assert after.open
+    deaf, _ = turns.step(replace(policy, interrupts=False), STATES["listening"], Asked(AT))
+    assert not deaf.open, "where speech does not interrupt, none is heard over the reply"
+
+
+@pytest.mark.parametrize(("name", "event"), [("speaking", Stop(AT)), ("overlap", Deadline(AT)), ("thinking", Stop(AT))])
+def test_a_reply_that_was_thrown_away_does_not_go_on(name: str, event: Event) -> None:
+    after, _ = turns.step(replace(POLICY, resumes=False), STATES[name], event)
+    assert after.stopped is None

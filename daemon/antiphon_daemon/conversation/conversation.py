@@ -24,7 +24,8 @@ from antiphon_daemon.conversation.drafts import Draft, Drafts, Nobody, ReplyPeer
 from antiphon_daemon.conversation.interruptions import is_filler
 from antiphon_daemon.conversation.judging import Judges
 from antiphon_daemon.conversation.listening import Listening
-from antiphon_daemon.conversation.memory import Memory, new_memory
+from antiphon_daemon.conversation.manner import HOUSE, Manner
+from antiphon_daemon.conversation.memory import Recollection, new_memory
 from antiphon_daemon.conversation.partials import EVERY_S, Agreement, bare
 from antiphon_daemon.conversation.shelf import Shelf
 from antiphon_daemon.conversation.turns import step
@@ -107,7 +108,7 @@ class Conversation:
         settings: Settings,
         peer: Peer,
         judge: Judge,
-        memory: Memory | None,
+        memory: Recollection | None,
         *,
         voice: str | None = None,
         place: skills.Place = skills.NOWHERE,
@@ -116,7 +117,7 @@ class Conversation:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._heir = heir
-        self._interrupts = interrupts
+        self._answers, self._interrupts, self._resumes = True, interrupts, True
         self._drafts = Drafts(engines, settings, voice, place)
         self._settings = settings
         self._peer = peer
@@ -139,6 +140,10 @@ class Conversation:
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._adopted: Settings | None = None
+        self.manner = HOUSE
+        """How replies are made from the next draft on."""
+        self._asked: Manner | None = None
+        """How the reply is made that was asked for last."""
         self._audio_at = clock()
         self.language = settings.language
         self.hints = tuple(settings.stt.hints)
@@ -159,6 +164,16 @@ class Conversation:
         reply = self._draft.reply if self._draft is not None else None
         return reply.written if reply is not None else None
 
+    @property
+    def draft(self) -> Draft | None:
+        """What is being prepared, or was committed and is being spoken."""
+        return self._draft
+
+    @property
+    def now_ms(self) -> int:
+        """The session's time, by which `Peer` is told when speech began and paused."""
+        return self._listening.now * 1000 // RATE
+
     def open(self, language: str | None = None, *, by_voice: bool = False) -> None:
         """A stream of microphone audio begins; `by_voice` when speech over, or soon after, a reply began it."""
         self._follow()
@@ -172,6 +187,11 @@ class Conversation:
         """Follow other settings from the next turn on."""
         self._adopted = settings
 
+    def behave(self, *, answers: bool, interrupts: bool, resumes: bool) -> None:
+        """From the next turn on, answer turns or only transcribe them; let speech stop a reply; let one go on again."""
+        self._answers, self._interrupts, self._resumes = answers, interrupts, resumes
+        self._adopted = self._adopted or self._settings
+
     def _follow(self) -> None:
         settings, self._adopted = self._adopted, None
         if settings is not None:
@@ -182,8 +202,9 @@ class Conversation:
 
     def _policy_of(self, settings: Settings) -> turns.Policy:
         prepares = self._heir is not None
-        answers = self._memory is not None and not prepares
-        return replace(policy_of(settings, answers=answers, prepares=prepares), interrupts=self._interrupts)
+        answers = self._answers and self._memory is not None and not prepares
+        policy = policy_of(settings, answers=answers, prepares=prepares)
+        return replace(policy, interrupts=self._interrupts, resumes=self._resumes)
 
     def hear(self, samples: Samples) -> None:
         """Audio of the stream: mono, 16 kHz. Ignored while no stream is open."""
@@ -217,6 +238,17 @@ class Conversation:
         self._follow()
         self._apply(turns.Stop(self._now()))
         self._apply(turns.Typed(self._now(), text))
+
+    def answer(self, manner: Manner, text: str = "") -> None:
+        """Reply although nobody said anything. Ignored while a turn is heard or a reply is spoken.
+
+        Args:
+            text: what was said last, for the skills.
+        """
+        self._follow()
+        self._asked = manner
+        self._apply(turns.Asked(self._now(), text))
+        self._asked = None
 
     def stop(self, heard_ms: int | None = None) -> None:
         """Silence: the reply, or the turn that is being heard, is given up."""
@@ -292,7 +324,7 @@ class Conversation:
         if self._memory is not None and self._policy.speculate in ("reply", "speech"):
             self._prefilling.revoke()
             self._prefilling = Token(self._state.revision)
-            self._spawn(self._drafts.prefill(self._prefilling, self._memory, self.language))
+            self._spawn(self._drafts.prefill(self._prefilling, self._memory, self.language, self.manner))
 
     def _transcribe(self, revision: int) -> None:
         self._give_up()
@@ -341,18 +373,20 @@ class Conversation:
 
     def _respond(self, revision: int, text: str) -> None:
         draft = self._draft
-        if draft is None or draft.revision != revision:  # typed: there was nothing to hear
+        asked, self._asked = self._asked, None
+        if draft is None or draft.revision != revision:  # typed or asked for: there was nothing to hear
             draft = self._draft = Draft(revision, Trace(self._clock))
             draft.trace.mark("speech_end")
             draft.trace.revision = revision
             draft.language = self.language
-            draft.typed = True
+            draft.typed = asked is None
         assert self._memory is not None
-        if self._unpark(draft, text):
+        if asked is None and self._unpark(draft, text):
             return
         read = self._heir is not None
         told = Nobody() if read else self._told(draft)
-        self._drafts.answer(draft, text, self._memory, self.language, told, read=read)
+        manner = asked or self.manner
+        self._drafts.answer(draft, text, self._memory, self.language, told, read=read, manner=manner)
         assert draft.reply is not None
         draft.running = self._spawn(draft.reply.run())
 
@@ -421,11 +455,12 @@ class Conversation:
         self._stopped.drop()
         self._parked.drop()
         draft.trace.mark("turn_end")
-        if self._policy.answers:
+        if self._policy.answers or not action.said:
             metrics.turn_began(self._begun, self._wasted_s)
         draft.trace.drafts, draft.trace.wasted_ms = self._begun, round(self._wasted_s * 1000)
         self._begun, self._wasted_s = 0, 0.0
-        self._peer.turn_over(action.text, draft.language)
+        if action.said:
+            self._peer.turn_over(action.text, draft.language)
         if self._heir is not None:
             self._draft = None
             if draft.running is not None:
@@ -459,7 +494,7 @@ class Conversation:
         log.debug("said", text=spoken(draft.reply.text), heard_ms=heard_ms)
         if draft.answer and draft.answer.starts_over:
             self._memory.forget()
-        keeps = not draft.reply.failed and bool(draft.text) and (draft.answer is None or draft.answer.remembered)
+        keeps = not draft.reply.failed and (draft.answer is None or draft.answer.remembered)
         if heard_ms == turns.ESTIMATE:
             heard_ms = max(0, self._now() - self._state.reply_began) * 1000 // RATE
         whole = draft.reply.text

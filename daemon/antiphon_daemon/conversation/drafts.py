@@ -18,14 +18,18 @@ from antiphon.log import spoken
 from antiphon.settings import Settings
 from antiphon_daemon.conversation import skills
 from antiphon_daemon.conversation import turn_types as turns
-from antiphon_daemon.conversation.memory import Memory
+from antiphon_daemon.conversation.manner import HOUSE, Manner
+from antiphon_daemon.conversation.memory import Recollection
 from antiphon_daemon.conversation.messages import message
 from antiphon_daemon.conversation.reply import PARTS_AHEAD, Listener, Reply
 from antiphon_daemon.conversation.tool_calls import uses_tools, written
-from antiphon_daemon.engines.contracts import EngineError, Engines, Revoked, Transcript, Work
+from antiphon_daemon.engines.contracts import EngineError, Engines, Revoked, Tool, ToolCall, Transcript, Work
 from antiphon_daemon.engines.work import Token
 from antiphon_daemon.insight import metrics
 from antiphon_daemon.insight.trace import Trace
+
+TOKEN_LETTERS = 8
+"""Few tokens are longer: a delta of more letters is taken for several."""
 
 log = structlog.get_logger(__name__)
 
@@ -72,6 +76,10 @@ class Draft:
         self.running: asyncio.Task[None] | None = None
         """Writes and speaks the reply; revoking `token` ends it."""
         self.answer: skills.Answer | None = None
+        self.calls: list[ToolCall] = []
+        """What the model asks of the peer's own tools."""
+        self.shortened = False
+        """The reply was cut at the longest that the peer wants."""
         self.error: EngineError | None = None
         self.speech_s = 0.0
         """From the first to the last speech of the turn."""
@@ -87,7 +95,7 @@ class Draft:
         self.speech_s, self.heard, self.sound, self.ended = draft.speech_s, draft.heard, draft.sound, draft.ended
         self.trace.renew(draft.trace)
 
-    def belong_to(self, memory: Memory) -> None:
+    def belong_to(self, memory: Recollection) -> None:
         """Be a turn of this conversation."""
         self.token.conversation = memory.name
 
@@ -200,15 +208,23 @@ class Drafts:
         except (EngineError, Revoked):
             return None
 
-    async def prefill(self, work: Work, memory: Memory, language: str) -> None:
+    async def prefill(self, work: Work, memory: Recollection, language: str, manner: Manner = HOUSE) -> None:
         """Have the model read what it will be told before the question, so that the reply begins sooner."""
         responder = self._engines.responder
-        tools = skills.tools(self._place, language, []) if uses_tools(responder) else ()
+        tools = self._tools(manner, language, [])
         with contextlib.suppress(EngineError, Revoked):
             await responder.prefill(memory.messages("")[:-1], work, tools=tools)
 
     def answer(
-        self, draft: Draft, text: str, memory: Memory, language: str, listener: Listener, *, read: bool = False
+        self,
+        draft: Draft,
+        text: str,
+        memory: Recollection,
+        language: str,
+        listener: Listener,
+        *,
+        read: bool = False,
+        manner: Manner = HOUSE,
     ) -> None:
         """Give the draft the reply to `text`, ready to run: a skill's answer, or else the language model's.
 
@@ -220,14 +236,14 @@ class Drafts:
         draft.belong_to(memory)
         draft.token.language = draft.language or language
         draft.answer = skills.match(
-            text,
+            text if manner.skills else "",
             language,
             self._place,
             memory.last_reply,
             answer_in=(lambda asked: asked) if draft.typed else self._voice_language,
         )
         if draft.answer is None:
-            words, spoken_in, aloud = self._written(draft, text, memory, language), language, True
+            words, spoken_in, aloud = self._written(draft, text, memory, language, manner), language, True
         else:
             words, spoken_in = _said(draft.answer.text), draft.answer.language
             aloud = bool(draft.answer.text) and not (draft.typed and spoken_in != self._voice_language(spoken_in))
@@ -238,8 +254,9 @@ class Drafts:
             spoken_in,
             listener,
             self.settings.turn.speculate == "speech",
-            aloud=aloud,
+            aloud=aloud and manner.aloud,
             parts_ahead=0 if read else PARTS_AHEAD,
+            voice=manner.voice,
         )
 
     def apologise(self, draft: Draft, language: str, listener: Listener) -> Reply:
@@ -265,6 +282,7 @@ class Drafts:
         early_speech: bool,
         aloud: bool = True,
         parts_ahead: int = PARTS_AHEAD,
+        voice: str | None = None,
     ) -> Reply:
         return Reply(
             words,
@@ -272,19 +290,45 @@ class Drafts:
             listener,
             draft.token,
             language=language,
-            voice=self._voice,
+            voice=voice or self._voice,
             deadlines=self.settings.deadlines,
             trace=draft.trace,
             early_speech=early_speech,
             aloud=aloud,
             parts_ahead=parts_ahead,
+            acted=lambda: bool(draft.calls),
         )
 
-    def _written(self, draft: Draft, text: str, memory: Memory, language: str) -> AsyncGenerator[str, None]:
-        responder = self._engines.responder
-        tools = skills.tools(self._place, language, draft.undo) if uses_tools(responder) else ()
-        messages, deadlines = memory.messages(text), self.settings.deadlines
-        return written(responder, messages, draft.token, deadlines, tools=tools, committed=draft.committed)
+    def _tools(self, manner: Manner, language: str, undo: list[skills.Undo]) -> Sequence[Tool]:
+        if manner.tools or not manner.skills or not uses_tools(self._engines.responder):
+            return manner.tools
+        return skills.tools(self._place, language, undo)
+
+    def _written(
+        self, draft: Draft, text: str, memory: Recollection, language: str, manner: Manner
+    ) -> AsyncGenerator[str, None]:
+        words = written(
+            self._engines.responder,
+            memory.messages(text) if manner.messages is None else manner.messages,
+            draft.token,
+            self.settings.deadlines,
+            tools=self._tools(manner, language, draft.undo),
+            committed=draft.committed,
+            handed=draft.calls if manner.tools else None,
+            forced=manner.forced,
+        )
+        return words if manner.tokens is None else _shortened(words, manner.tokens, draft)
+
+
+async def _shortened(words: AsyncGenerator[str, None], tokens: int, draft: Draft) -> AsyncGenerator[str, None]:
+    """Yield what comes, until it is about so many tokens: with every engine a delta is one, or a few."""
+    async with contextlib.aclosing(words):
+        async for delta in words:
+            if tokens <= 0:
+                draft.shortened = True
+                return
+            tokens -= max(1, len(delta) // TOKEN_LETTERS)
+            yield delta
 
 
 async def _said(text: str) -> AsyncGenerator[str, None]:

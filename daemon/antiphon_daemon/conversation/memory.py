@@ -7,6 +7,7 @@ import time
 import unicodedata
 import uuid
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from antiphon.settings import Settings
 from antiphon_daemon.conversation.messages import message
@@ -17,6 +18,36 @@ def estimate_tokens(text: str) -> int:
     """Return about how many tokens `text` is: four letters each, but one a syllable or ideograph."""
     wide = sum(1 for character in text if unicodedata.east_asian_width(character) in "WF")
     return math.ceil(wide + (len(text) - wide) / 4) + 4
+
+
+class Recollection(Protocol):
+    """What a conversation remembers, as far as replies need it; `Memory` is one."""
+
+    @property
+    def name(self) -> str:
+        """Names the conversation to those who keep one of their own beside it."""
+        ...
+
+    @property
+    def last_reply(self) -> str | None:
+        """What was said last."""
+        ...
+
+    def messages(self, text: str) -> list[Message]:
+        """Return what the model is to be told so that it answers `text`. Nothing is remembered by asking."""
+        ...
+
+    def remember(self, text: str, reply: str, *, interrupted: bool = False, whole: str | None = None) -> bool | None:
+        """Write one exchange: `text` was said, `reply` was heard of the `whole` reply."""
+        ...
+
+    def withdraw(self) -> None:
+        """Take the last exchange back: its turn goes on."""
+        ...
+
+    def forget(self) -> None:
+        """Start over."""
+        ...
 
 
 class Memory:

@@ -11,17 +11,16 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import structlog
 
 from antiphon.settings import Deadlines
 from antiphon_daemon.conversation.clauses import ClauseCutter, Ending, Part
+from antiphon_daemon.conversation.heard import END_MS, Clause, heard_text, length
 from antiphon_daemon.conversation.messages import message, unwritten
 from antiphon_daemon.conversation.pacing import Utterance, Utterances, pace_of, utterance
 from antiphon_daemon.conversation.speaking import limited, silence, sound_of
-from antiphon_daemon.conversation.spoken import Spoken
 from antiphon_daemon.conversation.tape import Tape
 from antiphon_daemon.conversation.written import Written
 from antiphon_daemon.engines.contracts import EngineError, Revoked, Synthesizer, Work
@@ -35,9 +34,6 @@ LETTERS_A_SECOND = 25
 """No voice says more: by this a reply is bounded that is written faster than spoken, or only written."""
 HELD_S = 20.0
 """A reply whose turn is not over is spoken so far ahead, and then waits."""
-
-END_MS = 80
-"""A speaker's count of what it played is not exact to the sample."""
 
 __all__ = ["Clause", "Listener", "Reply", "limited"]
 
@@ -66,21 +62,6 @@ class Listener(Protocol):
         ...
 
 
-@dataclass
-class Clause:
-    """What was spoken at once."""
-
-    spoken: Spoken
-    samples: int = 0
-    pause: int = 0
-    """Samples of silence after it."""
-
-    @property
-    def text(self) -> str:
-        """As it was written."""
-        return self.spoken.written
-
-
 class Reply:
     """A reply that grows. Until `release` nothing of it reaches the listener."""
 
@@ -98,6 +79,7 @@ class Reply:
         early_speech: bool = True,
         aloud: bool = True,
         parts_ahead: int = PARTS_AHEAD,
+        acted: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._words = words
@@ -111,6 +93,8 @@ class Reply:
         """0: all of it is written, however little has been spoken; it is as bounded as the text."""
         self._aloud = aloud
         """False: it is only written, and may be empty."""
+        self._acted = acted
+        """Whether something was done in place of words: the reply may be empty then."""
         self._released = asyncio.Event()
         self._may_speak = asyncio.Event()
         if early_speech:
@@ -140,7 +124,7 @@ class Reply:
     @property
     def samples(self) -> int:
         """The sound so far, in samples at the synthesizer's rate."""
-        return sum(clause.samples + clause.pause for clause in self.clauses)
+        return length(self.clauses)
 
     @property
     def ahead_s(self) -> float:
@@ -150,19 +134,7 @@ class Reply:
 
     def heard_text(self, heard_ms: float) -> str:
         """Return the words that were heard in the first `heard_ms` of the sound; all, if only `END_MS` are missing."""
-        left = self._heard(heard_ms)
-        if left >= self.samples - END_MS * self._synthesizer.rate / 1000:
-            return self.text
-        heard = ""
-        for clause in self.clauses:
-            if left < clause.samples or (clause.spoken.text and not clause.samples):
-                heard += clause.spoken.heard(left / clause.samples) if clause.samples else ""
-                break
-            heard += clause.text
-            left -= clause.samples + clause.pause
-            if left < 0:
-                break
-        return heard.strip()
+        return heard_text(self.clauses, self._heard(heard_ms), self._synthesizer.rate)
 
     def heard_out(self, heard_ms: float) -> bool:
         """Return whether the reply is whole and was heard to its end."""
@@ -268,6 +240,7 @@ class Reply:
             self._aloud
             and self.fault is None
             and self._work.wanted()
+            and not self._acted()
             and not any(clause.spoken.text for clause in self.clauses)
         ):
             self.failed = True

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from weakref import WeakSet
 
@@ -21,6 +21,8 @@ from antiphon.settings import Deadlines
 from antiphon_daemon.conversation.reply import limited
 from antiphon_daemon.engines.contracts import (
     EngineError,
+    Fault,
+    ForcedCaller,
     Message,
     Responder,
     TextDelta,
@@ -57,6 +59,8 @@ async def written(
     *,
     tools: Sequence[Tool] = (),
     committed: asyncio.Event | None = None,
+    handed: list[ToolCall] | None = None,
+    forced: bool = False,
 ) -> AsyncGenerator[str, None]:
     """Yield the text of a model's reply, within the deadlines; closing this (use `aclosing`) stops the model.
 
@@ -64,12 +68,21 @@ async def written(
         tools: what the model may call.
         committed: set when the turn is over (and `work` is settled), before which nothing is run; needed where there
             are tools, or a model that acts.
+        handed: the tools are the peer's, which runs them itself: the calls are put in here, and are the reply's end.
+        forced: the model has to call one of them.
 
     Raises:
         EngineError: the model failed, or stopped answering.
         Revoked: the work was given up while a call was pending.
     """
     told = list(messages)
+    if handed is not None:
+        async for delta in _round(responder, told, work, tools, deadlines, committed, forced=forced):
+            if isinstance(delta, TextDelta):
+                yield delta.text
+            else:
+                handed.append(delta)
+        return
     for left in reversed(range(ROUNDS)):
         offered = tools if left and uses_tools(responder) else ()
         said: list[str] = []
@@ -100,11 +113,13 @@ async def _round(
     tools: Sequence[Tool],
     deadlines: Deadlines,
     committed: asyncio.Event | None,
+    *,
+    forced: bool = False,
 ) -> AsyncGenerator[TextDelta | ToolCall, None]:
     """Yield one answer of the model; ask again when the turn is over, or without tools, if that is what it wants."""
     late = EngineError("llm", "the language model has stopped answering")
     begun = False
-    deltas = responder.respond(messages, work, tools=tools)
+    deltas = _forced(responder, messages, work, tools) if forced else responder.respond(messages, work, tools=tools)
     try:
         async with aclosing(limited(deltas, deadlines.llm_first_s, deadlines.llm_next_s, lambda: late)) as timely:
             async for delta in timely:
@@ -114,17 +129,26 @@ async def _round(
         assert committed is not None
         async with revocable(work):
             await committed.wait()
-        async with aclosing(_round(responder, messages, work, tools, deadlines, committed)) as settled:
+        async with aclosing(_round(responder, messages, work, tools, deadlines, committed, forced=forced)) as settled:
             async for delta in settled:
                 yield delta
     except EngineError as error:
-        if begun or not tools or not _REFUSED.search(str(error)):
+        if begun or forced or not tools or not _REFUSED.search(str(error)):
             raise
         log.info("the language model knows no tools", model=responder.name)
         _without_tools.add(responder)
         async with aclosing(_round(responder, messages, work, (), deadlines, committed)) as again:
             async for delta in again:
                 yield delta
+
+
+def _forced(
+    responder: Responder, messages: Sequence[Message], work: Work, tools: Sequence[Tool]
+) -> AsyncIterator[TextDelta | ToolCall]:
+    if not isinstance(responder, ForcedCaller):
+        says = f"{responder.name} cannot be made to call a tool: leave the choice to it."
+        raise EngineError("llm", says, Fault.REFUSED)
+    return responder.call(messages, work, tools=tools)
 
 
 async def _run(call: ToolCall, tools: Sequence[Tool], deadlines: Deadlines) -> str:

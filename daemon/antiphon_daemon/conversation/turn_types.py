@@ -56,6 +56,8 @@ class Policy:
     lasting: int = RATE * 3 // 10
     """Speech over a reply that lasts so long is meant."""
     speculate: Literal["off", "transcript", "reply", "speech"] = "speech"
+    resumes: bool = True
+    """A reply that nobody meant to stop goes on; False for peers that have thrown away what they held of it."""
     interrupts: bool = False
     """Speech over a reply interrupts it here: for peers that cancel echo and cannot decide themselves."""
     answers: bool = True
@@ -196,6 +198,14 @@ class Typed:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """The peer wants a reply although nobody has said anything; `text` is what was said last, for whoever looks."""
+
+    at: int
+    text: str = ""
+
+
+@dataclass(frozen=True)
 class Stop:
     """The user or the peer wants silence; `heard_ms` of the reply were heard, if known."""
 
@@ -227,6 +237,7 @@ Event: TypeAlias = (
     | ReplyEnded
     | Played
     | Typed
+    | Asked
     | Stop
     | Failed
     | Deadline
@@ -261,6 +272,8 @@ class Commit:
 
     revision: int
     text: str
+    said: bool = True
+    """False: nobody said it now, the peer only wants a reply."""
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,12 @@ within a second of the end of their turn, they had not finished: the turn is wit
 | IDLE      | Opened       | LISTENING | deadline: nobody speaks                                           |
 | IDLE      | Opened       | LISTENING | by voice, soon after a stopped reply: Withdraw, the turn goes on  |
 | IDLE      | Typed        | THINKING  | Respond, Commit                                                   |
+| IDLE      | Asked        | THINKING  | Respond, Commit (nothing was said)                                |
 | LISTENING | SpeechBegan  | HEARING   | deadline: longest turn                                            |
 | LISTENING | Ended        | IDLE      | NothingHeard; with a stopped reply: THINKING, Resume              |
 | LISTENING | Deadline     | IDLE      | NothingHeard; with a stopped reply: THINKING, Resume              |
 | LISTENING | Typed        | THINKING  | Respond, Commit                                                   |
+| LISTENING | Asked        | THINKING  | Respond, Commit; the stream stays open where speech interrupts    |
 | HEARING   | SpeechPaused | PAUSED    | deadline: soft end                                                |
 | HEARING   | Ended        | THINKING  | Transcribe                                                        |
 | HEARING   | Deadline     | THINKING  | Transcribe (the longest turn)                                     |
@@ -70,6 +72,7 @@ from antiphon_daemon.conversation.turn_types import (
     RATE,
     Action,
     Apologise,
+    Asked,
     AskTurnModel,
     Commit,
     Deadline,
@@ -112,9 +115,11 @@ def step(policy: Policy, state: State, event: Event) -> Step:
         case Opened():
             return _open(policy, state, event)
         case Stop():
-            return _stop(state, event)
+            return _stop(policy, state, event)
         case Typed() if state.phase in (Phase.IDLE, Phase.LISTENING) and event.text.strip():
             return _answer(policy, replace(_next(state), stopped=None), event.text.strip(), event.at)
+        case Asked() if state.phase in (Phase.IDLE, Phase.LISTENING):
+            return _asked(policy, state, event)
     match state.phase:
         case Phase.LISTENING:
             return _listening(policy, state, event)
@@ -135,7 +140,7 @@ def _open(policy: Policy, state: State, event: Opened) -> Step:
     actions: tuple[Action, ...] = ()
     match state.phase:
         case Phase.SPEAKING | Phase.OVERLAP:
-            state = _stopped(state, event.at, ESTIMATE)
+            state = _stopped(policy, state, event.at, ESTIMATE)
             actions = (StopSpeaking(state.revision), Remember(state.revision, ESTIMATE))
         case Phase.THINKING:
             actions = (Withdraw(state.revision),)
@@ -150,14 +155,14 @@ def _open(policy: Policy, state: State, event: Opened) -> Step:
     return state, actions
 
 
-def _stop(state: State, event: Stop) -> Step:
+def _stop(policy: Policy, state: State, event: Stop) -> Step:
     heard = ESTIMATE if event.heard_ms is None else event.heard_ms
     match state.phase:
         case Phase.SPEAKING | Phase.OVERLAP:
-            stopped = _stopped(state, event.at, heard)
+            stopped = _stopped(policy, state, event.at, heard)
             return _idle(stopped), (StopSpeaking(state.revision), Remember(state.revision, heard))
         case Phase.THINKING:
-            stopped = _stopped(state, event.at, 0)
+            stopped = _stopped(policy, state, event.at, 0)
             return _idle(stopped), (StopSpeaking(state.revision), Remember(state.revision, 0))
         case Phase.IDLE:
             return state, ()
@@ -252,7 +257,7 @@ def _speaking(policy: Policy, state: State, event: Event) -> Step:
             until = state.reply_began + event.samples + PLAYED_SLACK
             return replace(state, reply_until=until, deadline=until), ()
         case Played():
-            played = state if event.heard_ms is None else _stopped(state, event.at, event.heard_ms)
+            played = state if event.heard_ms is None else _stopped(policy, state, event.at, event.heard_ms)
             return _idle(played), (Remember(state.revision, event.heard_ms),)
         case Deadline():
             return _idle(state), (Remember(state.revision),)
@@ -271,7 +276,7 @@ def _overlap(policy: Policy, state: State, event: Event) -> Step:
         case Played():
             return _hear_over(policy, state), (Remember(state.revision, event.heard_ms),)
         case Deadline():
-            stopped = _stopped(state, event.at, ESTIMATE)
+            stopped = _stopped(policy, state, event.at, ESTIMATE)
             return _hear_over(policy, stopped), (StopSpeaking(state.revision), Remember(state.revision, ESTIMATE))
     return state, ()
 
@@ -298,8 +303,10 @@ def _nothing(state: State, at: int) -> Step:
     return state, (Resume(state.revision, stopped.revision, stopped.heard_ms, text),)
 
 
-def _stopped(state: State, at: int, heard_ms: int) -> State:
+def _stopped(policy: Policy, state: State, at: int, heard_ms: int) -> State:
     """The reply is stopped; how far it was heard, where the listener does not tell, is what has passed since."""
+    if not policy.resumes:
+        return state
     if heard_ms == ESTIMATE:
         heard_ms = max(0, at - state.reply_began) * 1000 // RATE
     return replace(state, stopped=Stopped(state.revision, heard_ms, at, state.began, state.committed))
@@ -326,6 +333,13 @@ def _discard(state: State) -> tuple[Action, ...]:
 def _transcribe(state: State, at: int, *, still_open: bool) -> Step:
     state = replace(_next(state), phase=Phase.THINKING, drafted=True, open=still_open, committed=at, deadline=None)
     return state, (Transcribe(state.revision),)
+
+
+def _asked(policy: Policy, state: State, event: Asked) -> Step:
+    """A reply without a turn; what is said from now on is the next turn."""
+    state = replace(_next(state), phase=Phase.THINKING, text=event.text, responding=True, stopped=None, joined=False)
+    state = replace(state, open=state.open and policy.interrupts, began=event.at, committed=event.at, deadline=None)
+    return state, (Respond(state.revision, event.text), Commit(state.revision, event.text, said=False))
 
 
 def _answer(policy: Policy, state: State, text: str, at: int) -> Step:

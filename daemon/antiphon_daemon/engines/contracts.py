@@ -257,6 +257,20 @@ class Responder(Protocol):
         ...
 
 
+@runtime_checkable
+class ForcedCaller(Protocol):
+    """A language model that can be made to call a tool, also one that would not do so by itself."""
+
+    def call(self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool]) -> AsyncIterator[ToolCall]:
+        """Yield a call of one of `tools` at least.
+
+        Raises:
+            EngineError: the model failed, or cannot be made to.
+            Revoked: `work` was given up.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Voice:
     """A voice that can be asked for by name."""

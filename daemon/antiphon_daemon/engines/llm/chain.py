@@ -19,7 +19,16 @@ from typing import TypeAlias, cast
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential
 
-from antiphon_daemon.engines.contracts import EngineError, Fault, Message, TextDelta, Tool, ToolCall, Work
+from antiphon_daemon.engines.contracts import (
+    EngineError,
+    Fault,
+    ForcedCaller,
+    Message,
+    TextDelta,
+    Tool,
+    ToolCall,
+    Work,
+)
 from antiphon_daemon.engines.llm.health import Backend, Health
 
 OWN_SHARE = 0.95
@@ -102,6 +111,20 @@ class Chain:
                     model.failed(error)
                     raise
             return
+
+    async def call(self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool]) -> AsyncIterator[ToolCall]:
+        """Yield the calls of the first model that can be made to call a tool."""
+        for model in self._asked():
+            if isinstance(model.backend, ForcedCaller):
+                try:
+                    async for call in model.backend.call(messages, work, tools=tools):
+                        yield call
+                except EngineError as error:
+                    model.failed(error)
+                    raise
+                model.answered()
+                return
+        raise EngineError("llm", f"{self.name} cannot be made to call a tool: leave the choice to it.", Fault.REFUSED)
 
     async def prefill(self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()) -> None:
         """Pass it on to the model that will be asked, if any is well."""

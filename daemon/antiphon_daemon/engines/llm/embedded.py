@@ -16,6 +16,7 @@ import xllamacpp
 from antiphon.settings import Llm
 from antiphon_daemon.engines import catalogue, models
 from antiphon_daemon.engines.contracts import EngineError, Fault, Message, Revoked, TextDelta, Tool, ToolCall, Work
+from antiphon_daemon.engines.llm import forcing
 from antiphon_daemon.engines.llm.endings import Endings
 from antiphon_daemon.engines.llm.prefix import begins, unasked
 from antiphon_daemon.engines.llm.slots import Slots
@@ -47,7 +48,8 @@ class Embedded:
     """A `Responder` on llama.cpp. Making one loads the model, which blocks: do it in a thread.
 
     Each of the conversations that are answered at the same time has a context of `llm.context` tokens. The model is
-    given no tools: those it is offered are ignored, and what they can do is done by the skills.
+    given no tools to choose from: those it is offered are ignored, and what they can do is done by the skills. It can
+    be made to call one (`call`).
 
     Raises:
         EngineMissing: the embedded model is not installed.
@@ -91,6 +93,17 @@ class Embedded:
         finally:
             await pieces.aclose()
 
+    async def call(self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool]) -> AsyncIterator[ToolCall]:
+        """Yield one call, well formed whatever the model thinks."""
+        asked, grammar = forcing.asked(messages, tools), forcing.schema(tools)
+        written: Callable[[Callable[[str], bool]], None] = partial(self._reply, asked, schema=grammar)
+        pieces = self._worker.push(written, work)
+        try:
+            text = "".join([piece async for piece in pieces])
+        finally:
+            await pieces.aclose()
+        yield forcing.call(text)
+
     async def ended(self, messages: Sequence[Message], work: Work) -> float | None:
         """Return the probability that the last message, a user's, ends where it does (see `endings.py`).
 
@@ -128,10 +141,12 @@ class Embedded:
             self._readings.discard(reading)
             reading.over.set()
 
-    def _reply(self, messages: Sequence[Message], emit: Callable[[str], bool]) -> None:
+    def _reply(
+        self, messages: Sequence[Message], emit: Callable[[str], bool], *, schema: Mapping[str, Any] | None = None
+    ) -> None:
         """Write a reply, in the place of the cache where its beginning is being read, if it is."""
         self._yield_to(messages)
-        self._generate(messages, self._settings.reply_tokens, emit)
+        self._generate(messages, self._settings.reply_tokens, emit, schema)
 
     def _yield_to(self, messages: Sequence[Message]) -> None:
         """Have a prefill of what these begin with give its place up."""
@@ -139,7 +154,13 @@ class Embedded:
             reading.enough.set()
             reading.over.wait(YIELD_S)
 
-    def _generate(self, messages: Sequence[Message], tokens: int, emit: Callable[[str], bool]) -> None:
+    def _generate(
+        self,
+        messages: Sequence[Message],
+        tokens: int,
+        emit: Callable[[str], bool],
+        schema: Mapping[str, Any] | None = None,
+    ) -> None:
         """Hand the pieces of one reply to `emit` until they end or it returns False."""
         failure: Mapping[str, Any] = {}
 
@@ -154,13 +175,14 @@ class Embedded:
             return not emit(choices[0].get("delta", {}).get("content") or "")
 
         request = {
-            "messages": [{"role": message.role, "content": message.text} for message in messages],
+            "messages": forcing.plain(messages),
             "stream": True,
             "max_tokens": tokens,
             "temperature": self._settings.temperature,
             "cache_prompt": True,
             "return_progress": True,
             "chat_template_kwargs": {"enable_thinking": False},
+            **({"json_schema": dict(schema)} if schema is not None else {}),
         }
         try:
             with self._slots.taken(messages) as slot:

@@ -107,10 +107,29 @@ class OpenAiApi:
         self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()
     ) -> AsyncIterator[TextDelta | ToolCall]:
         """Yield the reply as the server streams it; what the model only thinks is left out."""
+        async for piece in self._answer(messages, work, tools, "auto"):
+            yield piece
+
+    async def call(self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool]) -> AsyncIterator[ToolCall]:
+        """Yield the calls that the model has to make."""
+        called = False
+        async for piece in self._answer(messages, work, tools, "required"):
+            if isinstance(piece, ToolCall):
+                called = True
+                yield piece
+        if not called:
+            says = f"The server at {self._url} cannot make its model call a tool: leave the choice to it."
+            raise EngineError("llm", says, Fault.REFUSED)
+
+    async def _answer(
+        self, messages: Sequence[Message], work: Work, tools: Sequence[Tool], choice: str
+    ) -> AsyncIterator[TextDelta | ToolCall]:
         thoughts, calls, said, ended = Thoughts(), _Calls(), False, None
         try:
             async with revocable(work):
-                stream = await self._create(messages, tokens=self._settings.reply_tokens, stream=True, tools=tools)
+                stream = await self._create(
+                    messages, tokens=self._settings.reply_tokens, stream=True, tools=tools, choice=choice
+                )
             async with stream:  # leaving it hangs up: the model stops
                 while True:
                     async with revocable(work):
@@ -149,7 +168,13 @@ class OpenAiApi:
         await self._client.close()
 
     async def _create(
-        self, messages: Sequence[Message], *, tokens: int, stream: bool = False, tools: Sequence[Tool] = ()
+        self,
+        messages: Sequence[Message],
+        *,
+        tokens: int,
+        stream: bool = False,
+        tools: Sequence[Tool] = (),
+        choice: str = "auto",
     ) -> Any:
         if not self._model:
             self._choose(await self._names())
@@ -165,6 +190,7 @@ class OpenAiApi:
             stream=stream,
             temperature=settings.temperature,
             **({"tools": [_tool(tool) for tool in tools]} if tools else {}),
+            **({"tool_choice": choice} if choice != "auto" else {}),
             extra_body={longest: tokens, **template, **effort, **settings.body},
         )
 
