@@ -27,9 +27,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from antiphon.settings import Gateway, Network
 from antiphon.wire.server import allowed
+from antiphon_daemon.gateway.realtime.secrets import Secrets
 
 TOKEN_FILE = "gateway-token"
 TOKEN_MOST = 4096
+KEY = "openai-insecure-api-key."
+"""OpenAI's clients in browsers show their key as a subprotocol that begins so."""
+REALTIME = "/v1/realtime"
 
 log = structlog.get_logger(__name__)
 
@@ -108,10 +112,18 @@ class Doors:
     Args:
         app: the ASGI application behind them.
         token: what must be shown; None: nothing.
+        secrets: what may be shown in its place for `/v1/realtime`.
     """
 
-    def __init__(self, app: ASGIApp, settings: Gateway, network: Network, token: str | None) -> None:
-        self._app, self._settings, self._token = app, settings, token
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: Gateway,
+        network: Network,
+        token: str | None,
+        secrets: Secrets | None = None,
+    ) -> None:
+        self._app, self._settings, self._token, self._secrets = app, settings, token, secrets
         self._origins = {_origin(origin) for origin in settings.origins}
         self.admit(network)
 
@@ -155,6 +167,9 @@ class Doors:
         given = [shown.strip()] if kind.lower() == "bearer" else []
         if scope["type"] == "websocket":  # a page cannot set its headers
             given += parse_qs(scope["query_string"].decode("latin-1")).get("token", [])[:1]
+            given += [one.removeprefix(KEY) for one in scope.get("subprotocols", ()) if one.startswith(KEY)][:1]
+            if scope["path"] == REALTIME and self._secrets is not None and any(map(self._secrets.find, given)):
+                return True
         assert self._token is not None
         wanted = self._token.encode()
         return any(hmac.compare_digest(one.encode(), wanted) for one in given)

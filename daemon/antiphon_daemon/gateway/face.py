@@ -16,11 +16,12 @@ import structlog
 from antiphon.settings import Settings
 from antiphon.wire.server import ListenError, listen
 from antiphon_daemon.engines.contracts import Engines
+from antiphon_daemon.gateway.realtime.secrets import Secrets
 
 if TYPE_CHECKING:
     from antiphon_daemon.gateway.doors import Doors
     from antiphon_daemon.gateway.quiet import Quiet
-    from antiphon_daemon.gateway.session import Session
+    from antiphon_daemon.gateway.served import Served
 
 FRAME_MOST = 16 * 1024 * 1024
 """A frame beyond this ends the connection: it is not even read. Below it, beyond the settings' bound: an error."""
@@ -52,7 +53,8 @@ class Gateway:
         self, engines: Engines, settings: Settings, folder: Path, connections: Callable[[], Mapping[str, int]]
     ) -> None:
         self.engines, self.settings, self.connections = engines, settings, connections
-        self.sessions: set[Session] = set()
+        self.sessions: set[Served] = set()
+        self.secrets = Secrets()
         self.why_not = "the daemon is starting"
         """Why it is not ready; empty when it is."""
         self._folder = folder
@@ -136,7 +138,7 @@ class Gateway:
             token = needed_token(wanted, self._folder)
         except DoorError as error:
             raise GatewayError(str(error)) from None
-        self._doors = Doors(make_app(self), wanted, self.settings.network, token)
+        self._doors = Doors(make_app(self), wanted, self.settings.network, token, self.secrets)
         config = uvicorn.Config(
             self._doors,
             http="h11",

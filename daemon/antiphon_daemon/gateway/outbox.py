@@ -24,7 +24,8 @@ class Outbox:
     """Messages in order, JSON as text and sound as bytes."""
 
     def __init__(self, most_bytes: int = MOST_BYTES, send_s: float = SEND_S) -> None:
-        self._waiting: deque[str | bytes] = deque()
+        self._waiting: deque[tuple[str | bytes, bool]] = deque()
+        """Messages, and whether they are sound."""
         self._most, self._send_s = most_bytes, send_s
         self.bytes = 0
         """What waits now."""
@@ -36,11 +37,15 @@ class Outbox:
         """Queue a JSON message."""
         self.put(json.dumps({"type": kind, **fields}, ensure_ascii=False))
 
-    def put(self, message: str | bytes) -> None:
-        """Queue a message; beyond the bound everything is forgotten, and `send_all` ends."""
+    def put(self, message: str | bytes, *, sound: bool | None = None) -> None:
+        """Queue a message; beyond the bound everything is forgotten, and `send_all` ends.
+
+        Args:
+            sound: whether `drop_sound` is to forget it; None: if it is bytes.
+        """
         if self._full or self._last:
             return
-        self._waiting.append(message)
+        self._waiting.append((message, isinstance(message, bytes) if sound is None else sound))
         self.bytes += len(message) + MESSAGE_BYTES
         if self.bytes > self._most:
             self._full = True
@@ -49,8 +54,8 @@ class Outbox:
 
     def drop_sound(self) -> None:
         """Forget the sound that was not sent yet: it is not to be heard."""
-        self._waiting = deque(message for message in self._waiting if isinstance(message, str))
-        self.bytes = sum(len(message) + MESSAGE_BYTES for message in self._waiting)
+        self._waiting = deque(waiting for waiting in self._waiting if not waiting[1])
+        self.bytes = sum(len(message) + MESSAGE_BYTES for message, _ in self._waiting)
 
     def end(self) -> None:
         """What waits is the last; `send_all` ends after it."""
@@ -72,7 +77,7 @@ class Outbox:
                 self._filled.clear()
                 await self._filled.wait()
                 continue
-            message = self._waiting.popleft()
+            message, _ = self._waiting.popleft()
             self.bytes -= len(message) + MESSAGE_BYTES
             key = "text" if isinstance(message, str) else "bytes"
             try:

@@ -6,7 +6,6 @@ A message that cannot be used is answered with an `error`, and the session goes 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import math
 import time
@@ -14,8 +13,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import structlog
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
 from antiphon import __version__
 from antiphon.audio import vad
@@ -27,7 +25,8 @@ from antiphon_daemon.conversation.memory import new_memory
 from antiphon_daemon.conversation.turn_types import Phase
 from antiphon_daemon.conversation.written import Written
 from antiphon_daemon.engines.contracts import EngineError, Engines
-from antiphon_daemon.gateway.outbox import Outbox, Stuck
+from antiphon_daemon.gateway.outbox import Outbox
+from antiphon_daemon.gateway.served import Served
 from antiphon_daemon.gateway.sound import Allowance, wav_chunks
 from antiphon_daemon.insight.trace import Trace
 
@@ -45,9 +44,6 @@ TRANSIT_S = 0.3
 """Where the client does not tell what it has played: the sound needs so long to get there and be begun."""
 STATES = {Phase.PAUSED: "hearing", Phase.OVERLAP: "speaking"}
 """Phases that a client knows by another name."""
-GOING_AWAY = 1001
-
-log = structlog.get_logger(__name__)
 
 
 class BadMessage(Exception):
@@ -58,7 +54,7 @@ class BadMessage(Exception):
         self.code = code
 
 
-class Session:
+class Session(Served):
     """A client, from its coming to its leaving.
 
     Args:
@@ -79,10 +75,9 @@ class Session:
         by_voice: bool,
         abort: Callable[[], None],
     ) -> None:
-        self._socket, self._abort = websocket, abort
+        super().__init__(websocket, Outbox(), abort)
         self._language = language or settings.language
         self._limits = settings.gateway
-        self._outbox = Outbox()
         self._memory = new_memory(settings, self._language)
         self._timers = skills.Timers()
         place = skills.Place(self._timers)
@@ -104,40 +99,17 @@ class Session:
         """The client tells what it has played."""
         self._playing: asyncio.TimerHandle | None = None
         self._captions: asyncio.Task[None] | None = None
-        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Done when nothing of it is left."""
 
     def adopt(self, settings: Settings) -> None:
         """Follow other settings from the next turn on."""
         self._memory.adopt(new_memory(settings, self._language))
         self._conversation.adopt(settings)
 
-    async def run(self) -> None:
-        """Serve the client until it leaves, is dropped, or `goodbye` was said."""
+    async def opened(self) -> None:
+        """Greet the client."""
         self._timers.attach(self)
         self._outbox.say("hello", version=__version__, language=self._language, input_rate=RATE, output_rate=self._rate)
         self._tell_state()
-        sending = asyncio.create_task(self._outbox.send_all(self._socket.send))
-        reading = asyncio.create_task(self._read_all())
-        try:
-            await asyncio.wait((sending, reading), return_when=asyncio.FIRST_COMPLETED)
-            if sending.done():
-                sending.result()
-                with contextlib.suppress(RuntimeError):  # it has left meanwhile
-                    await self._socket.close(GOING_AWAY, "the daemon ends")
-            else:
-                reading.result()
-        except Stuck as stuck:
-            log.warning("a client is dropped", why=str(stuck))
-            self._abort()
-        except WebSocketDisconnect:
-            pass
-        finally:
-            for task in (sending, reading):
-                task.cancel()
-            await asyncio.gather(sending, reading, return_exceptions=True)
-            await self._free()
-            self.over.set_result(None)
 
     def goodbye(self) -> None:
         """The daemon ends: fall silent, say so, and close."""
@@ -146,7 +118,8 @@ class Session:
         self._outbox.say("goodbye", reason="the daemon ends")
         self._outbox.end()
 
-    async def _free(self) -> None:
+    async def free(self) -> None:
+        """Let go of everything."""
         self._stop_waiting()
         if self._captions is not None:
             self._captions.cancel()
@@ -157,19 +130,18 @@ class Session:
 
     # What comes.
 
-    async def _read_all(self) -> None:
-        while True:
-            message = await self._socket.receive()
-            if message["type"] == "websocket.disconnect":
-                return
-            try:
-                await self._take(message)
-            except BadMessage as bad:
-                self._outbox.say("error", code=bad.code, message=str(bad))
-            except Exception:  # the edge: a fault of ours is told and logged, and the session goes on
-                log.exception("a message failed")
-                self._outbox.say("error", code="internal", message="that failed for a reason of ours; the log says why")
-            self._tell_state()
+    async def take(self, message: Mapping[str, Any]) -> None:
+        """Do what a message asks for, or tell why not."""
+        try:
+            await self._take(message)
+        except BadMessage as bad:
+            self._outbox.say("error", code=bad.code, message=str(bad))
+        self._tell_state()
+
+    def fault(self) -> None:
+        """Tell of a fault of ours."""
+        self._outbox.say("error", code="internal", message="that failed for a reason of ours; the log says why")
+        self._tell_state()
 
     async def _take(self, message: Mapping[str, Any]) -> None:
         text, sound = message.get("text"), message.get("bytes")

@@ -1,4 +1,4 @@
-"""What the gateway serves: `GET /`, `/health`, `/metrics`, and `/ws`."""
+"""What the gateway serves: `GET /`, `/health`, `/metrics`, `/ws`, and OpenAI's Realtime API (`realtime`)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from prometheus_client.registry import Collector
 from antiphon import __version__
 from antiphon.settings import Settings
 from antiphon_daemon.engines.contracts import Engines
+from antiphon_daemon.gateway.realtime import routes as realtime
+from antiphon_daemon.gateway.realtime.secrets import Secrets
+from antiphon_daemon.gateway.served import Served
 from antiphon_daemon.gateway.session import Session
 from antiphon_daemon.insight.metrics import BUCKETS_S, COUNTS
 
@@ -24,7 +27,8 @@ class House(Protocol):
     """What the pages ask of the daemon."""
 
     engines: Engines
-    sessions: set[Session]
+    sessions: set[Served]
+    secrets: Secrets
     connections: Callable[[], Mapping[str, int]]
     """The Wyoming connections of each endpoint."""
 
@@ -84,6 +88,7 @@ def make_app(house: House) -> FastAPI:
         finally:
             house.sessions.discard(session)
 
+    realtime.add_to(app, house)
     return app
 
 
@@ -106,7 +111,7 @@ def describe(engines: Engines, settings: Settings) -> dict[str, Any]:
             "speaks": sorted({language for voice in voices for language in voice.languages}),
         },
         "voices": [{"name": voice.name, "languages": list(voice.languages)} for voice in voices],
-        "endpoints": {"websocket": "/ws", "health": "/health", "metrics": "/metrics"},
+        "endpoints": {"websocket": "/ws", "realtime": "/v1/realtime", "health": "/health", "metrics": "/metrics"},
     }
 
 

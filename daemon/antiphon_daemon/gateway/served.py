@@ -1,0 +1,91 @@
+"""A client of a WebSocket, whatever is spoken over it: it is read, written to, and let go in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from antiphon.settings import Settings
+from antiphon_daemon.gateway.outbox import Outbox, Stuck
+
+GOING_AWAY = 1001
+
+log = structlog.get_logger(__name__)
+
+
+class Served:
+    """One client, from its coming to its leaving.
+
+    Args:
+        outbox: what waits for it.
+        abort: drops the connection at once.
+    """
+
+    def __init__(self, websocket: WebSocket, outbox: Outbox, abort: Callable[[], None]) -> None:
+        self._socket, self._outbox, self._abort = websocket, outbox, abort
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done when nothing of it is left."""
+
+    def adopt(self, settings: Settings) -> None:
+        """Follow other settings from the next turn on."""
+        raise NotImplementedError
+
+    def goodbye(self) -> None:
+        """The daemon ends: fall silent, say so, and close."""
+        raise NotImplementedError
+
+    async def opened(self) -> None:
+        """It is there: greet it."""
+
+    async def take(self, message: Mapping[str, Any]) -> None:
+        """Do what a message asks for; `message` has `text` or `bytes`. Raises only what is a fault of ours."""
+        raise NotImplementedError
+
+    def fault(self) -> None:
+        """Tell that a message came to nothing for a reason of ours, which the log has."""
+        raise NotImplementedError
+
+    async def free(self) -> None:
+        """It is gone: let go of all that is held for it."""
+        raise NotImplementedError
+
+    async def run(self) -> None:
+        """Serve the client until it leaves, is dropped, or `goodbye` was said."""
+        await self.opened()
+        sending = asyncio.create_task(self._outbox.send_all(self._socket.send))
+        reading = asyncio.create_task(self._read_all())
+        try:
+            await asyncio.wait((sending, reading), return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                sending.result()
+                with contextlib.suppress(RuntimeError):  # it has left meanwhile
+                    await self._socket.close(GOING_AWAY, "the daemon ends")
+            else:
+                reading.result()
+        except Stuck as stuck:
+            log.warning("a client is dropped", why=str(stuck))
+            self._abort()
+        except WebSocketDisconnect:
+            pass
+        finally:
+            for task in (sending, reading):
+                task.cancel()
+            await asyncio.gather(sending, reading, return_exceptions=True)
+            await self.free()
+            self.over.set_result(None)
+
+    async def _read_all(self) -> None:
+        while True:
+            message = await self._socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            try:
+                await self.take(message)
+            except Exception:  # the edge: a fault of ours is told and logged, and the session goes on
+                log.exception("a message failed")
+                self.fault()

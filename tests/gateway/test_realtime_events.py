@@ -1,0 +1,529 @@
+"""Each event of a client, and each order of events of the server, against the wire. The voice is real; ears and model
+follow a script, for what real ones do not do when asked."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+import numpy as np
+from scripted import Ears, Script, quick
+from speech import Say, silence
+
+from antiphon.audio.pcm import RATE
+from antiphon_daemon.engines.contracts import (
+    EngineError,
+    Engines,
+    Message,
+    Synthesizer,
+    TextDelta,
+    Tool,
+    ToolCall,
+    Work,
+)
+
+from .realtime_client import Client, client, opened, pcm24
+
+WEATHER = {
+    "type": "function",
+    "name": "weather",
+    "description": "Tells the weather.",
+    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+}
+SPOKEN = [
+    "response.created",
+    "response.output_item.added",
+    "conversation.item.added",
+    "response.content_part.added",
+    "response.output_audio.done",
+    "response.output_audio_transcript.done",
+    "response.content_part.done",
+    "response.output_item.done",
+    "conversation.item.done",
+    "response.done",
+]
+"""The events of a spoken response in the documented order, without its deltas."""
+MANUAL = {"input": {"turn_detection": None, "transcription": {"model": "whisper-1"}}}
+
+
+def engines(voice: Synthesizer, model: Any = None, ears: Ears | None = None) -> Engines:
+    return Engines(ears or Ears(), model or Script(quick), voice)
+
+
+class Held:
+    """A reply whose second sentence waits for `go_on`."""
+
+    def __init__(self, first: str = "This is the first sentence of a long reply. ", then: str = "The end.") -> None:
+        self.go_on = asyncio.Event()
+        self._first, self._then = first, then
+
+    async def say(self) -> AsyncIterator[str]:
+        yield self._first
+        await self.go_on.wait()
+        yield self._then
+
+
+class Caller:
+    """A language model with tools: it answers each request with the next of `rounds`."""
+
+    name = "caller"
+
+    def __init__(self, *rounds: Sequence[TextDelta | ToolCall]) -> None:
+        self.rounds = list(rounds)
+        self.told: list[list[Message]] = []
+        self.offered: list[list[str]] = []
+
+    async def respond(
+        self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()
+    ) -> AsyncIterator[TextDelta | ToolCall]:
+        self.told.append(list(messages))
+        self.offered.append([tool.name for tool in tools])
+        for piece in self.rounds.pop(0):
+            yield piece
+
+    async def prefill(self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+def plain(events: Sequence[dict[str, Any]], *, without: Sequence[str] = ("delta",)) -> list[str]:
+    return [event["type"] for event in events if event["type"].rpartition(".")[2] not in without]
+
+
+async def done(one: Client, status: str = "completed") -> dict[str, Any]:
+    """Return the next response that is over."""
+    response: dict[str, Any] = (await one.until("response.done"))["response"]
+    assert response["status"] == status, response["status_details"]
+    return response
+
+
+async def test_a_written_turn_is_answered_aloud_in_the_documented_order(
+    gateways: list[Any], voice: Synthesizer
+) -> None:
+    async with opened(gateways, engines(voice)) as gateway, client(gateway.port, "?model=gpt-realtime") as one:
+        assert one.events[0]["session"]["model"] == "gpt-realtime"
+        item = await one.write("How are you?")
+        assert item["content"] == [{"type": "input_text", "text": "How are you?"}]
+        start = len(one.events)
+        await one.send("response.create", event_id="mine")
+        response = await done(one)
+        events = one.events[start:]
+        assert plain(events) == SPOKEN
+        assert len({event["event_id"] for event in one.events}) == len(one.events)
+        assert next(e for e in events if e["type"] == "conversation.item.added")["previous_item_id"] == item["id"]
+        (message,) = response["output"]
+        assert (message["role"], message["status"]) == ("assistant", "completed")
+        assert message["content"] == [{"type": "output_audio", "transcript": "It is fine."}]
+        deltas = one.of("response.output_audio_transcript.delta")
+        assert "".join(event["delta"] for event in deltas) == "It is fine."
+        for event in one.of("response.output_audio.delta") + deltas:
+            assert (event["response_id"], event["item_id"]) == (response["id"], message["id"])
+            assert (event["output_index"], event["content_index"]) == (0, 0)
+        assert RATE // 2 < len(one.sound()) < 3 * RATE
+        assert np.max(np.abs(one.sound())) > 0.05
+
+
+async def test_a_reply_in_text_alone_has_no_sound(gateways: list[Any], voice: Synthesizer) -> None:
+    async with opened(gateways, engines(voice)) as gateway, client(gateway.port) as one:
+        await one.write("How are you?")
+        start = len(one.events)
+        await one.send("response.create", response={"output_modalities": ["text"]})
+        response = await done(one)
+        assert response["output_modalities"] == ["text"]
+        assert response["output"][0]["content"] == [{"type": "output_text", "text": "It is fine."}]
+        assert plain(one.events[start:]) == [
+            kind.replace("output_audio_transcript", "output_text")
+            for kind in SPOKEN
+            if kind != "response.output_audio.done"
+        ]
+        assert not one.of("response.output_audio.delta")
+
+
+async def test_one_response_at_a_time_and_cancelling_ends_it(gateways: list[Any], voice: Synthesizer) -> None:
+    held = Held()
+    model = Script(held.say)
+    async with opened(gateways, engines(voice, model)) as gateway, client(gateway.port) as one:
+        await one.send("response.cancel", event_id="early")
+        error = await one.error()
+        assert (error["code"], error["event_id"]) == ("response_cancel_not_active", "early")
+        await one.write("Tell me something long.")
+        await one.send("response.create")
+        await one.until("response.output_audio.delta")
+        await one.send("response.create", event_id="second")
+        error = await one.error()
+        assert (error["code"], error["event_id"]) == ("conversation_already_has_active_response", "second")
+        await one.send("response.cancel")
+        response = await done(one, "cancelled")
+        assert response["status_details"] == {"type": "cancelled", "reason": "client_cancelled"}
+        (message,) = response["output"]
+        assert message["status"] == "incomplete"
+        assert message["content"][0]["transcript"].startswith("This is the first")
+        got = len(one.of("response.output_audio.delta"))
+        await one.alive()
+        assert len(one.of("response.output_audio.delta")) == got
+        held.go_on.set()
+        await one.send("response.create")
+        await done(one)
+        assert len(model.asked) == 2
+
+
+async def test_what_is_asked_for_while_a_reply_is_played_follows_it(gateways: list[Any], voice: Synthesizer) -> None:
+    async with opened(gateways, engines(voice)) as gateway, client(gateway.port) as one:
+        await one.write("How are you?")
+        for _ in range(3):  # each is over for the server long before it was played
+            await one.send("response.create")
+            await done(one)
+
+
+async def test_a_spoken_item_is_truncated_to_what_was_heard_and_the_model_is_told_no_more(
+    gateways: list[Any], voice: Synthesizer
+) -> None:
+    async def counts() -> AsyncIterator[str]:
+        yield "One two three four five six seven eight nine ten."
+
+    model = Script(counts)
+    async with opened(gateways, engines(voice, model)) as gateway, client(gateway.port) as one:
+        user = await one.write("Count!")
+        await one.send("response.create")
+        item = (await done(one))["output"][0]["id"]
+        whole_ms = len(one.sound()) * 1000 // RATE
+        truncate = {"item_id": item, "content_index": 0}
+        await one.send("conversation.item.truncate", **truncate, audio_end_ms=10 * whole_ms)
+        beyond = await one.until("conversation.item.truncated")
+        assert abs(beyond["audio_end_ms"] - whole_ms) < 60, "beyond the end is the end"
+        await one.send("conversation.item.truncate", **truncate, audio_end_ms=whole_ms // 2)
+        cut = await one.until("conversation.item.truncated")
+        assert (cut["item_id"], cut["content_index"], cut["audio_end_ms"]) == (item, 0, whole_ms // 2)
+        await one.send("conversation.item.retrieve", item_id=item)
+        text = (await one.until("conversation.item.retrieved"))["item"]["content"][0]["transcript"]
+        assert text in "One two three four five six seven eight nine ten."
+        assert 3 <= len(text.split()) <= 7
+        await one.send("response.create")
+        await done(one)
+        assert model.asked[-1][-2:] == ["Count!", text]
+        for bad, param in (
+            ({**truncate, "audio_end_ms": -1}, "audio_end_ms"),
+            ({"item_id": item, "content_index": 0}, "audio_end_ms"),
+            ({**truncate, "content_index": 1, "audio_end_ms": 1}, "content_index"),
+            ({"item_id": user["id"], "content_index": 0, "audio_end_ms": 1}, "item_id"),
+            ({"item_id": "nobody", "content_index": 0, "audio_end_ms": 1}, "item_id"),
+        ):
+            await one.send("conversation.item.truncate", **bad)
+            assert (await one.error())["param"] == param
+
+
+async def test_items_are_put_read_and_taken_out(gateways: list[Any], voice: Synthesizer) -> None:
+    model = Script(quick)
+    async with opened(gateways, engines(voice, model)) as gateway, client(gateway.port) as one:
+        await one.update(instructions="Be brief.", output_modalities=["text"])
+        first = await one.write("One.", id="my_first")
+        assert first["id"] == "my_first"
+        await one.write("Three.")
+        content = [{"type": "output_text", "text": "Two."}]
+        item = {"type": "message", "role": "assistant", "content": content}
+        await one.send("conversation.item.create", item=item, previous_item_id="my_first")
+        two = await one.until("conversation.item.added")
+        assert two["previous_item_id"] == "my_first"
+        system = {"type": "message", "role": "system", "content": [{"type": "input_text", "text": "Zero."}]}
+        await one.send("conversation.item.create", item=system, previous_item_id="root")
+        assert (await one.until("conversation.item.done"))["item"]["id"] == two["item"]["id"]
+        assert (await one.until("conversation.item.added"))["previous_item_id"] is None
+        await one.send("response.create")
+        await done(one)
+        assert model.asked[-1] == ["Be brief.", "Zero.", "One.", "Two.", "Three."]
+        await one.send("conversation.item.delete", item_id="my_first")
+        assert (await one.until("conversation.item.deleted"))["item_id"] == "my_first"
+        await one.send("conversation.item.retrieve", item_id="my_first")
+        assert (await one.error())["code"] == "item_not_found"
+        await one.send("response.create")
+        await done(one)
+        assert model.asked[-1][:4] == ["Be brief.", "Zero.", "Two.", "Three."]
+
+
+async def test_out_of_band_responses_leave_the_conversation_alone(gateways: list[Any], voice: Synthesizer) -> None:
+    held = Held()
+    model = Script(held.say)
+    async with opened(gateways, engines(voice, model)) as gateway, client(gateway.port) as one:
+        item = await one.write("Hello, Antiphon.")
+        await one.send("response.create")
+        await one.until("response.output_audio.delta")
+        beside = {
+            "conversation": "none",
+            "instructions": "What is it about?",
+            "input": [{"type": "item_reference", "id": item["id"]}],
+            "output_modalities": ["text"],
+            "metadata": {"purpose": "topic"},
+        }
+        await one.send("response.create", response=beside)
+        there = await one.until("response.created")
+        assert there["response"]["conversation_id"] is None
+        assert there["response"]["metadata"] == {"purpose": "topic"}
+        await one.until("response.output_text.delta")
+        assert model.asked[-1] == ["What is it about?", "Hello, Antiphon."]
+        held.go_on.set()
+        ends = [await done(one), await done(one)]
+        mine = next(end for end in ends if end["metadata"])
+        assert mine["output"][0]["content"][0]["text"].endswith("The end.")
+        await one.send("conversation.item.retrieve", item_id=mine["output"][0]["id"])
+        assert (await one.error())["code"] == "item_not_found"
+        await one.send("response.create", response={**beside, "input": [{"type": "item_reference", "id": "nobody"}]})
+        assert "nobody" in (await done(one, "failed"))["status_details"]["error"]["message"]
+        held.go_on.clear()
+        await one.send("response.create", response={**beside, "input": []})
+        created = (await one.until("response.created"))["response"]["id"]
+        await one.until("response.output_text.delta")
+        await one.send("response.cancel", response_id=created)
+        assert (await done(one, "cancelled"))["id"] == created
+
+
+async def test_functions_are_called_by_the_client(gateways: list[Any], voice: Synthesizer) -> None:
+    call = ToolCall("call_1", "weather", {"city": "Paris"})
+    model = Caller([TextDelta("Let me look."), call], [TextDelta("It is sunny.")], [call])
+    async with opened(gateways, engines(voice, model)) as gateway, client(gateway.port) as one:
+        await one.update(tools=[WEATHER], output_modalities=["text"])
+        await one.write("What is the weather in Paris?")
+        start = len(one.events)
+        await one.send("response.create")
+        response = await done(one)
+        message, function = response["output"]
+        assert message["content"][0]["text"] == "Let me look."
+        assert (function["type"], function["name"], function["call_id"]) == ("function_call", "weather", "call_1")
+        assert function["arguments"] == '{"city": "Paris"}'
+        assert model.offered == [["weather"]]
+        assert plain(one.events[start:])[-6:] == [
+            "response.output_item.added",
+            "conversation.item.added",
+            "response.function_call_arguments.done",
+            "response.output_item.done",
+            "conversation.item.done",
+            "response.done",
+        ]
+        told = one.of("response.function_call_arguments.done")[0]
+        assert (told["call_id"], told["name"], told["output_index"]) == ("call_1", "weather", 1)
+        output = {"type": "function_call_output", "call_id": "call_1", "output": "sunny, 21 degrees"}
+        await one.send("conversation.item.create", item=output)
+        await one.until("conversation.item.done")
+        await one.send("response.create")
+        assert (await done(one))["output"][0]["content"][0]["text"] == "It is sunny."
+        *_, asked, answered = model.told[-1]
+        assert asked.tool_calls == (call,)
+        assert (answered.role, answered.text, answered.tool_call_id) == ("tool", "sunny, 21 degrees", "call_1")
+        await one.send("response.create", response={"output_modalities": ["audio"]})
+        (alone,) = (await done(one))["output"]
+        assert alone["type"] == "function_call", "a call needs no words"
+        await one.send("response.create", response={"tool_choice": "required"})
+        failed = (await done(one, "failed"))["status_details"]["error"]["message"]
+        assert "cannot be made to call" in failed
+
+
+async def test_a_reply_is_cut_at_the_longest_that_is_wanted(gateways: list[Any], voice: Synthesizer) -> None:
+    async def counts() -> AsyncIterator[str]:
+        for number in range(50):
+            yield f"{number} "
+
+    async with opened(gateways, engines(voice, Script(counts))) as gateway, client(gateway.port) as one:
+        await one.write("Count!")
+        await one.send("response.create", response={"max_output_tokens": 5, "output_modalities": ["text"]})
+        response = await done(one, "incomplete")
+        assert response["status_details"]["reason"] == "max_output_tokens"
+        assert response["output"][0]["content"][0]["text"] == "0 1 2 3 4"
+
+
+async def test_what_fails_is_said_aloud_told_as_failed_and_not_remembered(
+    gateways: list[Any], voice: Synthesizer
+) -> None:
+    async def fails() -> AsyncIterator[str]:
+        raise EngineError("llm", "the model is away")
+        yield ""
+
+    model = Script(fails)
+    async with opened(gateways, engines(voice, model)) as gateway, client(gateway.port) as one:
+        await one.write("How are you?")
+        await one.send("response.create")
+        response = await done(one, "failed")
+        assert "the model is away" in response["status_details"]["error"]["message"]
+        assert "can't reach" in response["output"][0]["content"][0]["transcript"]
+        assert len(one.sound()) > RATE // 2
+        await one.send("response.create")
+        await done(one, "failed")
+        assert model.asked[-1][1:] == ["How are you?"]
+
+
+async def test_turns_that_the_client_commits(gateways: list[Any], voice: Synthesizer, say: Say) -> None:
+    model, ears = Script(quick), Ears("what is your name", takes_s=0.2)
+    async with opened(gateways, engines(voice, model, ears)) as gateway, client(gateway.port) as one:
+        session = await one.update(audio=MANUAL)
+        assert session["audio"]["input"]["turn_detection"] is None
+        await one.send("input_audio_buffer.commit")
+        assert (await one.error())["code"] == "input_audio_buffer_commit_empty"
+        await one.speak(say("Something else."), paced=False)
+        await one.alive()  # which clears it
+        await one.send("input_audio_buffer.commit")
+        assert (await one.error())["code"] == "input_audio_buffer_commit_empty"
+        sound, start = say("What is your name?"), len(one.events)
+        await one.speak(sound, paced=False)
+        await one.send("input_audio_buffer.commit")
+        await one.send("response.create")  # at once: it waits for the words
+        await done(one)
+        kinds = plain(one.events[start:])
+        assert kinds[:3] == ["input_audio_buffer.committed", "conversation.item.added", "conversation.item.done"]
+        committed = one.of("input_audio_buffer.committed")[0]
+        heard = one.of("conversation.item.input_audio_transcription.completed")[0]
+        assert (heard["item_id"], heard["transcript"]) == (committed["item_id"], "what is your name")
+        assert abs(heard["usage"]["seconds"] - len(sound) / RATE) < 0.1
+        assert model.asked[-1][-1] == "what is your name"
+        assert abs(ears.heard[-1] - len(sound)) < RATE // 20
+        assert not one.of("input_audio_buffer.speech_started")
+        ears.fails = 1
+        await one.speak(sound, paced=False)
+        await one.send("input_audio_buffer.commit")
+        assert (await one.until("conversation.item.input_audio_transcription.failed"))["error"]["message"]
+
+
+async def test_speech_that_is_an_item_is_heard(gateways: list[Any], voice: Synthesizer, say: Say) -> None:
+    model = Script(quick)
+    async with opened(gateways, engines(voice, model)) as gateway, client(gateway.port) as one:
+        audio = base64.b64encode(pcm24(say("Hello there."))).decode()
+        item = {"type": "message", "role": "user", "content": [{"type": "input_audio", "audio": audio}]}
+        await one.send("conversation.item.create", item=item)
+        await one.send("response.create", response={"output_modalities": ["text"]})
+        await done(one)
+        assert model.asked[-1][-1] == "hello there"
+
+
+async def test_a_spoken_turn_is_found_and_answered(gateways: list[Any], voice: Synthesizer, say: Say) -> None:
+    async with opened(gateways, engines(voice)) as gateway, client(gateway.port) as one:
+        await one.update(audio={"input": {"transcription": {"model": "whisper-1"}}})
+        start, sound = len(one.events), say("Hello there, my friend.")
+        asking = asyncio.create_task(one.speak(np.concatenate((silence(0.5), sound, silence(1.5)))))
+        await done(one)
+        await asking
+        kinds = [kind for kind in plain(one.events[start:]) if "transcription" not in kind]
+        turn = ["speech_started", "speech_stopped", "committed"]
+        assert kinds[:3] == [f"input_audio_buffer.{kind}" for kind in turn]
+        assert kinds[3:5] == ["conversation.item.added", "conversation.item.done"]
+        assert kinds[5:] == SPOKEN
+        began, stopped = (one.of(f"input_audio_buffer.{kind}")[0] for kind in turn[:2])
+        assert abs(began["audio_start_ms"] - 200) < 150, "300 ms before speech"
+        assert abs(stopped["audio_end_ms"] - 500 - len(sound) * 1000 // RATE) < 300
+        item = one.of("conversation.item.done")[0]["item"]
+        assert item["id"] == began["item_id"] == stopped["item_id"]
+        assert item["content"] == [{"type": "input_audio", "transcript": "hello there"}]
+        assert one.of("conversation.item.input_audio_transcription.completed")[0]["item_id"] == item["id"]
+
+
+async def test_speech_over_a_reply_ends_it_and_is_the_next_turn(
+    gateways: list[Any], voice: Synthesizer, say: Say
+) -> None:
+    held = Held(then="And it goes on for a while, until it comes to its end.")
+    model = Script(held.say)
+    async with opened(gateways, engines(voice, model)) as gateway, client(gateway.port) as one:
+        await one.write("Tell me something long.")
+        await one.send("response.create")
+        await one.until("response.output_audio.delta")
+        start = len(one.events)
+        asking = asyncio.create_task(one.speak(np.concatenate((say("Wait, stop it now, please."), silence(1.2)))))
+        held_id = (await done(one, "cancelled"))["output"][0]["id"]
+        events = one.events[start:]
+        assert events[-1]["response"]["status_details"]["reason"] == "turn_detected"
+        order = [kind for kind in plain(events) if not kind.startswith("response.o")]
+        assert order.index("input_audio_buffer.speech_started") < order.index("response.done")
+        await one.send("conversation.item.truncate", item_id=held_id, content_index=0, audio_end_ms=300)
+        assert (await one.until("conversation.item.truncated"))["audio_end_ms"] == 300
+        held.go_on.set()
+        await one.until("input_audio_buffer.committed")
+        await done(one)
+        await asking
+        _, question, cut, said = model.asked[-1]
+        assert (question, said) == ("Tell me something long.", "hello there")
+        assert cut in "This is the first"
+
+
+async def test_where_speech_does_not_interrupt_the_reply_goes_on(
+    gateways: list[Any], voice: Synthesizer, say: Say
+) -> None:
+    held = Held()
+    async with opened(gateways, engines(voice, Script(held.say))) as gateway, client(gateway.port) as one:
+        await one.update(audio={"input": {"turn_detection": {"interrupt_response": False}}})
+        await one.write("Tell me something long.")
+        await one.send("response.create")
+        await one.until("response.output_audio.delta")
+        await one.speak(say("Wait, stop it now, please."), paced=False)
+        held.go_on.set()
+        await done(one)
+        assert not one.of("input_audio_buffer.speech_started")
+
+
+async def test_where_turns_are_not_answered_the_client_asks(gateways: list[Any], voice: Synthesizer, say: Say) -> None:
+    model = Script(quick)
+    async with opened(gateways, engines(voice, model)) as gateway, client(gateway.port) as one:
+        await one.update(audio={"input": {"turn_detection": {"create_response": False}}})
+        asking = asyncio.create_task(one.speak(np.concatenate((say("Hello there, my friend."), silence(1.5)))))
+        await one.until("input_audio_buffer.speech_started")
+        await one.send("response.create")  # while they speak: it waits for their end
+        await one.until("input_audio_buffer.committed")
+        assert not one.of("response.created")
+        await done(one)
+        await asking
+        await one.speak(np.concatenate((say("Hello there, my friend."), silence(1.5))))
+        await one.until("input_audio_buffer.committed")
+        await one.alive()
+        assert len(one.of("response.created")) == 1
+        assert [asked[-1] for asked in model.asked] == ["hello there"]
+
+
+async def test_who_goes_on_before_the_reply_takes_the_turn_back(
+    gateways: list[Any], voice: Synthesizer, say: Say
+) -> None:
+    """A reply that is slow to begin must not answer half of what is said."""
+    held = Held(first="", then="All right.")
+    async with opened(gateways, engines(voice, Script(held.say))) as gateway, client(gateway.port) as one:
+        first = np.concatenate((say("Hello there, my friend."), silence(1.5), say("How are you today?"), silence(1.5)))
+        asking = asyncio.create_task(one.speak(first))
+        await one.until("response.created")
+        taken_back = one.of("input_audio_buffer.committed")[0]["item_id"]
+        assert (await done(one, "cancelled"))["status_details"]["reason"] == "turn_detected"
+        assert (await one.until("conversation.item.deleted"))["item_id"] == taken_back
+        held.go_on.set()
+        again = await one.until("input_audio_buffer.committed")
+        assert again["item_id"] != taken_back
+        await done(one)
+        await asking
+
+
+async def test_telephones_are_understood(gateways: list[Any], voice: Synthesizer, say: Say) -> None:
+    ears = Ears()
+    async with opened(gateways, engines(voice, ears=ears)) as gateway, client(gateway.port) as one:
+        law = {"type": "audio/pcmu"}
+        session = await one.update(audio={"input": {"format": law, "turn_detection": None}, "output": {"format": law}})
+        assert session["audio"]["output"]["format"] == law
+        await one.append(b"\xff" * 8000)
+        await one.send("input_audio_buffer.commit")
+        await one.send("response.create")
+        await done(one)
+        assert abs(ears.heard[-1] - RATE) < RATE // 50
+        sound = b"".join(base64.b64decode(event["delta"]) for event in one.of("response.output_audio.delta"))
+        assert 4000 < len(sound) < 24_000
+
+
+async def test_fields_change_while_somebody_listens(gateways: list[Any], voice: Synthesizer) -> None:
+    changes: list[Callable[[dict[str, Any]], bool]] = [
+        lambda session: session["audio"]["input"]["turn_detection"]["eagerness"] == "high",
+        lambda session: session["audio"]["input"]["turn_detection"] is None,
+    ]
+    async with opened(gateways, engines(voice)) as gateway, client(gateway.port) as one:
+        await one.speak(silence(0.5), paced=False)
+        semantic = {"type": "semantic_vad", "eagerness": "high"}
+        assert changes[0](await one.update(audio={"input": {"turn_detection": semantic}}))
+        await one.speak(silence(0.5), paced=False)
+        assert changes[1](await one.update(audio={"input": {"turn_detection": None}}))
+        await one.send("session.update", session={"type": "realtime", "colour": "red"}, event_id="red")
+        error = await one.error()
+        assert (error["type"], error["code"], error["param"], error["event_id"]) == (
+            "invalid_request_error",
+            "unknown_parameter",
+            "session.colour",
+            "red",
+        )
