@@ -19,6 +19,7 @@ from antiphon_daemon.conversation.spoken import spoken
 from antiphon_daemon.conversation.tool_calls import written
 from antiphon_daemon.engines.contracts import EngineError, Engines, Message, TextDelta, Tool, ToolCall, Voice, Work
 from antiphon_daemon.engines.llm import forcing
+from antiphon_daemon.engines.llm.chain import Chain
 from antiphon_daemon.engines.work import Token
 from antiphon_daemon.gateway.realtime import config as fields
 from antiphon_daemon.gateway.realtime.audio import Decoder, Encoder, HalfASample, Kind, decoder
@@ -392,7 +393,25 @@ class Calls:
 
     async def prefill(self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()) -> None: ...
 
+    async def check(self) -> None: ...
+
+    async def warm(self) -> None: ...
+
     async def close(self) -> None: ...
+
+
+class Talks(Calls):
+    """One that cannot be made to call."""
+
+    name = "talks"
+    call = None  # type: ignore[assignment]
+
+
+async def test_of_several_models_the_first_that_can_be_made_to_calls() -> None:
+    both = Chain([Talks(), Calls()], first_s=1)
+    assert [call.id async for call in both.call([], Token(), tools=[TOOL])] == ["c2"]
+    with pytest.raises(EngineError, match="cannot be made to call"):
+        await anext(Chain([Talks()], first_s=1).call([], Token(), tools=[TOOL]))
 
 
 async def test_a_call_of_the_peers_own_tools_ends_the_reply_and_runs_nothing() -> None:
