@@ -282,6 +282,9 @@ class Conversation:
         self._state, actions = step(self._policy, self._state, event)
         if self._state.phase is not before:
             log.debug("turn", phase=self._state.phase.value, by=type(event).__name__, revision=self._state.revision)
+        fresh = before in (turns.Phase.LISTENING, turns.Phase.OVERLAP) and not self._state.joined
+        if fresh and self._state.phase is turns.Phase.HEARING:
+            self._agreement, self._partial_at = Agreement(), 0
         for action in actions:
             self._do(action)
         self._watch_deadline()

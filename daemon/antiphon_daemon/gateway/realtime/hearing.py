@@ -158,16 +158,16 @@ class Hearing:
         if phase is Phase.OVERLAP:
             self._over_ms = self._sound_ms(at_ms)
         elif phase is Phase.HEARING and self._speech is None:
-            began_ms = self._sound_ms(at_ms)
             last, self._last = self._last, None
             if last is not None and self.replies.active is not None:  # they go on with the turn that seemed over
-                began_ms = last[1].began_ms
-                self._announce(began_ms)
+                self._announce(last[1].began_ms)
                 self.replies.withdrawn()
-                self._talk.items.remove(last[0])
-                self._talk.say("conversation.item.deleted", item_id=last[0].id)
+                if self._talk.items.remove(last[0]):
+                    self._talk.say("conversation.item.deleted", item_id=last[0].id)
+                if agreed := self._talk.conversation.agreed.text:
+                    self.heard_so_far(agreed)
             else:
-                self._announce(began_ms)
+                self._announce(self._sound_ms(at_ms))
                 self.replies.withdrawn()
 
     def speech_paused(self, at_ms: int) -> None:

@@ -42,7 +42,7 @@ class Sound:
         return heard_text(self.clauses, ms * self.rate / 1000, self.rate)
 
 
-@dataclass
+@dataclass(eq=False)
 class Item:
     """One item."""
 
@@ -189,12 +189,15 @@ class Items:
             self.remove(gone)
         return before, gone
 
-    def remove(self, item: Item) -> None:
-        """Take an item out."""
+    def remove(self, item: Item) -> bool:
+        """Take an item out; return whether it was there."""
+        if item not in self._items:
+            return False
         at = self._items.index(item)
         del self._items[at]
         if at < self._first:
             self._first -= 1
+        return True
 
     def before(self, item: Item) -> str | None:
         """Return the id of the item before this one."""

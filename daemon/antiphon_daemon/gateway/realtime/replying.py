@@ -134,14 +134,12 @@ class Replies:
         if waited is not None and self.active is None:
             self._begin(*waited)
 
-    def withdrawn(self) -> bool:
-        """The user goes on before the reply was heard; return whether there was one."""
-        there = self.active is not None
+    def withdrawn(self) -> None:
+        """The user goes on, or begins, before the reply was heard."""
         if self._starting is not None:
             self._starting.cancel()
             self._starting = None
         self._end_active("turn_detected")
-        return there
 
     def stopped(self) -> None:
         """The reply is not to be played any further."""
@@ -195,6 +193,7 @@ class Replies:
             one.draft.token.revoke()
         if self.active is not None:
             self.active.stop()
+            await self.active.told()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -129,6 +129,11 @@ class Response:
         if self._captions is not None:
             self._captions.cancel()
 
+    async def told(self) -> None:
+        """Wait until its words are told, or that was stopped."""
+        if self._captions is not None:
+            await asyncio.gather(self._captions, return_exceptions=True)
+
     # The message.
 
     def _open(self) -> Item:

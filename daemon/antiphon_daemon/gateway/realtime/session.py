@@ -197,7 +197,7 @@ class Realtime(Served):
         self._talk.adopt()
 
     def _shown(self) -> Json:
-        head = {"object": "realtime.session", "id": self._id, "expires_at": 0}
+        head = {"object": "realtime.session", "id": self._id, "expires_at": None}
         return {**head, **self._talk.config.shown()}
 
     def _create_item(self, item_fields: Json, event: Json) -> None:
