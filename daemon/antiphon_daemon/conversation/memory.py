@@ -37,7 +37,7 @@ class Recollection(Protocol):
         """Return what the model is to be told so that it answers `text`. Nothing is remembered by asking."""
         ...
 
-    def remember(self, text: str, reply: str, *, interrupted: bool = False, whole: str | None = None) -> bool | None:
+    def remember(self, text: str, reply: str, *, interrupted: bool = False, whole: str | None = None) -> bool:
         """Write one exchange: `text` was said, `reply` was heard of the `whole` reply."""
         ...
 

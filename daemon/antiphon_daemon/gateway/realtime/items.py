@@ -247,7 +247,9 @@ class Items:
         item = self.speaking
         if item is not None and interrupted and not item.truncated:
             item.heard = reply
-        return False
+        first = self._first
+        self.history()
+        return self._first != first
 
     def withdraw(self) -> None:
         """Do nothing: the item of a turn that goes on is taken out by the session."""
