@@ -77,11 +77,12 @@ async def written(
     """
     told = list(messages)
     if handed is not None:
-        async for delta in _round(responder, told, work, tools, deadlines, committed, forced=forced):
-            if isinstance(delta, TextDelta):
-                yield delta.text
-            else:
-                handed.append(delta)
+        async with aclosing(_round(responder, told, work, tools, deadlines, committed, forced=forced)) as deltas:
+            async for delta in deltas:
+                if isinstance(delta, TextDelta):
+                    yield delta.text
+                else:
+                    handed.append(delta)
         return
     for left in reversed(range(ROUNDS)):
         offered = tools if left and uses_tools(responder) else ()

@@ -117,8 +117,10 @@ class Chain:
         for model in self._asked():
             if isinstance(model.backend, ForcedCaller):
                 try:
-                    async for call in model.backend.call(messages, work, tools=tools):
-                        yield call
+                    calls = cast(AsyncGenerator[ToolCall, None], model.backend.call(messages, work, tools=tools))
+                    async with aclosing(calls):
+                        async for call in calls:
+                            yield call
                 except EngineError as error:
                     model.failed(error)
                     raise

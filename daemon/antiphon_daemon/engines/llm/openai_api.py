@@ -7,7 +7,8 @@ import contextlib
 import json
 import unicodedata
 import uuid
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -107,23 +108,25 @@ class OpenAiApi:
         self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()
     ) -> AsyncIterator[TextDelta | ToolCall]:
         """Yield the reply as the server streams it; what the model only thinks is left out."""
-        async for piece in self._answer(messages, work, tools, "auto"):
-            yield piece
+        async with aclosing(self._answer(messages, work, tools, "auto")) as pieces:
+            async for piece in pieces:
+                yield piece
 
     async def call(self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool]) -> AsyncIterator[ToolCall]:
         """Yield the calls that the model has to make."""
         called = False
-        async for piece in self._answer(messages, work, tools, "required"):
-            if isinstance(piece, ToolCall):
-                called = True
-                yield piece
+        async with aclosing(self._answer(messages, work, tools, "required")) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, ToolCall):
+                    called = True
+                    yield piece
         if not called:
             says = f"The server at {self._url} cannot make its model call a tool: leave the choice to it."
             raise EngineError("llm", says, Fault.REFUSED)
 
     async def _answer(
         self, messages: Sequence[Message], work: Work, tools: Sequence[Tool], choice: str
-    ) -> AsyncIterator[TextDelta | ToolCall]:
+    ) -> AsyncGenerator[TextDelta | ToolCall, None]:
         thoughts, calls, said, ended = Thoughts(), _Calls(), False, None
         try:
             async with revocable(work):

@@ -26,11 +26,12 @@ def created(fields: Mapping[str, Any]) -> tuple[Item, bytes]:
         raise Refusal("invalid_value", f"item.id is text of at most {ID_MOST} letters", "item.id")
     if kind == "function_call_output":
         output = _normal(text_of(fields, "output", within="item."), "item.output")
-        return Item(kind, id=item_id, call_id=_call_id(fields), text=output), b""
+        return Item("function_call_output", id=item_id, call_id=_call_id(fields), text=output), b""
     if kind == "function_call":
         arguments = _normal(text_of(fields, "arguments", within="item."), "item.arguments")
         name = text_of(fields, "name", within="item.")[:ID_MOST]
-        return Item(kind, id=item_id, call_id=_call_id(fields), name=name, arguments=arguments), b""
+        called = Item("function_call", id=item_id, call_id=_call_id(fields), name=name, arguments=arguments)
+        return called, b""
     if kind != "message":
         raise Refusal("invalid_value", f"item.type: {kind[:40]!r} is no kind of item that is known here", "item.type")
     role = text_of(fields, "role", within="item.")

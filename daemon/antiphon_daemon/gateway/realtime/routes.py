@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from antiphon.settings import Settings
 from antiphon_daemon.engines.contracts import Engines
 from antiphon_daemon.gateway.realtime import config as fields
-from antiphon_daemon.gateway.realtime.secrets import LONGEST_S, MOST, SECONDS, SHORTEST_S, Full, Secrets
+from antiphon_daemon.gateway.realtime.secrets import LONGEST_S, MOST, PREFIX, SECONDS, SHORTEST_S, Full, Secrets
 from antiphon_daemon.gateway.realtime.session import Realtime
 from antiphon_daemon.gateway.realtime.talk import prompt_of
 from antiphon_daemon.gateway.realtime.wire import Json, Refusal, new_id
@@ -62,7 +62,8 @@ def add_to(app: FastAPI, house: House) -> None:
             full = Refusal("too_many_sessions", f"{most} sessions are open: try again later (gateway.sessions)")
             await _deny(websocket, 503, full)
             return
-        shown = next((one for one in shown_keys(websocket.scope) if one.startswith("ek_")), None)
+        keys = [*shown_keys(websocket.scope), websocket.query_params.get("token", "")]
+        shown = next((key for key in keys if key.startswith(PREFIX)), None)
         secret = house.secrets.find(shown) if shown is not None else None
         if shown is not None and secret is None:
             await _deny(websocket, 401, Refusal("invalid_api_key", "that client secret is not valid (any more)"))
