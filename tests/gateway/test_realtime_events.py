@@ -351,6 +351,19 @@ async def test_what_fails_is_said_aloud_told_as_failed_and_not_remembered(
         assert model.asked[-1][1:] == ["How are you?"]
 
 
+async def test_a_model_that_writes_nothing_has_failed(gateways: list[Any], voice: Synthesizer) -> None:
+    async def nothing() -> AsyncIterator[str]:
+        for _ in range(0):
+            yield ""
+
+    async with opened(gateways, engines(voice, Script(nothing))) as gateway, client(gateway.port) as one:
+        for conversation in ("auto", "none"):
+            asked = {"conversation": conversation, "output_modalities": ["text"]}
+            await one.send("response.create", response=asked)
+            error = (await done(one, "failed"))["status_details"]["error"]
+            assert error["message"] == "the language model answered nothing"
+
+
 async def test_turns_that_the_client_commits(gateways: list[Any], voice: Synthesizer, say: Say) -> None:
     model, ears = Script(quick), Ears("what is your name", takes_s=0.2)
     async with opened(gateways, engines(voice, model, ears)) as gateway, client(gateway.port) as one:

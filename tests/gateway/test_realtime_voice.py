@@ -80,6 +80,7 @@ async def test_skills_answer_only_who_gives_no_instructions(running: Running) ->
         text = (await one.until("response.done"))["response"]["output"][0]["content"][0]["text"]
         assert text.startswith(("It's", "It is")), text
         await one.update(instructions="You are a poet. Answer in one short line.")
+        await one.write("What time is it?")
         await one.send("response.create", response={"max_output_tokens": 12})
         own = (await one.until("response.done"))["response"]
         assert own["output"][0]["content"][0]["text"] != text

@@ -139,11 +139,11 @@ class OpenAiApi:
                         chunk = await anext(stream, None)
                     if chunk is None:
                         break
-                    for choice in chunk.choices[:1]:
-                        ended = choice.finish_reason or ended
-                        thoughts.thought |= _thinks(choice.delta)
-                        calls.feed(choice.delta.tool_calls or ())
-                        if text := thoughts.feed(choice.delta.content or ""):
+                    for part in chunk.choices[:1]:
+                        ended = part.finish_reason or ended
+                        thoughts.thought |= _thinks(part.delta)
+                        calls.feed(part.delta.tool_calls or ())
+                        if text := thoughts.feed(part.delta.content or ""):
                             said = True
                             yield TextDelta(unicodedata.normalize("NFC", text))
         except FAILURES as error:

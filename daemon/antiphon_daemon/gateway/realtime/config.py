@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from antiphon_daemon.conversation.manner import Manner
 from antiphon_daemon.engines.contracts import Engines, Tool
-from antiphon_daemon.gateway.realtime.audio import PCM_RATE, Kind
+from antiphon_daemon.gateway.realtime.audio import Kind
 from antiphon_daemon.gateway.realtime.wire import Json, Refusal, refusal_of
 
 INSTRUCTIONS_MOST = 32_000
@@ -39,7 +39,7 @@ class _Part(BaseModel):
 
 class Pcm(_Part):
     type: Literal["audio/pcm"] = "audio/pcm"
-    rate: Literal[24000] = PCM_RATE
+    rate: Literal[24000] = 24000
 
 
 class G711(_Part):
@@ -366,9 +366,9 @@ def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> Json:
     merged = dict(old)
     for key, value in new.items():
         before = merged.get(key)
-        same = isinstance(before, dict) and isinstance(value, dict) and key not in _WHOLE
-        if same and value.get("type", before.get("type")) == before.get("type"):
-            merged[key] = _merged(before, value)
-        else:
-            merged[key] = value
+        merged[key] = value
+        if isinstance(before, dict) and isinstance(value, dict) and key not in _WHOLE:
+            kind = before.get("type")
+            if value.get("type", kind) == kind:
+                merged[key] = _merged(before, value)
     return merged

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from antiphon.audio.pcm import Samples
 from antiphon.audio.vad import SPEECH, Judge
@@ -72,7 +73,12 @@ def settings_for(config: SessionConfig, settings: Settings) -> Settings:
     match config.detection:
         case ServerVad() as vad:
             ms = vad.silence_duration_ms
-            changes = {"likely_ms": ms, "unknown_ms": ms, "silence_ms": ms, "soft_end_ms": min(turn.soft_end_ms, ms)}
+            changes: dict[str, Any] = {
+                "likely_ms": ms,
+                "unknown_ms": ms,
+                "silence_ms": ms,
+                "soft_end_ms": min(turn.soft_end_ms, ms),
+            }
             turn = turn.model_copy(update=changes)
         case SemanticVad() as vad:
             eager = EAGERNESS.get(vad.eagerness, EAGERNESS["medium"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -265,7 +265,7 @@ class Hearing:
         error = {"type": "server_error", "code": "transcription_failed", "message": why, "param": None}
         self._transcribed("failed", item.id, error=error)
 
-    def _transcribed(self, kind: str, item_id: str, **fields: object) -> None:
+    def _transcribed(self, kind: str, item_id: str, **fields: Any) -> None:
         if self._talk.config.transcribes:
             name = f"conversation.item.input_audio_transcription.{kind}"
             self._talk.say(name, item_id=item_id, content_index=0, **fields)

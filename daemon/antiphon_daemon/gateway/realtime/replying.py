@@ -173,7 +173,7 @@ class Replies:
         response, self.active = self.active, None
         draft = self._talk.conversation.draft
         if response is not None and draft is not None:
-            response.ended(self._text, calls=draft.calls, failure=trace.failure, cut=draft.shortened)
+            response.ended(self._text, calls=draft.calls, failure=failure_of(draft, self._text), cut=draft.shortened)
             if response.spoke:
                 self._reply_at += self._reply_bytes / 2 / self._rate
                 left_s = self._reply_at + TRANSIT_S - time.monotonic()
@@ -304,6 +304,13 @@ class Replies:
             log.error("a response failed for a reason of ours", exc_info=error)
 
 
+def failure_of(draft: Draft, text: str) -> str | None:
+    """Return what went wrong with a reply; None: nothing did. Only a skill may have nothing to say."""
+    if draft.trace.failure is None and not text and not draft.calls and draft.answer is None:
+        return "the language model answered nothing"
+    return draft.trace.failure
+
+
 class Beside:
     """A response out of band (a `Listener`): made like any other, but heard by nobody's turn."""
 
@@ -351,8 +358,8 @@ class Beside:
     def reply_ended(self, samples: int) -> None:
         """All has come."""
         if not self.response.over:
-            failure, cut = self.draft.trace.failure, self.draft.shortened
-            self.response.ended(self._text, calls=self.draft.calls, failure=failure, cut=cut)
+            failure = failure_of(self.draft, self._text)
+            self.response.ended(self._text, calls=self.draft.calls, failure=failure, cut=self.draft.shortened)
 
     def reply_failed(self, error: EngineError) -> None:
         """There is no voice to say it."""
