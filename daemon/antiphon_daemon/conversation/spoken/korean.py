@@ -7,14 +7,17 @@ from decimal import Decimal
 
 from num2words import num2words
 
+from antiphon_daemon.conversation.spoken import korean_names as names
 from antiphon_daemon.conversation.spoken import korean_words as words
+from antiphon_daemon.conversation.spoken import korean_writing
+from antiphon_daemon.conversation.spoken.korean_writing import SEAM
 from antiphon_daemon.conversation.spoken.mapped import Mapped
 
 LONGEST_NUMBER = 20
 """Digits; a longer number is read digit by digit."""
 
-SEAM = "\ue000"
-"""Stands behind what has been put in words, until the particle after it agrees."""
+LONGEST_NATIVE_HOURS = 23
+"""A day and more is counted in Sino-Korean hours: 스물세 시간, 이십사 시간."""
 
 
 def _any(table: object) -> str:
@@ -36,8 +39,12 @@ _DATE = re.compile(
 _SHORT_DATE = re.compile(
     r"(?<![\d./])(0?[1-9]|1[0-2])/(0?[1-9]|[12]\d|3[01])(?=\s?\(|일|\s|$|[에은는까부,.])(?![./]\d)"
 )
-_MEMORIAL = re.compile(r"(?<!\d)(\d{1,2})·(\d{1,2})(?!\d)")
+_MEMORIAL = re.compile(
+    r"(?<![\d.])(\d{1,2})(?:·(\d{1,2})(?!\d)|\.(\d{1,2})(?=\s?(?:절|운동|혁명|민주|전쟁|광복|만세|항쟁)))"
+)
 _CLOCK = re.compile(r"(?<![\d:.])([01]?\d|2[0-4]):([0-5]\d)(?::([0-5]\d))?(?![\d:])")
+_DUST = re.compile(r"(?<![A-Za-z])PM(?=2\.5(?!\d)|10(?![\d:시]))")
+_QUARTER = re.compile(r"(?<!\d)([1-4])/4\s?(?=분기)")
 _HALF_DAY = re.compile(
     r"(?<![A-Za-z])(AM|PM|am|pm|a\.m\.|p\.m\.)\s?(?=\d)|(?<=\d)\s?(AM|PM|am|pm|a\.m\.|p\.m\.)(?![A-Za-z])"
 )
@@ -46,7 +53,10 @@ _WEEKDAY = re.compile(r"\(([월화수목금토일])\)")
 _PHONE = re.compile(
     r"(?<![\w.,-])(?:\+?(\d{1,3})[- ])?\(?(0\d{1,2}|\d{3,4})\)?[- ](\d{3,4})-(\d{4})(?![A-Za-z\d-]|,\d)"
     r"|(?<![\w.,-])(1\d{3})-(\d{4})(?![\d-])"
+    r"|(?<![\w.,-])\+(\d{1,3})[- ](\d{1,2})[- ](\d{3,4})[- ](\d{4})(?![\d-])"
+    r"|(?<![\w.,-])(01[016-9])[- ]?(\d{3,4})[- ]?(\d{4})(?![\d-])"
 )
+_GROUPS = re.compile(r"(?<![\w.,-])\d{2,7}(?:-\d{2,7}){2,4}(?![\w-])")
 _EMERGENCY = re.compile(r"(?<![\d.,])(112|119|114|120|110|111)(?=에|로|으로|번(?!째)|\s(?:신고|전화|구급))")
 _MONEY = re.compile(
     rf"(?<!\w)(?P<minus>[-−])?(?P<sign>US\$|[$€£¥₩₹])\s?(?P<amount>{_NUMBER})(?P<size>[kKMB](?![A-Za-z])|\s?[백천]?[만억조](?![가-힣])|\s?천(?![가-힣]))?"
@@ -55,63 +65,80 @@ _CODE_MONEY = re.compile(
     rf"(?<![A-Za-z])(?:(?P<before>USD|EUR|GBP|JPY|KRW)\s?(?P<a>{_NUMBER})|(?P<b>{_NUMBER})\s?(?P<after>USD|EUR|GBP|JPY|KRW)(?![A-Za-z]))"
 )
 _RANGE = re.compile(
-    rf"(?P<from>{_NUMBER})(?P<own>\s?(?:{_UNIT_NAME}|{_COUNTER}))?\s?[~∼～〜–—]\s?(?=(?:약\s?)?(?:{_NUMBER})(?P<unit>\s?(?:°C|℃|{_UNIT_NAME}|{_COUNTER}))?)"
+    rf"(?P<from>{_NUMBER})(?P<own>\s?(?:{_UNIT_NAME}|{_COUNTER}))?\s?[~∼～〜–—]\s?(?=(?:약\s?)?[-−]?(?:{_NUMBER})(?P<unit>\s?(?:°C|℃|{_UNIT_NAME}|{_COUNTER}))?)"
 )
 _HYPHEN_RANGE = re.compile(rf"(?<![\w-])(?P<from>{_NUMBER})-(?={_NUMBER}(?P<unit>\s?(?:{_UNIT_NAME}|{_COUNTER})))")
-_DEGREES = re.compile(rf"(?P<cold>[-−]\s?)?(?P<number>{_NUMBER})\s?°\s?(?P<scale>[CF])(?![A-Za-z])")
+_DEGREES = re.compile(
+    rf"(?P<already>(?:영[하상]|[섭화]씨)\s)?(?P<cold>[-−]\s?)?(?P<number>{_NUMBER})\s?°\s?(?P<scale>[CF])(?![A-Za-z])"
+)
 _BELOW = re.compile(rf"(?<![\w)~])[-−]\s?(?P<number>{_NUMBER})\s?(?:도|°)")
 _FRACTION = re.compile(r"(?<![\w./])(?:(\d{1,4})[ 과])?(\d{1,3})[/⁄](\d{1,4})(?![\d/])")
 _OUT_OF = re.compile(r"(?<![\d.])(\d{1,4})분의\s?(\d{1,4})(?!\d)")
 _SPEED = re.compile(rf"(?P<number>{_NUMBER})\s?(?P<unit>{_any(words.SPEEDS)}){_TAIL}")
-_UNIT = re.compile(rf"(?P<number>{_NUMBER})\s?(?P<unit>{_any(words.UNITS)}){_TAIL}")
+_UNIT = re.compile(rf"(?P<minus>(?<![\w)])[-−])?(?P<number>{_NUMBER})\s?(?P<unit>{_any(words.UNITS)}){_TAIL}")
 _BARE_UNIT = re.compile(
-    r"(?<=[가-힣] )(?P<unit>km/h|m/s|km|cm|mm|kg|mg|mL|ml|GB|MB|TB|Mbps|Gbps|kWh|kW|GHz|MHz|Hz|dB|kcal)(?![A-Za-z²³/])"
+    r"(?<=[가-힣] )(?P<unit>km/h|m/s|km|cm|mm|kg|mg|mL|ml|GB|MB|TB|Mbps|Gbps|kWh|kW|GHz|MHz|Hz|dB|kcal|%p?|°[CF])"
+    r"(?![A-Za-z²³/])"
 )
-_ORDINAL = re.compile(r"(\d{1,2})\s?번째")
-_PREFIXED = re.compile(rf"제\s?(\d{{1,6}})\s?({_COUNTER})?")
-_NUMBERED = re.compile(rf"(?<![\d.,])(\d{{1,6}})번(?=\s?(?:{'|'.join(words.NUMBERED)}))")
+_ORDINAL = re.compile(r"(?<![\d.,])(\d{1,2})\s?번째")
+_PREFIXED = re.compile(rf"(?<![가-힣])제\s?(\d{{1,6}})\s?({_COUNTER})?")
+_NUMBERED = re.compile(
+    rf"(?<![\d.,])(\d{{1,6}})번(?=\s?(?:{'|'.join(words.NUMBERED)})|을\s?(?:누르|눌러|선택|고르|골라)|으로(?![가-힣]))"
+)
+_CHOSEN = re.compile(rf"((?:{words.CHOSEN})\s?)(\d{{1,6}})번(?!째)")
+_GUESTS = re.compile(rf"((?:{words.GUESTS})\s?)([1-9]\d?)분(?![가-힣]*\s?(?:전|뒤|후|간|동안|만에))")
+_MACHINES = re.compile(rf"((?:{_any(words.MACHINES)})[은는이가을를]?\s?)([1-9]\d?)대(?![가-힣]{{2}})")
+_GREAT = re.compile(rf"(?<![\d.,])(\d{{1,2}})대(?=(?P<space>\s?)(?:{'|'.join(words.GREAT)}))")
+_STREET = re.compile(r"(?<=로)(\s?)(\d)가(?![지-])")
 _LARGE = re.compile(
-    r"(?P<number>\d{1,3}(?:,\d{3})+|\d{1,7}(?:\.\d{1,4})?)(?P<scale>[백천]?[만억조]|천|백)(?![가-힣]*[A-Za-z])"
+    r"(?P<number>\d{1,3}(?:,\d{3})+|\d{1,7}(?:\.\d{1,4})?)(?P<scale>[백천]?(?:[만억]|조(?![각항치직금]))|천|백)(?![가-힣]*[A-Za-z])"
 )
 _COUNTED = re.compile(
-    rf"(?<![\d.,])(?P<minus>[-−])?(?P<number>{_NUMBER})(?P<space>\s?)(?P<counter>{_COUNTER})(?!리즈|스템)"
+    rf"(?<![\d.,])(?P<minus>[-−])?(?P<number>{_NUMBER})(?P<space>\s?)(?P<counter>{_COUNTER})(?!리즈|스템|터(?!미))"
 )
 _MINUS = re.compile(r"(?<![\w)])[-−](?=\d)")
-_SIGN = re.compile(r"(?<=[\w)])\s?([+×*÷±])\s?(?=[-−(]?\d)|(?<=\d)\s([-−])\s(?=\d)")
+_SIGN = re.compile(r"(?<=[\w)])\s?([+×*÷±])\s?(?=[-−(]?\d)|(?<=\d)\s([-−])\s(?=\d)|(?<=\d)([-−])(?=\d{1,9}\s?=)")
 _EQUALS = re.compile(r"(?<=[\w)])\s?=\s?(?=[-−]?\w)")
 _COMPARED = re.compile(rf"({_NUMBER})\s?([<>])\s?({_NUMBER})")
 _LETTER_TIMES = re.compile(r"(?<=\d)\s?[xX]\s?(?=\d)")
-_VERSION = re.compile(r"(?<![\w.])[vV]?(\d{1,5}(?:\.\d{1,5}){2,5})(?!\w|\.\d)")
+_VERSION = re.compile(r"(?<![\w.])[vV]?(\d{1,5}(?:\.\d{1,5}){2,5})(?![A-Za-z0-9]|\.\d)")
 _RATIO = re.compile(r"(?<![\d:])(\d{1,4}):(\d{1,4})(?![\d:])")
 _PLAIN = re.compile(rf"{_NUMBER}")
-_NAME = re.compile(rf"(?<![A-Za-z.])(?:{_any(words.NAMES)})(?![A-Za-z])")
+_NAME = re.compile(rf"(?<![A-Za-z.])(?:{_any(names.NAMES)})(?![A-Za-z])")
+_WORD = re.compile(rf"(?i)(?<![A-Za-z.'’-])(?:{_any(names.WORDS)})(?![A-Za-z'’])")
+_WITH_DIGITS = re.compile(rf"(?<![A-Za-z0-9.-])(?:{_any(names.WITH_DIGITS)})(?![A-Za-z0-9.])")
+_ADDRESS = re.compile(rf" 점 ({_any(names.ENDINGS)})(?![A-Za-z]| 점 )")
 _ACRONYM = re.compile(r"(?<![A-Za-z])[A-Z](?:[A-Z]|[.&/](?=[A-Z])){0,9}(?:s(?![A-Za-z]))?(?![A-Za-z.@])(?!['’][a-z])")
 _MIXED_LETTER = re.compile(r"(?<![A-Za-z])([a-zA-Z])(?=\d)")
-_DOT = re.compile(r"\s?·\s?")
+_DOT = re.compile(r"\s?[·ㆍ‧・]\s?")
 _AND = re.compile(r"\s?&\s?")
 _NUMBER_SIGN = re.compile(r"#(?=\d)")
 _AGREE = re.compile(rf"(\S)[\"'”’)\]]{{0,2}}{SEAM}+[\"'”’)\]]{{0,2}}(?P<particle>{_PARTICLE})(?![가-힣])")
 _SEAM = re.compile(SEAM)
-_ANY = re.compile(r"[\dA-Za-z]")
+_ANY = re.compile(r"[\dA-Za-z%]")
 
 
 def put_in_words(mapped: Mapped) -> None:
     """Put what is written short into words."""
     mapped.sub(_BOTH, _both)
+    mapped.sub(_WITH_DIGITS, lambda m: names.WITH_DIGITS[m[0]] + SEAM)
+    korean_writing.put_in_words(mapped)
     if _ANY.search(mapped.text):
         _dates(mapped)
         _amounts(mapped)
         _latin(mapped)
         _numbers(mapped)
-        mapped.sub(_AGREE, _agree)
-        mapped.sub(_SEAM, "")
+    mapped.sub(_AGREE, _agree)
+    mapped.sub(_SEAM, "")
     mapped.sub(_DOT, ", ")
     mapped.sub(_AND, " 그리고 ")
 
 
 def _dates(mapped: Mapped) -> None:
+    mapped.sub(_DUST, "피엠 ")
+    mapped.sub(_QUARTER, lambda m: f"{sino(m[1])}사")
     mapped.sub(_DATE, lambda m: f"{sino(m[1])}년 {month(m[2])} {sino(str(int(m[3])))}일{SEAM}")
-    mapped.sub(_MEMORIAL, lambda m: digits(m[1] + m[2]) + SEAM)
+    mapped.sub(_MEMORIAL, _memorial)
     mapped.sub(_WEEKDAY, lambda m: f" {m[1]}요일")
     mapped.sub(_SHORT_DATE, _short_date)
     mapped.sub(_HALF_DAY_AFTER, lambda m: f"{_half(m[2])} {m[1]}{'' if ':' in m[1] or m[1].endswith('시') else '시'}")
@@ -123,6 +150,7 @@ def _dates(mapped: Mapped) -> None:
 
 def _amounts(mapped: Mapped) -> None:
     mapped.sub(_PHONE, lambda m: ", ".join(digits(group) for group in m.groups() if group) + SEAM)
+    mapped.sub(_GROUPS, lambda m: ", ".join(digits(group) for group in m[0].split("-")) + SEAM)
     mapped.sub(_EMERGENCY, lambda m: digits(m[1]).replace("공", "영") + SEAM)
     mapped.sub(_MONEY, _money)
     mapped.sub(_CODE_MONEY, lambda m: _sum(words.CURRENCIES[m["before"] or m["after"]], m["a"] or m["b"], ""))
@@ -132,13 +160,15 @@ def _amounts(mapped: Mapped) -> None:
     mapped.sub(_OUT_OF, lambda m: f"{sino(m[1])}분의 {sino(m[2])}{SEAM}")
     mapped.sub(_FRACTION, _fraction)
     mapped.sub(_SPEED, lambda m: "{0} {2} {1}".format(*words.SPEEDS[m["unit"]], sino(m["number"])) + SEAM)
-    mapped.sub(_UNIT, lambda m: f"{sino(m['number'])} {words.UNITS[m['unit']]}{SEAM}")
+    mapped.sub(_UNIT, lambda m: f"{_minus(m)}{sino(m['number'])} {words.UNITS[m['unit']]}{SEAM}")
 
 
 def _latin(mapped: Mapped) -> None:
     mapped.sub(_LETTER_TIMES, " 곱하기 ")
-    mapped.sub(_NAME, lambda m: words.NAMES[m[0]] + SEAM)
-    mapped.sub(_BARE_UNIT, lambda m: words.UNITS.get(m["unit"], m["unit"]) + SEAM)
+    mapped.sub(_NAME, lambda m: names.NAMES[m[0]] + SEAM)
+    mapped.sub(_BARE_UNIT, lambda m: words.UNITS.get(m["unit"].rstrip("CF"), m["unit"]) + SEAM)
+    mapped.sub(_WORD, lambda m: names.WORDS[m[0].lower()] + SEAM)
+    mapped.sub(_ADDRESS, lambda m: f" {names.ENDINGS[m[1]]}{SEAM}")
     mapped.sub(_ACRONYM, _acronym)
     mapped.sub(_MIXED_LETTER, lambda m: f"{words.LETTERS[m[1].upper()]} ")
 
@@ -148,10 +178,15 @@ def _numbers(mapped: Mapped) -> None:
     mapped.sub(
         _PREFIXED, lambda m: f"제{sino(m[1])}{f' {m[2]}' if m[2] and m[2] not in words.SPACELESS else m[2] or ''}{SEAM}"
     )
+    mapped.sub(_CHOSEN, lambda m: f"{m[1]}{sino(m[2])} 번")
+    mapped.sub(_GUESTS, lambda m: f"{m[1]}{native(int(m[2]))} 분")
+    mapped.sub(_MACHINES, lambda m: f"{m[1]}{native(int(m[2]))} 대")
+    mapped.sub(_GREAT, lambda m: f"{sino(m[1])}{m['space']}대")
+    mapped.sub(_STREET, lambda m: f"{m[1]}{sino(m[2])}가")
     mapped.sub(_NUMBERED, lambda m: f"{sino(m[1])} 번")
     mapped.sub(_VERSION, lambda m: " 점 ".join(sino(part) for part in m[1].split(".")) + SEAM)
     mapped.sub(_COMPARED, lambda m: f"{sino(m[1])}{topic(sino(m[1]))} {sino(m[3])}{words.COMPARED[m[2]]}")
-    mapped.sub(_SIGN, lambda m: f" {words.SIGNS[m[1] or m[2]]} ")
+    mapped.sub(_SIGN, lambda m: f" {words.SIGNS[m[1] or m[2] or m[3]]} ")
     mapped.sub(_EQUALS, f"{SEAM}는 ")
     mapped.sub(_LARGE, lambda m: _large(m["number"], m["scale"]))
     mapped.sub(_COUNTED, _counted)
@@ -220,6 +255,13 @@ def _agree(match: re.Match[str]) -> str:
     return kept + agreeing(match[1], particle)
 
 
+def _memorial(match: re.Match[str]) -> str:
+    """Return a day that gave its name to what happened on it: 삼일, 오일팔, 유월의 육십, 십이십이."""
+    months, days = match[1], match[2] or match[3]
+    whole = int(days) % 10 == 0 or months == days
+    return f"{sino(months)}{sino(days) if whole else digits(days)}{SEAM}"
+
+
 def _short_date(match: re.Match[str]) -> str | None:
     first, second = int(match[1]), int(match[2])
     if second <= 12 and first < second and "(" not in match.string[match.end() : match.end() + 2]:
@@ -245,8 +287,11 @@ def _range(match: re.Match[str]) -> str:
 
 
 def _money(match: re.Match[str]) -> str:
-    minus = "마이너스 " if match["minus"] else ""
-    return minus + _sum(words.CURRENCIES[match["sign"]], match["amount"], match["size"] or "")
+    return _minus(match) + _sum(words.CURRENCIES[match["sign"]], match["amount"], match["size"] or "")
+
+
+def _minus(match: re.Match[str]) -> str:
+    return "마이너스 " if match["minus"] else ""
 
 
 def _sum(names: tuple[str, str], amount: str, size: str) -> str:
@@ -277,6 +322,8 @@ def _large(number: str, scale: str) -> str:
 
 def _degrees(match: re.Match[str]) -> str:
     number = sino(match["number"])
+    if match["already"]:
+        return f"{match['already']}{number} 도{SEAM}"
     if match["scale"] == "F":
         return f"화씨 {'영하 ' if match['cold'] else ''}{number} 도{SEAM}"
     return f"{'영하' if match['cold'] else '섭씨'} {number} 도{SEAM}"
@@ -293,9 +340,11 @@ def _fraction(match: re.Match[str]) -> str | None:
 def _counted(match: re.Match[str]) -> str | None:
     number, counter, space = match["number"], match["counter"], match["space"]
     plain = number.replace(",", "")
-    minus = "마이너스 " if match["minus"] else ""
+    minus = _minus(match)
     if counter == "월" and plain.isdigit() and 1 <= int(plain) <= 12:
         return f"{month(plain)}{SEAM}"
+    if counter in ("시", "분", "초", "일") and plain.isdigit() and len(plain) == 2:
+        number = plain = str(int(plain))
     if _takes_native(plain, counter):
         return f"{minus}{native(int(plain))} {counter}"
     joint = "" if counter in words.SPACELESS and not space and "." not in number else " "
@@ -307,6 +356,8 @@ def _takes_native(number: str, counter: str) -> bool:
         return False
     if counter == "시":
         return int(number) <= 12
+    if counter == "시간":
+        return int(number) <= LONGEST_NATIVE_HOURS
     return not (counter == "대" and number in words.ROUND_AGES)
 
 

@@ -52,10 +52,12 @@ _EMPHASIS = re.compile(
     r"\*{1,3}(?=[^\s*])(?<!\d\*)(?<!\d\*\*)|(?<=[^\s*])\*{1,3}(?!\d)|~~|(?<!\w)_{1,3}(?=\w)|(?<=\w)_{1,3}(?!\w)"
 )
 _COMPATIBLE = re.compile(
-    "[\u2460-\u249b\u3200-\u33ff\uff04\uff05\uff0b\uff0d\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\uff5e\u00bc-\u00be\u2150-\u217f\u2100-\u2126\ufb00-\ufb06]"
+    "[\u2460-\u249b\u3200-\u33ff\uff04\uff05\uff0b\uff0d\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\uff5e\u00bc-\u00be\u2150-\u217f\u2100-\u2126\ufb00-\ufb06\uffe6]"
 )
+_SIGNS = {"™": "", "№": "#", "㈜": "(주)"}
+"""Signs whose plain form is not the usual one."""
 _ODD_SPACE = re.compile("[\u00a0\u2000-\u200b\u202f\u205f\u2060\ufeff\u00ad\u200e\u200f]")
-_MARKS = re.compile(r"[*`~|#_\\<>{}\[\]^=+@$€£¥₩©®™§¶†‡•◦▪→←↑↓⇒]+")
+_MARKS = re.compile(r"[*`~|#_\\<>{}\[\]^=+@$€£¥₩©®™§¶†‡•◦▪→←↑↓⇒※]+")
 _SPACE = re.compile(r"\s+")
 _BEFORE_STOP = re.compile(r"\s+(?=[,.!?;:…、。，！？；：)\]])(?![.,]\d)")
 _STOPS = re.compile(r"([,;:])(?:\s*[,;:])+|([.!?])(?:\s*[,;:])+|[,;:]\s*(?=[.!?](?:\s|$))|(?<=[.!?]) \.(?=\s|$)")
@@ -147,8 +149,8 @@ def _line_end(match: re.Match[str]) -> str:
 
 def _plain(match: re.Match[str]) -> str:
     """Return the plain form of a sign such as ℃, ½, ① or ㎞."""
-    if match[0] in "™№":
-        return {"™": "", "№": "#"}[match[0]]
+    if match[0] in _SIGNS:
+        return _SIGNS[match[0]]
     plain = unicodedata.normalize("NFKC", match[0])
     before = match.string[match.start() - 1 : match.start()]
     return f" {plain}" if "\u2044" in plain and before.isdigit() else plain.replace("(", " ").replace(")", " ")
