@@ -13,6 +13,9 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from antiphon_daemon.conversation import korean_endings
+from antiphon_daemon.conversation.korean_endings import Ending
+
 SURE = 0.97
 """A sentence that a skill understands, or a reply of one or two known words."""
 
@@ -28,7 +31,8 @@ WORDS, LENGTH = 1.7, 3.2
 """For six words, and for 1.6 s of speech: few turns are shorter, and most pauses come early."""
 ENDED, USUAL_ENDED = 0.65, -1.3
 """For each unit of the logarithm of the chance that the language model would end the sentence here, from the usual."""
-KOREAN_END, KOREAN_HOLD = 3.5, -3.5
+KOREAN_END, KOREAN_HOLD = 3.6, -3.5
+_KOREAN = {Ending.CLOSES: KOREAN_END, Ending.HOLDS: KOREAN_HOLD, Ending.EITHER: 0.0}
 
 MOST_WORDS, MOST_SPEECH_S = 6, 1.6
 
@@ -49,22 +53,12 @@ _DANGLING = {
 
 _SHORT = {
     "en": _listed("yes no yeah yep nope okay ok stop cancel thanks hello hi") | {"thank you", "never mind"},
-    "ko": _listed("네 예 응 아니 아니요 아뇨 그만 취소 멈춰 됐어 고마워 안녕"),
+    "ko": _listed(
+        "네 예 응 아니 아니요 아뇨 그만 취소 정지 중지 멈춰 됐어 그래 좋아 싫어 오케이 고마워 감사합니다 안녕 "
+        "안녕하세요"
+    ),
 }
 """Whole turns of a word or two."""
-
-_KOREAN_HOLDS = re.compile(
-    r"(는데|은데|ㄴ데|인데|던데|한데|지만|니까|거든|아서|어서|여서|해서|라서|와서|가서|서|면서|려고|으려고|도록|다가|고|며|면|"
-    r"으면|라면|다면|거나|든지|자마자|은|는|이|가|을|를|에|에서|에게|한테|께|으로|로|와|과|하고|랑|이랑|의|도|만|까지|부터|보다|처럼|"
-    r"그리고|그런데|근데|그래서|하지만|그러면|만약|음|어|그|저|좀|제일|가장|아주|정말)$"
-)
-_KOREAN_ENDS = re.compile(
-    r"(요|죠|지요|다|까|니|냐|네|네요|군|군요|구나|줘|줘요|주세요|주라|해|해라|하자|자|세요|십시오|래|래요|을래|게|을게|할게|어|아|"
-    r"여|야|지|걸|대|대요|라|려줘|춰|켜|꺼|봐|가|와|돼|없어|있어|맞아|몰라|뭐야|언제|어디|누구|얼마|몇\s?시|며칠)$"
-)
-_KOREAN_VERB_ENDS = re.compile(
-    r"(요|죠|까|니다|줘|세요|십시오|네요|군요|래|할게|을게|뭐야|있어|없어|해줘|려줘|춰줘|켜줘|꺼줘)$"
-)
 
 
 @dataclass(frozen=True)
@@ -106,7 +100,7 @@ def _words(text: str, bare: str, language: str) -> float:
     words = bare.split()
     odds = WORDS * min(len(words), MOST_WORDS) / MOST_WORDS
     if text.endswith(("...", "…", ",", "，", "、", "-", "–", "—", ":")):
-        return odds + DANGLING
+        return odds + DANGLING + (min(0.0, _korean(bare, asked=False)) if language == "ko" else 0.0)
     if text.endswith((".", "!", "?", "。", "？", "！")):
         odds += CLOSED + (ASKED if text.endswith(("?", "？")) else 0.0)
     if language == "ko":
@@ -118,11 +112,7 @@ def _words(text: str, bare: str, language: str) -> float:
 
 def _korean(bare: str, *, asked: bool) -> float:
     """Return what the last syllables say: endings close a sentence, connectives and particles hold it open."""
-    if asked or _KOREAN_VERB_ENDS.search(bare):
-        return KOREAN_END
-    if _KOREAN_HOLDS.search(bare):
-        return KOREAN_HOLD
-    return KOREAN_END if _KOREAN_ENDS.search(bare) else 0.0
+    return KOREAN_END if asked else _KOREAN[korean_endings.ending(bare)]
 
 
 def _bare(text: str) -> str:
