@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from rich.table import Table
 from antiphon.audio import vad, wav
 from antiphon.audio.pcm import RATE, Samples, to_samples
 from antiphon.settings import Settings
+from antiphon.text import composed
 from antiphon_daemon.app import build_engines
 from antiphon_daemon.conversation import skills
 from antiphon_daemon.conversation.conversation import Conversation
@@ -168,7 +168,7 @@ async def _ask(
     conversation: Conversation, asker: Asker, kind: Literal["file", "text"], given: str, *, realtime: bool
 ) -> None:
     if kind == "text":
-        text = unicodedata.normalize("NFC", given).strip()
+        text = composed(given).strip()
         if not text:
             asker.nothing_heard()
             asker.turn.failure = "the text is empty"

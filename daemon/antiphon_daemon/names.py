@@ -15,6 +15,7 @@ import structlog
 
 from antiphon.live import Live
 from antiphon.settings import Settings
+from antiphon.text import composed
 from antiphon_daemon.engines import catalogue
 from antiphon_daemon.engines.contracts import EngineError, Fault
 
@@ -151,7 +152,7 @@ def _names(of: Any, name: str, aliases: str = "") -> Iterator[str]:
     """Yield the names that stand in a dictionary of Home Assistant's."""
     if isinstance(of, dict):
         for one in (of.get(name), *_list(of.get(aliases))):
-            plain = " ".join(one.replace(",", " ").split()) if isinstance(one, str) else ""
+            plain = " ".join(composed(one).replace(",", " ").split()) if isinstance(one, str) else ""
             if 0 < len(plain) <= LONGEST_NAME:
                 yield plain
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from antiphon.text import composed
+
 CLOSERS = "\"'”’»」』)]}）】*_ \t\n"
 """What may stand after the mark of a question."""
 MARKS = ("?", "？", "؟", "⸮", ";", "՞")
@@ -16,5 +18,5 @@ KOREAN = re.compile(f"(?:{'|'.join(unicodedata.normalize('NFD', ending) for endi
 
 def asks(text: str) -> bool:
     """Return whether `text`, a reply or the last part of one, ends with a question."""
-    text = unicodedata.normalize("NFC", text).rstrip(CLOSERS)
+    text = composed(text).rstrip(CLOSERS)
     return text.endswith(MARKS) or KOREAN.search(unicodedata.normalize("NFD", text)) is not None

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from dataclasses import dataclass
 
+from antiphon.text import composed
 from antiphon_daemon.conversation import korean_endings
 from antiphon_daemon.conversation.korean_endings import Ending
 
@@ -80,7 +80,7 @@ class Evidence:
 
 def probability(evidence: Evidence) -> float:
     """Return how likely the turn is over (0 to 1)."""
-    text = unicodedata.normalize("NFC", evidence.text).strip()
+    text = composed(evidence.text).strip()
     language = (evidence.language or "").split("-")[0]
     bare = _bare(text)
     if evidence.understood or bare in _SHORT.get(language, ()):

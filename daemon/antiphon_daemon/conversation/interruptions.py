@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
-
 from antiphon_daemon.engines.stt.guards import plain
 
 LONGEST_FILLER_WORDS = 3
@@ -32,7 +30,7 @@ _FILLERS = {
 
 def is_filler(text: str, language: str | None, reply: str) -> bool:
     """Return whether `text`, heard over `reply`, only acknowledges or repeats it."""
-    said = _plain(text)
+    said = plain(text)
     if not said:
         return True
     known = _FILLERS.get((language or "en").split("-")[0], _FILLERS["en"])
@@ -41,7 +39,7 @@ def is_filler(text: str, language: str | None, reply: str) -> bool:
         return True
     if len(words) <= LONGEST_FILLER_WORDS and all(word in known for word in words):
         return True
-    return _echoes(words, _plain(reply).split())
+    return _echoes(words, plain(reply).split())
 
 
 def _echoes(words: list[str], said: list[str]) -> bool:
@@ -55,8 +53,3 @@ def _echoes(words: list[str], said: list[str]) -> bool:
             at = said.index(word, at) + 1
             found += 1
     return found >= ECHO_SHARE * len(words)
-
-
-def _plain(text: str) -> str:
-    """Return the words alone, in lower case, composed."""
-    return plain(unicodedata.normalize("NFC", text))

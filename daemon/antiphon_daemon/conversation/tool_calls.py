@@ -18,6 +18,7 @@ from weakref import WeakSet
 import structlog
 
 from antiphon.settings import Deadlines
+from antiphon.text import Composer
 from antiphon_daemon.conversation.reply import limited
 from antiphon_daemon.engines.contracts import (
     EngineError,
@@ -88,12 +89,16 @@ async def written(
         offered = tools if left and uses_tools(responder) else ()
         said: list[str] = []
         calls: list[ToolCall] = []
+        composer = Composer()
         async for delta in _round(responder, told, work, offered, deadlines, committed):
-            if isinstance(delta, TextDelta):
-                said.append(delta.text)
-                yield delta.text
-            elif offered:
-                calls.append(delta)
+            if not isinstance(delta, TextDelta):
+                calls += [delta] if offered else []
+            elif text := composer.feed(delta.text):
+                said.append(text)
+                yield text
+        if text := composer.rest():
+            said.append(text)
+            yield text
         if not calls:
             return
         assert committed is not None

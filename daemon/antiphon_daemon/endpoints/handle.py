@@ -10,7 +10,6 @@ then asks for the sound of what it was given: for a peer with that habit the sou
 from __future__ import annotations
 
 import asyncio
-import unicodedata
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import aclosing
@@ -22,6 +21,7 @@ from wyoming.handle import Handled, HandledChunk, HandledStart, HandledStop, Not
 from wyoming.intent import Entity, Intent, IntentsStart, IntentsStop
 
 from antiphon.settings import Settings
+from antiphon.text import composed
 from antiphon.wire.frames import parse
 from antiphon.wire.server import Connection
 from antiphon_daemon.conversation.across import Across, Key, Peer
@@ -82,7 +82,7 @@ class HandleHandler:
         request = parse(Transcript, event)
         language = plain_language(request.language) or self._settings.language
         context = request.context if isinstance(request.context, dict) else {}
-        text = unicodedata.normalize("NFC", str(request.text)).strip()
+        text = composed(str(request.text)).strip()
         if not text or len(text) > TEXT_CHARACTERS:
             await self._peer.send(NotHandled(text=message("empty", language), context=request.context))
             return

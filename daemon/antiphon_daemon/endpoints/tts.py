@@ -28,6 +28,7 @@ from wyoming.tts import (
 )
 
 from antiphon.settings import Settings
+from antiphon.text import Composer
 from antiphon.wire.frames import parse
 from antiphon.wire.server import Connection
 from antiphon_daemon.conversation.across import Across
@@ -56,7 +57,7 @@ class TtsHandler:
         """The reply that `handle` left, with its sound, if the request's first text is that."""
         self._work = Token()
         self._ssml: ssml.Ssml | None = None
-        self._cutter = ClauseCutter()
+        self._cutter, self._composer = ClauseCutter(), Composer()
         self._parts: asyncio.Queue[Part | None] = asyncio.Queue(PARTS_WAITING)
         self._speaking: asyncio.Task[None] | None = None
 
@@ -92,7 +93,7 @@ class TtsHandler:
         if voice and voice.speaker:
             self._voice = f"{self._voice or self._engine.voices[0].name}/{voice.speaker}"
         self._known = asyncio.get_running_loop().create_future()
-        self._cutter = ClauseCutter(language or self._settings.language)
+        self._cutter, self._composer = ClauseCutter(language or self._settings.language), Composer()
         self._parts = asyncio.Queue(PARTS_WAITING)
         self._speaking = asyncio.create_task(
             self._speak_all(Speech(self._peer, self._engine.rate), self._known, language)
@@ -107,6 +108,9 @@ class TtsHandler:
                 self._ssml = self._ssml or ssml.Ssml()
         if self._ssml is not None:
             text = self._ssml.feed(text)
+        await self._cut(self._composer.feed(text))
+
+    async def _cut(self, text: str) -> None:
         for part in self._cutter.feed(text):
             await self._put(part)
             await asyncio.sleep(0)  # a long text must not keep others waiting
@@ -126,9 +130,7 @@ class TtsHandler:
         try:
             if self._known is not None and not self._known.done():
                 self._known.set_result(None)
-            if self._ssml is not None:
-                for part in self._cutter.feed(self._ssml.rest()):
-                    await self._put(part)
+            await self._cut(self._composer.feed(self._ssml.rest() if self._ssml else "") + self._composer.rest())
             if rest := self._cutter.rest():
                 await self._put(rest)
             await self._put(None)

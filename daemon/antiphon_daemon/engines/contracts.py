@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from antiphon.audio.pcm import Samples
 from antiphon.log import spoken
 from antiphon.settings import Tts
+from antiphon.text import composed
 
 Stage = Literal["stt", "llm", "tts", "turn"]
 
@@ -118,6 +119,7 @@ class Transcript:
     """What was heard. What an engine cannot tell is None."""
 
     text: str
+    """Composed, whatever form the engine gave it in."""
     language: str | None = None
     avg_logprob: float | None = None
     no_speech_prob: float | None = None
@@ -127,6 +129,9 @@ class Transcript:
     """Length of the sound that was given."""
     window_s: float | None = None
     """Length of the window that the model saw."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", composed(self.text))
 
 
 class Transcriber(Protocol):

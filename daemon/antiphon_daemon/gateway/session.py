@@ -9,7 +9,6 @@ import asyncio
 import json
 import math
 import time
-import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,6 +18,7 @@ from antiphon import __version__
 from antiphon.audio import vad
 from antiphon.audio.pcm import RATE, to_samples
 from antiphon.settings import Settings
+from antiphon.text import composed
 from antiphon_daemon.conversation import skills
 from antiphon_daemon.conversation.conversation import Conversation
 from antiphon_daemon.conversation.memory import new_memory
@@ -363,7 +363,7 @@ def _content(message: Mapping[str, Any]) -> str:
         raise BadMessage("bad_message", "text needs content: what is written")
     if len(content) > TEXT_MOST:
         raise BadMessage("bad_message", f"{len(content)} letters: at most {TEXT_MOST} are taken")
-    return unicodedata.normalize("NFC", content.encode("utf-8", "replace").decode()).strip()
+    return composed(content.encode("utf-8", "replace").decode()).strip()
 
 
 def _ms(message: Mapping[str, Any]) -> int | None:

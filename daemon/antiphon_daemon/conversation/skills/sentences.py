@@ -8,7 +8,6 @@ floors, devices and delayed commands are Home Assistant's own.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -21,6 +20,7 @@ import yaml
 from hassil import Intents
 from hassil.recognize import RecognizeResult, recognize_all
 
+from antiphon.text import composed
 from antiphon_daemon.conversation.skills import english, korean
 
 LONGEST_CHARACTERS = 160
@@ -93,7 +93,7 @@ def languages() -> Mapping[str, Language]:
 
 def requests(text: str, language: str | None) -> Iterator[Request]:
     """Yield what `text` may ask for: in the conversation's language first, then in the others."""
-    text = unicodedata.normalize("NFC", text)
+    text = composed(text)
     if len(text) > LONGEST_CHARACTERS:
         return
     own = (language or "en").replace("_", "-").split("-")[0]

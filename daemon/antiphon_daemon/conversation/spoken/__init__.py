@@ -9,9 +9,9 @@ left to the voice in others.
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 
+from antiphon.text import composed
 from antiphon_daemon.conversation.spoken import english, korean, markup
 from antiphon_daemon.conversation.spoken.mapped import Mapped
 
@@ -51,7 +51,7 @@ def whole_words(text: str, end: int) -> str:
 
 def spoken(text: str, language: str | None) -> Spoken:
     """Return how `text` is said. Time and memory are in proportion to its length."""
-    written = unicodedata.normalize("NFC", text)
+    written = composed(text)
     mapped = Mapped(written)
     for _ in range(ROUNDS):
         before = mapped.text
