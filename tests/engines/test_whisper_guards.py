@@ -36,6 +36,76 @@ def test_known_inventions_fall_only_in_short_or_quiet_sound(text: str) -> None:
     assert kept(heard, 5.0, -20) == text
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "시청해 주셔서 감사합니다!",
+        "오늘도 영상을 시청해주셔서 감사합니다.",
+        "끝까지 시청해 주셔서 고맙습니다.",
+        "구독해주셔서 감사합니다.",
+        "구독과 좋아요, 알림 설정까지 부탁드려요.",
+        "좋아요와 구독 눌러 주세요!",
+        "구독 부탁드립니다.",
+        "다음 영상에서 만나요.",
+        "다음 시간에 또 만나요",
+        "그럼 우리는 다음 시간에 다시 만나요.",
+        "다음 영상에서 뵙겠습니다.",
+        "MBC 뉴스 김성현입니다.",
+        "지금까지 서울에서 KBS 뉴스 홍길동이었습니다.",
+        "날씨였습니다.",
+        "한글자막 by 한효정",
+        "한글 자막 제공 및 광고를 포함하고 있습니다.",
+        "자막 제공 배달의민족",
+        "이 영상은 유료광고를 포함하고 있습니다.",
+        "시청해주셔서 감사합니다. 구독과 좋아요 부탁드립니다. 다음 영상에서 만나요!",
+        "시청해주셔서 감사합니다. 시청해주셔서 감사합니다.",
+        "\u1109\u1175\u110e\u1165\u11bc\u1112\u1162\u110c\u116e\u1109\u1167\u1109\u1165 감사합니다.",
+    ],
+)
+def test_what_whisper_invents_in_korean_falls_only_in_short_or_quiet_sound(text: str) -> None:
+    heard = replace(SPOKEN, text=text)
+    assert kept(heard, 1.2, -20) == ""
+    assert kept(heard, 6.0, -45) == ""
+    assert kept(heard, 6.0, -20)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "좋아요.",
+        "네, 감사합니다.",
+        "고맙습니다.",
+        "한글 자막 켜 줘.",
+        "자막 꺼 줘.",
+        "MBC 뉴스 틀어 줘.",
+        "뉴스 틀어 줘.",
+        "내일 날씨 알려 줘.",
+        "구독 목록 보여 줘.",
+        "유튜브 구독 취소해 줘.",
+        "다음 노래.",
+        "다음 시간에 알려 줘.",
+        "들어 주셔서 감사합니다.",
+        "계속.",
+        "시청이 어디야?",
+        "영상 틀어 줘.",
+        "시청해주셔서 감사합니다. 이제 불 꺼 줘.",
+    ],
+)
+def test_what_koreans_say_in_a_second_is_kept(text: str) -> None:
+    assert kept(replace(SPOKEN, text=text), 1.0, -45) == text
+
+
+@pytest.mark.parametrize("text", ["[음악]", "(박수)", "♪ 음악 ♪", "[BLANK_AUDIO]", "(웃음)", "*기침*"])
+def test_a_sound_that_is_described_is_no_speech(text: str) -> None:
+    assert kept(replace(SPOKEN, text=text), 5.0, -20) == ""
+
+
+def test_a_long_invention_is_told_in_time() -> None:
+    """Within the time limit of a test, where a pattern that tries every way is not."""
+    for unit in ("구독", "좋아요 ", "오늘도 영상", "시청해 ", "a", "MBC 뉴스 "):
+        assert kept(replace(SPOKEN, text=unit * 2000 + "끝"), 1.0, -50)
+
+
 @pytest.mark.parametrize("text", ["Thank you.", "Okay.", "Bye.", "네.", "감사합니다.", "No, no.", "Are you there?"])
 def test_short_answers_of_people_are_kept(text: str) -> None:
     assert kept(replace(SPOKEN, text=text), 0.7, -20) == text

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from antiphon.audio.pcm import RATE, Samples, level_db
+from antiphon.text import composed
 
 SILENCE_DB = -60.0
 """Sound whose loudest frame is below this is silence: the model is not asked."""
@@ -39,10 +40,24 @@ _FRAME = RATE * 30 // 1000
 _KNOWN = re.compile(
     r"you|(thanks|thank you)( so much| very much)? for (watching|listening)( and)?.*|(please )?(like and )?subscribe.*"
     r"|see you (in the )?next (time|video)|subtitles by .*|.*amara ?org.*|www .*"
-    r"|(시청|구독)해 ?주셔서 감사합니다|구독과 좋아요.*|다음 (영상|시간)에.*(만나요|뵙겠습니다)"
-    r"|mbc ?뉴스.*|한글 ?자막.*"
     r"|ご視聴ありがとうございました|字幕.*|谢谢观看|请不吝点赞.*"
 )
+_KNOWN_KOREAN = re.compile(
+    r"(오늘도|지금까지|끝까지|항상|늘|저희|이?영상을?)*(시청|구독|영상봐|끝까지봐|끝까지들어)(해)?주셔서"
+    r"(정말|너무|대단히|진심으로)?(감사합니다|감사드립니다|감사해요|고맙습니다|고마워요)"
+    r"|.*(구독.*(좋아요|알림설정)|(좋아요|알림설정).*구독).*|(구독|알림설정)[과을도]?(꼭|한번)?(부탁|눌러|해주세요).*"
+    r"|(그럼)?(우리는?|저는)?다음(영상|시간|편)에서?(또|다시)*(만나|뵙|뵐|봬|찾아).*"
+    r"|.{0,14}(mbc|kbs|sbs|ytn|jtbc|연합)뉴스[가-힣]{2,4}(입니다|이었습니다|였습니다)"
+    r"|(지금까지)?(날씨|이시각세계|뉴스)였습니다"
+    r"|한글자막(by.*|제공.*|제작.*)?|(한국어)?자막(by|제공|제작|번역|편집).*|번역및자막.*"
+    r"|([이본]영상은)?유료광고[를가]?포함.*"
+)
+"""Without spaces: Whisper puts them as it likes. What a person may ask for ("한글 자막 켜 줘") is none of these."""
+_CAPTION = re.compile(r"[\[(（【♪*][^\])）】♪*]*[\])）】♪*]")
+"""A sound that is described, as `[음악]` or `(applause)`, is no speech."""
+LONGEST_INVENTION = 200
+"""Characters: what stands in subtitles is short."""
+_SENTENCES = re.compile(r"[.!?…。！？\n]+")
 
 
 @dataclass(frozen=True)
@@ -91,10 +106,25 @@ def kept(heard: Heard, duration_s: float, peak_db: float) -> str:
     unit, times = repetition(heard.text)
     if heard.no_speech_prob > NO_SPEECH and (heard.compression_ratio > HIGH_COMPRESSION or not heard.complete):
         return ""
-    if (duration_s < SHORT_S or peak_db < QUIET_DB) and _KNOWN.fullmatch(plain(unit)):
+    if _CAPTION.fullmatch(heard.text.strip()):
+        return ""
+    if (duration_s < SHORT_S or peak_db < QUIET_DB) and known(unit):
         return ""
     circle = times > 2 and (not heard.complete or heard.tokens > HURRIED_TOKENS_PER_S * duration_s)
     return unit if circle else heard.text
+
+
+def known(text: str) -> bool:
+    """Return whether `text` is an invention that is known, or several in a row."""
+    if len(text) > LONGEST_INVENTION:
+        return False
+    sentences = [text] if _known(text) else [one for one in _SENTENCES.split(text) if plain(one)]
+    return all(map(_known, sentences))
+
+
+def _known(text: str) -> bool:
+    bare = plain(text)
+    return bool(_KNOWN.fullmatch(bare) or _KNOWN_KOREAN.fullmatch(bare.replace(" ", "")))
 
 
 def repetition(text: str) -> tuple[str, int]:
@@ -109,4 +139,4 @@ def repetition(text: str) -> tuple[str, int]:
 
 def plain(text: str) -> str:
     """Return `text` in lower case with nothing but letters, digits and single spaces."""
-    return " ".join(re.sub(r"[^\w]+", " ", text.casefold()).split())
+    return " ".join(re.sub(r"[^\w]+", " ", composed(text).casefold()).split())
