@@ -33,6 +33,12 @@ KOREAN: list[tuple[str, str, dict[str, object]]] = [
     ("침실 커튼 닫아 줘", "HassTurnOff", {"area": "침실", "domain": "cover"}),
     ("장보기 목록에 우유 추가해 줘", "HassShoppingListAddItem", {"item": "우유"}),
     ("온도를 23도로 맞춰 줘", "HassClimateSetTemperature", {"temperature": 23}),
+    ("거실 커튼을 30퍼센트 열어 줘", "HassSetPosition", {"area": "거실", "domain": "cover", "position": 30}),
+    ("이전 곡 틀어 줘", "HassMediaPrevious", {}),
+    ("할 일 목록에 빨래 추가해 줘", "HassListAddItem", {"name": "할일", "item": "빨래"}),
+    ("로봇청소기 돌려 줘", "HassVacuumStart", {"name": "로봇청소기"}),
+    ("거실 청소해 줘", "HassVacuumStart", {"area": "거실"}),
+    ("로봇청소기를 충전기로 보내 줘", "HassVacuumReturnToBase", {"name": "로봇청소기"}),
 ]
 NONE = [
     "What is the capital of France?", "Tell me a story about a dragon.", "Turn on", "Why do people turn off the light?",
