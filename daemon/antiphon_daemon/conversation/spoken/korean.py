@@ -86,7 +86,7 @@ _NUMBERED = re.compile(
     rf"(?<![\d.,])(\d{{1,6}})번(?=\s?(?:{'|'.join(words.NUMBERED)})|을\s?(?:누르|눌러|선택|고르|골라)|으로(?![가-힣]))"
 )
 _CHOSEN = re.compile(rf"((?:{words.CHOSEN})\s?)(\d{{1,6}})번(?!째)")
-_GUESTS = re.compile(rf"((?:{words.GUESTS})\s?)([1-9]\d?)분(?![가-힣]*\s?(?:전|뒤|후|간|동안|만에))")
+_GUESTS = re.compile(rf"((?:{words.GUESTS})\s?)([1-9]\d?)분(?=이\s|[을은도과의께]|\s?모두|\s오|[.,!?]|$)")
 _MACHINES = re.compile(rf"((?:{_any(words.MACHINES)})[은는이가을를]?\s?)([1-9]\d?)대(?![가-힣]{{2}})")
 _GREAT = re.compile(rf"(?<![\d.,])(\d{{1,2}})대(?=(?P<space>\s?)(?:{'|'.join(words.GREAT)}))")
 _STREET = re.compile(r"(?<=로)(\s?)(\d)가(?![지-])")

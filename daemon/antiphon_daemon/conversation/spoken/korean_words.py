@@ -56,7 +56,7 @@ GREAT = (
 """Before these 대 means great: 사대강, 삼 대 영양소."""
 GUESTS = "손님|고객님|고객|어르신|어른|선생님|교수님|부모님|참석자|일행"
 """These are counted by 분, which else are minutes."""
-CHOSEN = "정답은|답은|정답|보기|문제|번호는|번호|채널|출구|메뉴|내선|버튼|트랙"
+CHOSEN = "정답은|답은|정답|보기|문제|번호는|번호|채널|출구|메뉴|내선|트랙"
 """After these 번 is a name."""
 
 CURRENCIES = {
