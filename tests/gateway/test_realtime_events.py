@@ -351,6 +351,28 @@ async def test_what_fails_is_said_aloud_told_as_failed_and_not_remembered(
         assert model.asked[-1][1:] == ["How are you?"]
 
 
+async def test_a_reply_that_never_began_takes_nothing_from_the_one_before(
+    gateways: list[Any], voice: Synthesizer
+) -> None:
+    """Who cancels before the first word has heard nothing of that reply, but all of the last one."""
+    held = Held(first="", then="It is fine.")
+    model = Script(held.say)
+    async with opened(gateways, engines(voice, model)) as gateway, client(gateway.port) as one:
+        await one.write("How are you?")
+        held.go_on.set()
+        await one.send("response.create")
+        await done(one)
+        held.go_on.clear()
+        await one.send("response.create")
+        await one.until("response.created")
+        await one.send("response.cancel")
+        assert not (await done(one, "cancelled"))["output"]
+        held.go_on.set()
+        await one.send("response.create", response={"output_modalities": ["text"]})
+        await done(one)
+        assert model.asked[-1][-2:] == ["How are you?", "It is fine."]
+
+
 async def test_a_model_that_writes_nothing_has_failed(gateways: list[Any], voice: Synthesizer) -> None:
     async def nothing() -> AsyncIterator[str]:
         for _ in range(0):

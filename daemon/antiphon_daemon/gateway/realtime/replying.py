@@ -109,6 +109,7 @@ class Replies:
         else:
             self._reason = reason
             self._talk.conversation.stop()  # which calls `stopped`
+            self._reason = "turn_detected"
         self._end_active(reason)
 
     def truncated(self, item: Item, ms: int) -> None:
@@ -124,8 +125,7 @@ class Replies:
         self._waiting = None
         self._end_active("turn_detected")
         _, shape = self._talk.wished({})
-        self.active = Response(self._talk, shape)
-        self.active.start()
+        self._start(shape)
         self._follow()
 
     def turn_passed(self) -> None:
@@ -208,9 +208,13 @@ class Replies:
         if conversation.phase not in (Phase.IDLE, Phase.LISTENING):
             self._waiting = (wish, shape)
             return
-        self.active = Response(self._talk, shape)
-        self.active.start()
-        self._starting = self._spawn(self._ask(self.active, wish, shape))
+        self._starting = self._spawn(self._ask(self._start(shape), wish, shape))
+
+    def _start(self, shape: Shape) -> Response:
+        self._talk.items.speaking = None
+        self.active = response = Response(self._talk, shape)
+        response.start()
+        return response
 
     async def _ask(self, response: Response, wish: Wish, shape: Shape) -> None:
         """Have the reply made as soon as all that was said is known in words."""
