@@ -351,6 +351,23 @@ async def test_what_fails_is_said_aloud_told_as_failed_and_not_remembered(
         assert model.asked[-1][1:] == ["How are you?"]
 
 
+async def test_skills_answer_only_who_gives_no_instructions(gateways: list[Any], voice: Synthesizer) -> None:
+    model = Script(quick)
+    async with opened(gateways, engines(voice, model)) as gateway, client(gateway.port) as one:
+        await one.update(output_modalities=["text"])
+        await one.write("What time is it?")
+        await one.send("response.create")
+        assert (await done(one))["output"][0]["content"][0]["text"].startswith("It's ")
+        assert not model.asked
+        await one.send("response.create", response={"instructions": "You are a poet."})
+        await done(one)
+        await one.update(instructions="You are a poet.")
+        await one.write("What time is it?")
+        await one.send("response.create")
+        await done(one)
+        assert [asked[0] for asked in model.asked] == ["You are a poet."] * 2
+
+
 async def test_a_reply_that_never_began_takes_nothing_from_the_one_before(
     gateways: list[Any], voice: Synthesizer
 ) -> None:
