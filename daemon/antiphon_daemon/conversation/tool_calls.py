@@ -77,28 +77,24 @@ async def written(
         Revoked: the work was given up while a call was pending.
     """
     told = list(messages)
-    if handed is not None:
-        async with aclosing(_round(responder, told, work, tools, deadlines, committed, forced=forced)) as deltas:
-            async for delta in deltas:
-                if isinstance(delta, TextDelta):
-                    yield delta.text
-                else:
-                    handed.append(delta)
-        return
-    for left in reversed(range(ROUNDS)):
-        offered = tools if left and uses_tools(responder) else ()
+    for left in reversed(range(1 if handed is not None else ROUNDS)):
+        offered = tools if handed is not None or (left and uses_tools(responder)) else ()
         said: list[str] = []
         calls: list[ToolCall] = []
         composer = Composer()
-        async for delta in _round(responder, told, work, offered, deadlines, committed):
-            if not isinstance(delta, TextDelta):
-                calls += [delta] if offered else []
-            elif text := composer.feed(delta.text):
-                said.append(text)
-                yield text
+        async with aclosing(_round(responder, told, work, offered, deadlines, committed, forced=forced)) as deltas:
+            async for delta in deltas:
+                if not isinstance(delta, TextDelta):
+                    calls += [delta] if offered else []
+                elif text := composer.feed(delta.text):
+                    said.append(text)
+                    yield text
         if text := composer.rest():
             said.append(text)
             yield text
+        if handed is not None:
+            handed += calls
+            return
         if not calls:
             return
         assert committed is not None

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from antiphon.text import composed
 from antiphon_daemon.conversation.manner import Manner
 from antiphon_daemon.engines.contracts import Engines, Tool
 from antiphon_daemon.gateway.realtime.audio import Kind
@@ -171,6 +172,11 @@ class SessionConfig(_Part):
     tracing: Any = None
     prompt: Any = None
     include: Any = None
+
+    @field_validator("instructions")
+    @classmethod
+    def _composed(cls, value: str) -> str:
+        return composed(value)
 
     @field_validator("output_modalities")
     @classmethod

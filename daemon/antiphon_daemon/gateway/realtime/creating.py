@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from typing import Any, cast
 
+from antiphon.text import composed
 from antiphon_daemon.gateway.realtime.items import Item, Part, Role
 from antiphon_daemon.gateway.realtime.wire import ID_MOST, Refusal, audio_of, new_id, text_of
 
@@ -74,4 +74,4 @@ def _call_id(fields: Mapping[str, Any]) -> str:
 def _normal(text: str, place: str) -> str:
     if len(text) > TEXT_MOST:
         raise Refusal("invalid_value", f"{place} has {len(text)} letters: at most {TEXT_MOST} are taken", place)
-    return unicodedata.normalize("NFC", text)
+    return composed(text)
