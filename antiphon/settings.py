@@ -255,6 +255,8 @@ class Turn(Section):
     """A turn in which nobody begins to speak ends after this."""
     speculate: Literal["off", "transcript", "reply", "speech"] = "speech"
     """How far a draft may go before the turn is over."""
+    one_moment_s: float = Field(2.5, ge=0, le=60)
+    """"One moment" is said when so long after the end of speech the reply has no sound yet; 0: never."""
 
 
 class Conversation(Section):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 
-from antiphon.audio.pcm import Samples
-from antiphon_daemon.engines.contracts import EngineError, Message, TextDelta, Tool, ToolCall, Transcript, Work
+import numpy as np
+
+from antiphon.audio.pcm import RATE, Samples, to_bytes
+from antiphon_daemon.engines.contracts import EngineError, Message, TextDelta, Tool, ToolCall, Transcript, Voice, Work
 
 
 class Script:
@@ -54,6 +56,30 @@ class Ears:
             self.fails -= 1
             raise EngineError("stt", "the model has failed")
         return Transcript(self.text, language)
+
+    async def close(self) -> None: ...
+
+
+class Tones:
+    """A voice that says each letter as 20 ms of tone, and notes what it was given; `held` texts wait for `go`."""
+
+    name, rate = "tones", RATE
+    voices: Sequence[Voice] = (Voice("tones", ("en", "ko")),)
+
+    def __init__(self, *held: str) -> None:
+        self.texts: list[str] = []
+        self.held, self.go = held, asyncio.Event()
+
+    async def speak(self, text: str, work: Work, *, voice: str | None, language: str | None) -> AsyncIterator[bytes]:
+        self.texts.append(text)
+        if text in self.held:
+            await self.go.wait()
+        await asyncio.sleep(0)
+        yield self.sound(text)
+
+    def sound(self, text: str) -> bytes:
+        """Return what it says."""
+        return to_bytes((0.3 * np.sin(np.arange(len(text) * RATE // 50) / 10)).astype(np.float32))
 
     async def close(self) -> None: ...
 

@@ -19,7 +19,7 @@ from antiphon.settings import Settings
 from antiphon.watch import watch
 from antiphon.wire.discovery import Mdns, identity
 from antiphon.wire.server import Server
-from antiphon_daemon.conversation import skills
+from antiphon_daemon.conversation import one_moment, skills
 from antiphon_daemon.conversation.across import Across
 from antiphon_daemon.conversation.memory import new_memory
 from antiphon_daemon.conversation.skills import house
@@ -95,6 +95,7 @@ async def build_engines(settings: Settings) -> Engines:
         judges = judging.result(), word_judge(responder)
         engines = Engines(hearing.result(), responder, speaking.result(), *judges)
         await _warm_prompt(engines, settings)
+        await one_moment.prepare(engines.synthesizer, settings)
         await asyncio.to_thread(vad.load)
         await asyncio.to_thread(skills.load)
         await asyncio.to_thread(house.load)
@@ -226,6 +227,7 @@ async def _tune(engines: Engines, now: Settings, changed: frozenset[str]) -> Non
         raise Refused(f"{voice.name} takes another voice or speed only at a restart", "tts")
     try:
         await voice.tune(now.tts)
+        one_moment.forget(voice)
     except EngineError as error:
         raise Refused(str(error), "tts") from None
 

@@ -78,7 +78,7 @@ def free_port() -> int:
 @asynccontextmanager
 async def house(voice: Synthesizer, say: Say, limits: Limits = QUIET, **satellite: object) -> AsyncIterator[House]:
     ears = Ears("hello")
-    settings = Settings(**ALONE, turn=Turn(unknown_ms=500))
+    settings = Settings(**{**ALONE, "turn": Turn(unknown_ms=500, one_moment_s=0)})
     made: list[House] = []
     engines = Engines(ears, Script(lambda: made[0].words()), voice)
     async with serving(settings, engines) as servers, rig(limits, follow_up=False, **satellite) as one:

@@ -26,6 +26,7 @@ from antiphon_daemon.conversation.judging import Judges
 from antiphon_daemon.conversation.listening import Listening
 from antiphon_daemon.conversation.manner import HOUSE, Manner
 from antiphon_daemon.conversation.memory import Recollection, new_memory
+from antiphon_daemon.conversation.one_moment import OneMoment
 from antiphon_daemon.conversation.partials import EVERY_S, Agreement, bare
 from antiphon_daemon.conversation.shelf import Shelf
 from antiphon_daemon.conversation.turns import step
@@ -119,6 +120,7 @@ class Conversation:
         self._heir = heir
         self._answers, self._interrupts, self._resumes = True, interrupts, True
         self._drafts = Drafts(engines, settings, voice, place)
+        self._moment = OneMoment(engines.synthesizer, voice, peer, self._spawn)
         self._settings = settings
         self._peer = peer
         self._memory = memory
@@ -473,6 +475,7 @@ class Conversation:
         draft.commit()
         if draft.reply is not None:
             draft.reply.release()
+            self._moment.watch(draft, self._settings)
 
     def _apologise(self) -> None:
         draft = self._draft
@@ -589,7 +592,7 @@ class Conversation:
             self._watch_deadline()
 
     def _told(self, draft: Draft) -> Told:
-        return Told(self._peer, draft, lambda make: self._apply(make(self._now())))
+        return Told(self._peer, draft, lambda make: self._apply(make(self._now())), self._clock)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import structlog
 
-from antiphon.audio.pcm import Samples
+from antiphon.audio.pcm import RATE, Samples
 from antiphon.log import spoken
 from antiphon.settings import Settings
 from antiphon_daemon.conversation import skills
@@ -28,6 +28,8 @@ from antiphon_daemon.engines.work import Token
 from antiphon_daemon.insight import metrics
 from antiphon_daemon.insight.trace import Trace
 
+DRY_S = 0.1
+"""A listener that has had nothing to play for so long was not hearing the reply."""
 TOKEN_LETTERS = 8
 """Few tokens are longer: a delta of more letters is taken for several."""
 
@@ -139,18 +141,44 @@ class Told:
         tell: applies the event that a function makes of the session's time.
     """
 
-    def __init__(self, peer: ReplyPeer, draft: Draft, tell: Callable[[Callable[[int], turns.Event]], None]) -> None:
-        self._peer, self._draft, self._tell = peer, draft, tell
+    def __init__(
+        self,
+        peer: ReplyPeer,
+        draft: Draft,
+        tell: Callable[[Callable[[int], turns.Event]], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._peer, self._draft, self._tell, self._clock = peer, draft, tell, clock
+        self._counted = False
+        self._rate, self._began, self._given_s = 1, 0.0, 0.0
 
     def reply_began(self, rate: int) -> None:
         if self._draft.token.wanted():
-            metrics.reply_began(self._draft.trace)
+            self._rate, self._began, self._given_s = rate, self._clock(), 0.0
+            self._count()
             self._peer.reply_began(rate)
             self._tell(lambda now: turns.ReplyBegan(now, self._draft.revision))
 
     def reply_sound(self, pcm: bytes) -> None:
         if self._draft.token.wanted():
+            self._count()
+            self._keep_time()
+            self._given_s += len(pcm) / 2 / self._rate
             self._peer.reply_sound(pcm)
+
+    def _count(self) -> None:
+        """Count the reply once its own sound begins, not what was said while it was waited for."""
+        if not self._counted and self._draft.trace.has("first_audio"):
+            self._counted = True
+            metrics.reply_began(self._draft.trace)
+
+    def _keep_time(self) -> None:
+        """Tell the machine when the listener had run dry: what it takes for heard is what has passed since then."""
+        dry_s = self._clock() - self._began - self._given_s
+        if dry_s > DRY_S:
+            self._began += dry_s
+            played = round(self._given_s * RATE)
+            self._tell(lambda now: turns.ReplyBegan(now - played, self._draft.revision))
 
     def reply_written(self, text: str) -> None:
         if self._draft.token.wanted():

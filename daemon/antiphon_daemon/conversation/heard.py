@@ -31,11 +31,17 @@ def length(clauses: Sequence[Clause]) -> int:
     return sum(clause.samples + clause.pause for clause in clauses)
 
 
-def heard_text(clauses: Sequence[Clause], samples: float, rate: int) -> str:
-    """Return the words that were heard in the first `samples` of the sound; all, if only `END_MS` are missing."""
-    left = samples
-    if left >= length(clauses) - END_MS * rate / 1000:
-        return "".join(clause.text for clause in clauses).strip()
+def heard_text(clauses: Sequence[Clause], samples: float, rate: int, *, whole: bool = True) -> str:
+    """Return the words that were heard in the first `samples` of the sound; all, if only `END_MS` are missing.
+
+    Args:
+        whole: there is no more of it in the making.
+    """
+    left, there = samples, length(clauses)
+    if left >= there - END_MS * rate / 1000:
+        if whole:
+            return "".join(clause.text for clause in clauses).strip()
+        left = there
     heard = ""
     for clause in clauses:
         if left < clause.samples or (clause.spoken.text and not clause.samples):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Literal, Protocol
 
 import structlog
@@ -19,8 +19,9 @@ from antiphon.settings import Deadlines
 from antiphon_daemon.conversation.clauses import ClauseCutter, Ending, Part
 from antiphon_daemon.conversation.heard import END_MS, Clause, heard_text, length
 from antiphon_daemon.conversation.messages import message, unwritten
-from antiphon_daemon.conversation.pacing import Utterance, Utterances, pace_of, utterance
+from antiphon_daemon.conversation.pacing import Utterance, Utterances, letters, pace_of, utterance
 from antiphon_daemon.conversation.speaking import limited, silence, sound_of
+from antiphon_daemon.conversation.spoken import Spoken
 from antiphon_daemon.conversation.tape import Tape
 from antiphon_daemon.conversation.written import Written
 from antiphon_daemon.engines.contracts import EngineError, Revoked, Synthesizer, Work
@@ -104,9 +105,17 @@ class Reply:
         self._tape = Tape()
         self._base = 0
         """Samples that were heard before it was stopped and went on."""
+        self._lead = 0
+        """Samples of what was said before it, while its first sound was waited for."""
+        self._expected: float | None = None
+        """When its first sound is expected, once its first words are with the voice."""
+        self._sounds = asyncio.Event()
+        """Its first sound has gone out, or it is over."""
+        self._given = 0
+        """Samples that have gone out since it last began."""
         self._clock = clock
         self._began: float | None = None
-        """When the first sound went out."""
+        """When the first sound went out, or would have if the listener had never run dry."""
         self._pause_ms = 0
         """Due before the next sound."""
         self._over: EngineError | bool = False
@@ -127,6 +136,16 @@ class Reply:
         return length(self.clauses)
 
     @property
+    def language(self) -> str:
+        """What it is spoken in."""
+        return self._language
+
+    @property
+    def expected_s(self) -> float:
+        """Seconds until its first sound, going by how fast the voice has been; 0: nothing tells, or it is late."""
+        return max(0.0, self._expected - self._clock()) if self._expected is not None else 0.0
+
+    @property
     def ahead_s(self) -> float:
         """Seconds of sound that have not been played if playing began with the first; below 0 when it ran dry."""
         played_s = self._clock() - self._began if self._began is not None else 0.0
@@ -134,7 +153,8 @@ class Reply:
 
     def heard_text(self, heard_ms: float) -> str:
         """Return the words that were heard in the first `heard_ms` of the sound; all, if only `END_MS` are missing."""
-        return heard_text(self.clauses, self._heard(heard_ms), self._synthesizer.rate)
+        whole = bool(self._over) or not self._aloud
+        return heard_text(self.clauses, self._heard(heard_ms), self._synthesizer.rate, whole=whole)
 
     def heard_out(self, heard_ms: float) -> bool:
         """Return whether the reply is whole and was heard to its end."""
@@ -158,10 +178,32 @@ class Reply:
         self._may_speak.clear()
 
     def wind_back(self, heard_ms: int = 0) -> None:
-        """Begin again, when it is released, after the `heard_ms` that were heard of it since it last began."""
-        self._base += heard_ms * self._synthesizer.rate // 1000
+        """Begin again, when it is released, after the `heard_ms` that were heard of it since it last began.
+
+        What was said before it is not said again.
+        """
+        self._base = max(self._base + heard_ms * self._synthesizer.rate // 1000, self._lead)
         self._base = self._tape.wind(self._base)
-        self._began = None
+        self._began, self._given = None, 0
+
+    async def sounds_within(self, seconds: float) -> bool:
+        """Wait so long for its first sound to go out; return whether it has, or the reply is over."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._sounds.wait()
+        return self._sounds.is_set()
+
+    def lead_in(self, pcm: bytes) -> bool:
+        """Give out `pcm` before it, once, if it is released and has no sound yet; return whether that was done.
+
+        It is no part of the reply's text, and nothing waits for it.
+        """
+        if not self._aloud or self.samples or self._over or not self._released.is_set():
+            return False
+        self._lead = len(pcm) // 2
+        self.clauses.insert(0, Clause(Spoken("", "", ()), self._lead))
+        self._pass_on(pcm)
+        return True
 
     async def run(self) -> None:
         """Write and speak the reply to its end. Ends at once when the work is revoked."""
@@ -185,6 +227,7 @@ class Reply:
             await asyncio.gather(writing, return_exceptions=True)
         self.failed = self.failed or over is not True
         self._over = over
+        self._sounds.set()
         if self._released.is_set():
             self._tell_over()
 
@@ -226,7 +269,7 @@ class Reply:
 
     async def _speak_all(self, parts: asyncio.Queue[Part | None]) -> None:
         rate = self._synthesizer.rate
-        utterances = Utterances(parts, pace_of(self._synthesizer), self._language, lambda: self.ahead_s)
+        utterances = Utterances(parts, pace_of(self._synthesizer), self._language, self._time_s)
         while (one := await utterances.next()) is not None:
             async with revocable(self._work):
                 await self._may_speak.wait()
@@ -245,8 +288,12 @@ class Reply:
         ):
             self.failed = True
             self._trace.failure = "the language model answered nothing"
-            self.clauses.clear()
+            del self.clauses[1 if self._lead else 0 :]
             await self._speak(self._own("empty"))
+
+    def _time_s(self) -> float:
+        """Return how many seconds of the reply's own sound are there: its first words wait for no others."""
+        return self.ahead_s if self.samples > self._lead else 0.0
 
     def _own(self, key: Literal["cut_short", "empty"]) -> Utterance:
         return utterance(" " + message(key, self._language), Ending.SENTENCE, self._language)
@@ -258,6 +305,9 @@ class Reply:
         self.clauses.append(clause)
         if not self._aloud:
             return
+        if self._expected is None and one.spoken.text:
+            needs_s = pace_of(self._synthesizer).needs_s(letters(one.spoken.text))
+            self._expected = self._clock() + needs_s
         sound = sound_of(
             one,
             self._synthesizer,
@@ -292,10 +342,15 @@ class Reply:
             self._out(pcm)
 
     def _out(self, pcm: bytes) -> None:
-        if self._began is None:
-            self._began = self._clock()
+        now = self._clock()
+        if self.samples > self._lead:
             self._trace.first("first_audio")
+            self._sounds.set()
+        if self._began is None:
+            self._began = now
             self._listener.reply_began(self._synthesizer.rate)
+        self._began = max(self._began, now - self._given / self._synthesizer.rate)
+        self._given += len(pcm) // 2
         self._listener.reply_sound(pcm)
 
     def _tell_over(self) -> None:

@@ -168,7 +168,7 @@ class Transcribed:
 
 @dataclass(frozen=True)
 class ReplyBegan:
-    """The first sound of the committed reply went out."""
+    """The first sound of the committed reply went out; once more when the listener had run dry: as if it had not."""
 
     at: int
     revision: int

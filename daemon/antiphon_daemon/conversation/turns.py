@@ -45,6 +45,7 @@ within a second of the end of their turn, they had not finished: the turn is wit
 | THINKING  | ReplyBegan   | SPEAKING  |                                                                   |
 | THINKING  | ReplyEnded   | IDLE      | Remember (a reply without sound)                                  |
 | THINKING  | SpeechBegan  | HEARING   | Withdraw, if the stream is open: the user goes on, one utterance  |
+| SPEAKING  | ReplyBegan   | SPEAKING  | (the listener had run dry: its time counts from here)             |
 | SPEAKING  | ReplyEnded   | SPEAKING  | deadline: the reply has been played                               |
 | SPEAKING  | Played       | IDLE      | Remember what was heard; stopped, unless that was all             |
 | SPEAKING  | Deadline     | IDLE      | Remember all                                                      |
@@ -52,6 +53,7 @@ within a second of the end of their turn, they had not finished: the turn is wit
 | SPEAKING  | Opened       | LISTENING | StopSpeaking, Remember what was heard (the satellite interrupted) |
 | OVERLAP   | SpeechPaused | SPEAKING  | Swell                                                             |
 | OVERLAP   | Deadline     | HEARING   | StopSpeaking, Remember what was heard; stopped                    |
+| OVERLAP   | ReplyBegan   | OVERLAP   |                                                                   |
 | OVERLAP   | ReplyEnded   | OVERLAP   |                                                                   |
 | OVERLAP   | Played       | HEARING   | Remember what was heard                                           |
 | OVERLAP   | Opened       | LISTENING | StopSpeaking, Remember what was heard                             |
@@ -253,6 +255,8 @@ def _thinking(policy: Policy, state: State, event: Event) -> Step:
 
 def _speaking(policy: Policy, state: State, event: Event) -> Step:
     match event:
+        case ReplyBegan():
+            return replace(state, reply_began=event.at), ()
         case ReplyEnded():
             until = state.reply_began + event.samples + PLAYED_SLACK
             return replace(state, reply_until=until, deadline=until), ()
@@ -269,6 +273,8 @@ def _speaking(policy: Policy, state: State, event: Event) -> Step:
 
 def _overlap(policy: Policy, state: State, event: Event) -> Step:
     match event:
+        case ReplyBegan():
+            return replace(state, reply_began=event.at), ()
         case SpeechPaused():
             return replace(state, phase=Phase.SPEAKING, deadline=state.reply_until), (Swell(),)
         case ReplyEnded():

@@ -264,9 +264,14 @@ class Session(Served):
 
     def reply_sound(self, pcm: bytes) -> None:
         """Send sound."""
+        self._reply_at = max(self._reply_at, time.monotonic() - self._reply_ms / 1000)  # it may have run dry
         self._reply_bytes += len(pcm)
         for chunk in wav_chunks(pcm, self._rate):
             self._outbox.put(chunk)
+
+    def one_moment(self, text: str) -> None:
+        """Send the caption of what is said while the reply is waited for."""
+        self._outbox.say("one_moment", text=text)
 
     def reply_written(self, text: str) -> None:
         """Send all of the reply."""
@@ -277,6 +282,7 @@ class Session(Served):
         """Send the turn's timings; a client that does not tell what it has played has played it in due time."""
         self._whole, self._taken_back = True, False
         found = {"heard_ms": trace.heard_ms, "drafts": trace.drafts, "wasted_ms": trace.wasted_ms}
+        found["one_moment_ms"] = trace.one_moment_ms
         self._outbox.say("turn", timeline=trace.timeline(), reply_ms=self._reply_ms, failure=trace.failure, **found)
         if not self._reports:
             left_s = self._reply_at + self._reply_ms / 1000 + TRANSIT_S - time.monotonic()

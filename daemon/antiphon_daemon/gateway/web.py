@@ -148,6 +148,7 @@ class Counted(Collector):
         counts = COUNTS
         yield _counter("turns", "Turns of satellites and sessions that were answered.", counts.turns)
         yield _counter("failed_replies", "Replies that a failure ended or made an apology.", counts.failed)
+        yield _counter("one_moments", 'Replies so late that "one moment" was said before them.', counts.moments)
         yield _counter("drafts", "Drafts that were begun for those turns.", counts.drafts)
         yield _counter("draft_hits", "Replies whose first sound was there when the turn was over.", counts.hits)
         yield _counter("draft_wasted_seconds", "Work at drafts that came to nothing.", counts.wasted_s)

@@ -24,6 +24,8 @@ class Counts:
     """Replies whose first sound was there when the turn was over."""
     wasted_s: float = 0.0
     """Work at drafts that came to nothing."""
+    moments: int = 0
+    """Replies so late that "one moment" was said before them."""
     first_audio: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS_S) + 1))
     """Replies by the time from the end of speech to their first sound: a count for each of `BUCKETS_S`, and beyond."""
     first_audio_s: float = 0.0
@@ -50,6 +52,11 @@ def reply_began(trace: Trace) -> None:
         COUNTS.first_audio_s += first / 1000
     if spoken is not None and over is not None and spoken <= over:
         COUNTS.hits += 1
+
+
+def moment() -> None:
+    """ "One moment" was said."""
+    COUNTS.moments += 1
 
 
 def reply_ended(failed: bool) -> None:

@@ -25,6 +25,8 @@ class Trace:
         """How long those were worked at that came to nothing, because the speaker went on."""
         self.failure: str | None = None
         """What went wrong, if anything did: the reply is then an apology."""
+        self.one_moment_ms: int | None = None
+        """When "one moment" was said, from the end of speech, because the reply was late; None: it was not."""
 
     def mark(self, name: Mark, *, ago_s: float = 0.0) -> None:
         """Note that `name` happened, `ago_s` seconds ago; a later draft's mark replaces an earlier one's."""
@@ -34,6 +36,14 @@ class Trace:
         """Note `name` unless it is noted."""
         self._at.setdefault(name, self._clock())
 
+    def has(self, name: Mark) -> bool:
+        """Return whether `name` is noted."""
+        return name in self._at
+
+    def note_moment(self) -> None:
+        """Note that "one moment" is said now."""
+        self.one_moment_ms = round((self._clock() - self._start) * 1000)
+
     def renew(self, trace: Trace) -> None:
         """Take over another trace's speech, and keep one's own reply: it was begun sooner."""
         self._at |= trace._at
@@ -41,5 +51,9 @@ class Trace:
 
     def timeline(self) -> dict[str, int | None]:
         """Return milliseconds from the end of speech, in order; None for what did not happen."""
-        start = self._at.get("speech_end", min(self._at.values(), default=0.0))
+        start = self._start
         return {name: round((self._at[name] - start) * 1000) if name in self._at else None for name in MARKS}
+
+    @property
+    def _start(self) -> float:
+        return self._at.get("speech_end", min(self._at.values(), default=0.0))
