@@ -6,12 +6,14 @@ import asyncio
 import gc
 import logging
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 
 import pytest
 
-from antiphon_daemon.engines.contracts import EngineError, Revoked
-from antiphon_daemon.engines.work import Token
+from antiphon_daemon.engines.contracts import EngineError, Revoked, Urgency
+from antiphon_daemon.engines.work import AMPLE_S, Token
 from antiphon_daemon.engines.worker import Worker, revocable
 
 
@@ -121,6 +123,84 @@ async def test_too_many_waiting_are_turned_away_with_a_sentence(worker: Worker) 
         await worker.run(lambda: None, Token())
     gate.open.set()
     assert await asyncio.gather(*tasks) == ["result"] * 4
+
+
+async def begun_in(worker: Worker, **works: Token) -> list[str]:
+    """Return in which order jobs are begun that have come, in this order, while the thread was busy."""
+    gate, order = Gate(), list[str]()
+    busy = asyncio.create_task(worker.run(gate, Token()))
+    await gate.entered()
+    waiting = [asyncio.create_task(worker.run(partial(order.append, name), work)) for name, work in works.items()]
+    await asyncio.sleep(0)
+    gate.open.set()
+    await asyncio.gather(busy, *waiting)
+    return order
+
+
+async def test_a_turn_that_is_over_goes_before_drafts_and_drafts_before_what_nobody_waits_for(worker: Worker) -> None:
+    works = {"meanwhile": Token(urgency=Urgency.MEANWHILE), "draft": Token(urgency=Urgency.DRAFT), "turn": Token()}
+    assert await begun_in(worker, **works) == ["turn", "draft", "meanwhile"]
+
+
+async def test_it_is_full_when_every_thread_is_at_work() -> None:
+    worker, gates = Worker("llm", threads=2), (Gate(), Gate())
+    assert not worker.full
+    tasks = [asyncio.create_task(worker.run(gate, Token())) for gate in gates]
+    await gates[0].entered()
+    await gates[1].entered()
+    assert worker.full
+    gates[0].open.set()
+    await tasks[0]
+    gates[1].open.set()
+    await tasks[1]
+    await worker.close()
+    assert not worker.full
+
+
+async def test_equals_are_served_in_the_order_they_came(worker: Worker) -> None:
+    assert await begun_in(worker, a=Token(), b=Token(), c=Token()) == ["a", "b", "c"]
+
+
+async def test_a_draft_whose_turn_is_over_while_it_waits_goes_before_those_that_came_before_it(worker: Worker) -> None:
+    first, second = Token(urgency=Urgency.DRAFT), Token(urgency=Urgency.DRAFT)
+    gate, order = Gate(), list[str]()
+    busy = asyncio.create_task(worker.run(gate, Token()))
+    await gate.entered()
+    waiting = [
+        asyncio.create_task(worker.run(partial(order.append, name), work))
+        for name, work in (("first", first), ("second", second))
+    ]
+    await asyncio.sleep(0)
+    second.settle()
+    gate.open.set()
+    await asyncio.gather(busy, *waiting)
+    assert order == ["second", "first"]
+
+
+async def test_a_reply_with_much_left_to_hear_lets_drafts_go_first_until_it_has_not(worker: Worker) -> None:
+    ample, short = Token(), Token()
+    ample.lasts_until(time.monotonic() + AMPLE_S + 60)
+    short.lasts_until(time.monotonic() + AMPLE_S / 2)
+    works = {"ample": ample, "draft": Token(urgency=Urgency.DRAFT), "short": short}
+    assert await begun_in(worker, **works) == ["short", "draft", "ample"]
+
+
+async def test_a_full_queue_turns_away_what_nobody_relies_on_rather_than_a_turn(worker: Worker) -> None:
+    gate = Gate()
+    works = [Token(urgency=one) for one in (Urgency.TURN, Urgency.MEANWHILE, Urgency.DRAFT, Urgency.MEANWHILE)]
+    tasks = [asyncio.create_task(worker.run(gate, work)) for work in works]
+    await gate.entered()
+    with pytest.raises(EngineError, match="ask again"):
+        await worker.run(lambda: None, Token(urgency=Urgency.MEANWHILE))
+    turns = [asyncio.create_task(worker.run(lambda: "turn", Token())) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(EngineError, match="ask again"):
+        await worker.run(lambda: None, Token())
+    for number in (1, 3):
+        with pytest.raises(EngineError, match="ask again"):
+            await tasks[number]
+    gate.open.set()
+    assert await asyncio.gather(tasks[0], tasks[2], *turns) == ["result", "result", "turn", "turn"]
 
 
 async def test_those_that_gave_up_waiting_make_room(worker: Worker) -> None:

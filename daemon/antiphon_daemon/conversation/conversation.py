@@ -31,7 +31,7 @@ from antiphon_daemon.conversation.partials import EVERY_S, Agreement, bare
 from antiphon_daemon.conversation.shelf import Shelf
 from antiphon_daemon.conversation.turns import step
 from antiphon_daemon.conversation.written import Written
-from antiphon_daemon.engines.contracts import EngineError, Engines
+from antiphon_daemon.engines.contracts import EngineError, Engines, Urgency
 from antiphon_daemon.engines.work import Token
 from antiphon_daemon.insight import metrics
 from antiphon_daemon.insight.trace import Trace
@@ -133,7 +133,7 @@ class Conversation:
         self._parked, self._stopped = Shelf(PARKED_S), Shelf(STOPPED_S)
         self._begun, self._wasted_s = 0, 0.0
         """Drafts of the turn that goes on, and what of their time was for nothing."""
-        self._prefilling = Token()
+        self._prefilling = Token(urgency=Urgency.MEANWHILE)
         self._agreement = Agreement()
         self._partial: Token | None = None
         self._partial_at = 0
@@ -289,6 +289,8 @@ class Conversation:
             self._agreement, self._partial_at = Agreement(), 0
         for action in actions:
             self._do(action)
+        if self._state.phase is turns.Phase.THINKING and self._draft is not None:
+            self._draft.token.hurry()
         self._watch_deadline()
 
     def _do(self, action: turns.Action) -> None:
@@ -328,7 +330,7 @@ class Conversation:
         """Speech begins: there is time until it ends."""
         if self._memory is not None and self._policy.speculate in ("reply", "speech"):
             self._prefilling.revoke()
-            self._prefilling = Token(self._state.revision)
+            self._prefilling = Token(self._state.revision, urgency=Urgency.MEANWHILE)
             self._spawn(self._drafts.prefill(self._prefilling, self._memory, self.language, self.manner))
 
     def _transcribe(self, revision: int) -> None:
@@ -524,7 +526,7 @@ class Conversation:
         if self._partial is not None or self._listening.now - since < EVERY_S * RATE:
             return
         self._partial_at = self._listening.now
-        self._partial = Token(self._state.revision)
+        self._partial = Token(self._state.revision, urgency=Urgency.MEANWHILE)
         self._spawn(self._hear_partial(self._partial, self._listening.utterance(self._state.began)))
 
     async def _hear_partial(self, token: Token, utterance: Samples) -> None:

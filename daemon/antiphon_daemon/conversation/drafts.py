@@ -23,7 +23,7 @@ from antiphon_daemon.conversation.memory import Recollection
 from antiphon_daemon.conversation.messages import message
 from antiphon_daemon.conversation.reply import PARTS_AHEAD, Listener, Reply
 from antiphon_daemon.conversation.tool_calls import uses_tools, written
-from antiphon_daemon.engines.contracts import EngineError, Engines, Revoked, Tool, ToolCall, Transcript, Work
+from antiphon_daemon.engines.contracts import EngineError, Engines, Revoked, Tool, ToolCall, Transcript, Urgency, Work
 from antiphon_daemon.engines.work import Token
 from antiphon_daemon.insight import metrics
 from antiphon_daemon.insight.trace import Trace
@@ -61,7 +61,7 @@ class Draft:
 
     def __init__(self, revision: int, trace: Trace) -> None:
         self.revision = revision
-        self.token = Token(revision)
+        self.token = Token(revision, urgency=Urgency.DRAFT)
         self.trace = trace
         self.text = ""
         self.began = time.monotonic()

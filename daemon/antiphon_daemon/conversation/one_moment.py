@@ -24,7 +24,7 @@ from antiphon_daemon.conversation.messages import message
 from antiphon_daemon.conversation.pacing import utterance
 from antiphon_daemon.conversation.reply import Reply
 from antiphon_daemon.conversation.speaking import silence, sound_of
-from antiphon_daemon.engines.contracts import EngineError, Revoked, Synthesizer, Work
+from antiphon_daemon.engines.contracts import EngineError, Revoked, Synthesizer, Urgency, Work
 from antiphon_daemon.engines.work import Token
 from antiphon_daemon.engines.worker import revocable
 from antiphon_daemon.insight import metrics
@@ -77,7 +77,7 @@ async def prepare(synthesizer: Synthesizer, settings: Settings) -> None:
     """Make the sound of the default voice, if it will be wanted; a voice that cannot now is asked when it is needed."""
     if settings.turn.one_moment_s:
         with contextlib.suppress(EngineError, Revoked):
-            await sound(synthesizer, None, settings.language, settings.deadlines, Token())
+            await sound(synthesizer, None, settings.language, settings.deadlines, Token(urgency=Urgency.MEANWHILE))
 
 
 def forget(synthesizer: Synthesizer) -> None:

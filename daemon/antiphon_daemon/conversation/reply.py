@@ -334,6 +334,7 @@ class Reply:
 
     def _pass_on(self, pcm: bytes) -> None:
         self._tape.put(pcm)
+        self._work.lasts_until(time.monotonic() + self.ahead_s)
         if self._released.is_set():
             self._give_out()
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from antiphon.audio.pcm import Samples
@@ -75,6 +75,19 @@ class Unsettled(Exception):
     """The engine acts by being asked, and the turn is not over yet: it is to be asked again when it is."""
 
 
+class Urgency(IntEnum):
+    """Whose turn it is when several wait for one engine: the lower first, and who came first among equals."""
+
+    TURN = 0
+    """Somebody waits: their turn is over, or they asked outright."""
+    DRAFT = 1
+    """A turn that may be over."""
+    AHEAD = 2
+    """More of a reply of which there is enough to hear for now."""
+    MEANWHILE = 3
+    """Nobody relies on it: transcripts while speech goes on, prompts read beforehand."""
+
+
 class Work(Protocol):
     """The one token for cancelling: one per draft or response, handed into every engine call and asked at each hop."""
 
@@ -104,6 +117,15 @@ class Work(Protocol):
 
     def settled(self) -> bool:
         """Return whether the turn is over. Before that it is a draft, which may do nothing."""
+        ...
+
+    def urgency(self) -> Urgency:
+        """Return how urgent it is now. Any thread may ask."""
+        ...
+
+    def lasts_until(self, at: float) -> None:
+        """What is there of its result lasts its listener until `at` (monotonic seconds): until shortly before, the
+        rest is not urgent."""
         ...
 
     def on_revoked(self, closer: Callable[[], None]) -> Callable[[], None]:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 import uuid
 from collections.abc import Callable
+
+from antiphon_daemon.engines.contracts import Urgency
+
+AMPLE_S = 2.0
+"""Who has so much left to hear can wait for the rest: long enough for the clauses that others wait for."""
 
 
 class Token:
     """A `Work` (see `contracts.py`). Thread-safe; revoking is final and idempotent."""
 
-    def __init__(self, revision: int = 0, response_id: str | None = None) -> None:
+    def __init__(self, revision: int = 0, response_id: str | None = None, *, urgency: Urgency = Urgency.TURN) -> None:
         self.revision = revision
         self.response_id = response_id or f"resp_{uuid.uuid4().hex[:12]}"
         self.conversation: str | None = None
         self.language: str | None = None
         self._settled = False
+        self._urgency = urgency
+        self._lasts_until = -math.inf
         self._lock = threading.Lock()
         self._revoked = False
         self._closers: list[Callable[[], None]] = []
@@ -31,6 +40,20 @@ class Token:
     def settle(self) -> None:
         """The turn is over: what is asked from now on may act."""
         self._settled = True
+        self.hurry()
+
+    def hurry(self) -> None:
+        """Somebody waits for it now."""
+        self._urgency = Urgency.TURN
+
+    def urgency(self) -> Urgency:
+        """Return how urgent it is now."""
+        ample = time.monotonic() < self._lasts_until - AMPLE_S
+        return max(self._urgency, Urgency.AHEAD) if ample else self._urgency
+
+    def lasts_until(self, at: float) -> None:
+        """What is there lasts until `at` (monotonic seconds)."""
+        self._lasts_until = at
 
     def on_revoked(self, closer: Callable[[], None]) -> Callable[[], None]:
         """Call `closer` when revoked (at once if it has been); returns a function that takes it back."""

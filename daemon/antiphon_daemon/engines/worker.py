@@ -3,6 +3,9 @@
 Three ways to hand work over, one for each shape a library has: `run` for a function that returns, `stream` for a
 generator, `push` for a function that calls back. In each the caller's side ends at once with `Revoked` when the work is
 revoked, even while a thread is still inside the model; the thread comes free at the model's next step.
+
+What waits for a thread is taken by its urgency at that moment (`Urgency`), and among equals in the order it came: a
+turn that is over goes before drafts, drafts before what is merely useful, whichever conversations they are of.
 """
 
 from __future__ import annotations
@@ -13,9 +16,10 @@ import os
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from antiphon_daemon.engines.contracts import EngineError, Revoked, Stage, Work
+from antiphon_daemon.engines.contracts import EngineError, Revoked, Stage, Urgency, Work
 
 T = TypeVar("T")
 
@@ -64,13 +68,23 @@ async def revocable(work: Work) -> AsyncIterator[None]:
         raise
 
 
+@dataclass(eq=False)
+class Job:
+    """What waits for a thread."""
+
+    function: Callable[[], Any]
+    work: Work
+    result: Future[Any]
+
+
 class Worker:
     """The threads of one engine, and the bounded queue of jobs that wait for them.
 
     Args:
         stage: what the engine does, for its errors.
         threads: how many jobs run at the same time; one where the model cannot be shared.
-        waiting: how many more may wait. Beyond it callers are turned away at once: a reply that late helps nobody.
+        waiting: how many more may wait. Beyond it callers are turned away at once: a reply that late helps nobody. What
+            is done meanwhile, and is relied on by nobody, makes room for others.
     """
 
     def __init__(self, stage: Stage, *, threads: int = 1, waiting: int = 32) -> None:
@@ -78,6 +92,9 @@ class Worker:
         self._threads, self._most = threads, threads + waiting
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"engine-{stage}")
         self._jobs: set[Future[Any]] = set()
+        self._waiting: list[Job] = []
+        """In the order they came; the pool has a call of `_next` for each, or more."""
+        self._lock = threading.Lock()
         self._closed = threading.Event()
 
     async def run(self, function: Callable[[], T], work: Work) -> T:
@@ -87,7 +104,7 @@ class Worker:
             EngineError: too many jobs wait.
             Revoked: the work was revoked, or the engine was closed.
         """
-        self._admit()
+        self._admit(work)
         async with revocable(work):
             return await self._start(function, work)
 
@@ -108,7 +125,7 @@ class Worker:
             items = items or iter(make())
             return next(items, _END)
 
-        self._admit()
+        self._admit(work)
         ahead = self._start(step, work)
         try:
             while True:
@@ -141,7 +158,7 @@ class Worker:
             loop.call_soon_threadsafe(queue.put_nowait, item)
             return True
 
-        self._admit()
+        self._admit(work)
         job = self._start(lambda: produce(emit), work)
         job.add_done_callback(lambda _: queue.put_nowait(_END))
         try:
@@ -167,24 +184,56 @@ class Worker:
         self._closed.set()
         await asyncio.to_thread(self._pool.shutdown)
 
-    def _admit(self) -> None:
+    def _admit(self, work: Work) -> None:
         if self._closed.is_set():
             raise Revoked
         if len(self._jobs) >= self._most:
-            raise EngineError(self._stage, "There is more to do here than this machine can keep up with: ask again.")
+            busy = EngineError(self._stage, "There is more to do here than this machine can keep up with: ask again.")
+            last = self._put_off() if work.urgency() < Urgency.MEANWHILE else None
+            if last is None:
+                raise busy
+            if last.result.set_running_or_notify_cancel():
+                last.result.set_exception(busy)
+
+    def _put_off(self) -> Job | None:
+        """Take the newest job that waits and on which nobody relies; None: there is none."""
+        with self._lock:
+            for job in reversed(self._waiting):
+                if job.work.urgency() is Urgency.MEANWHILE and not job.result.done():
+                    self._waiting.remove(job)
+                    return job
+        return None
+
+    def _next(self) -> None:
+        """Do the most urgent of what waits, on a thread of the pool."""
+        with self._lock:
+            if not self._waiting:
+                return
+            job = min(self._waiting, key=lambda job: job.work.urgency())
+            self._waiting.remove(job)
+        if not job.result.set_running_or_notify_cancel():
+            return
+        try:
+            if self._closed.is_set() or not job.work.wanted():
+                raise Revoked
+            result = job.function()
+        except BaseException as error:  # noqa: BLE001 - the caller gets it
+            job.result.set_exception(error)
+        else:
+            job.result.set_result(result)
+        finally:
+            del job  # else the error's traceback would hold the job, and the job the error
 
     def _start(self, function: Callable[[], T], work: Work) -> asyncio.Future[T]:
-        def job() -> T:
-            if self._closed.is_set() or not work.wanted():
-                raise Revoked
-            return function()
-
         if self._closed.is_set():
             raise Revoked
-        running = self._pool.submit(job)
-        self._jobs.add(running)
-        running.add_done_callback(self._jobs.discard)
-        result = asyncio.wrap_future(running)
+        job = Job(function, work, Future())
+        self._jobs.add(job.result)
+        job.result.add_done_callback(self._jobs.discard)
+        with self._lock:
+            self._waiting.append(job)
+        self._pool.submit(self._next)
+        result: asyncio.Future[T] = asyncio.wrap_future(job.result)
         result.add_done_callback(_retrieve)
         return result
 

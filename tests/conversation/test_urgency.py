@@ -1,0 +1,104 @@
+"""Whose work an engine does first: what a conversation asks for says how urgent it is, and becomes so when it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import numpy as np
+from scripted import Ears, Script, Tones, quick
+from speech import silence
+
+from antiphon.audio.pcm import RATE, Samples
+from antiphon.settings import Settings
+from antiphon_daemon.ask import Asker
+from antiphon_daemon.conversation.conversation import Conversation
+from antiphon_daemon.conversation.memory import new_memory
+from antiphon_daemon.engines.contracts import Engines, Message, Tool, Transcript, Urgency, Work
+
+BLOCK = RATE // 50
+
+
+class Loudness:
+    """Takes all that is loud for speech."""
+
+    def probability(self, frame: Samples) -> float:
+        return float(np.abs(frame).max() > 0.05)
+
+    def reset(self) -> None: ...
+
+
+class Noting(Ears):
+    """Notes how urgent each hearing was when it was asked for, and ends none before `go`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.works: list[tuple[Work, Urgency]] = []
+        self.go = asyncio.Event()
+
+    async def transcribe(
+        self, audio: Samples, work: Work, *, language: str | None, hints: Sequence[str] = ()
+    ) -> Transcript:
+        self.works.append((work, work.urgency()))
+        await self.go.wait()
+        return Transcript(self.text, language)
+
+
+class Reader(Script):
+    """Notes how urgent each reading of a prompt is."""
+
+    async def prefill(self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()) -> None:
+        self.read = work.urgency()
+
+
+class Peer(Asker):
+    wants_partials = True
+
+
+async def test_hearing_meanwhile_a_draft_and_a_turn_that_is_over() -> None:
+    now_s = 0.0
+    ears, model, voice, peer = Noting(), Reader(quick), Tones(), Peer()
+    settings = Settings()
+    engines = Engines(ears, model, voice)
+    talk = Conversation(engines, settings, peer, Loudness(), new_memory(settings, "en"), clock=lambda: now_s)
+    peer.begin()
+    talk.open()
+    speech = np.full(2 * RATE, 0.1, dtype=np.float32)
+    for at in range(0, 4 * RATE, BLOCK):
+        now_s += BLOCK / RATE
+        talk.hear(speech[at : at + BLOCK] if at < len(speech) else silence(BLOCK / RATE))
+        await asyncio.sleep(0)
+        if at == 2 * RATE + RATE // 4:
+            assert [urgency for _, urgency in ears.works] == [Urgency.MEANWHILE, Urgency.DRAFT]
+            assert ears.works[-1][0].urgency() is Urgency.DRAFT
+    assert ears.works[-1][0].urgency() is Urgency.TURN, "its turn is over, and it is not heard yet"
+    assert model.read is Urgency.MEANWHILE
+    ears.go.set()
+    async with asyncio.timeout(30):
+        await peer.done.wait()
+    assert peer.turn.transcript == "hello there"
+    await talk.close()
+
+
+async def test_a_reply_is_urgent_until_there_is_much_of_it_to_hear() -> None:
+    noted: list[tuple[str, Urgency]] = []
+
+    class Voice(Tones):
+        async def speak(
+            self, text: str, work: Work, *, voice: str | None, language: str | None
+        ) -> AsyncIterator[bytes]:
+            noted.append((text, work.urgency()))
+            async for pcm in super().speak(text, work, voice=voice, language=language):
+                yield pcm * 10  # 0.2 s a letter
+
+    async def two() -> AsyncIterator[str]:
+        yield "It is quite fine. And that is all."
+
+    settings, peer = Settings(), Asker()
+    talk = Conversation(Engines(Ears(), Script(two), Voice()), settings, peer, Loudness(), new_memory(settings, "en"))
+    peer.begin()
+    talk.typed("hello")
+    async with asyncio.timeout(30):
+        await peer.done.wait()
+    assert noted == [("It is quite fine.", Urgency.TURN), ("And that is all.", Urgency.AHEAD)]
+    await talk.close()
