@@ -120,7 +120,7 @@ class Conversation:
         self._heir = heir
         self._answers, self._interrupts, self._resumes = True, interrupts, True
         self._drafts = Drafts(engines, settings, voice, place)
-        self._moment = OneMoment(engines.synthesizer, voice, peer, self._spawn)
+        self._moment = OneMoment(engines.synthesizer, peer, self._spawn)
         self._settings = settings
         self._peer = peer
         self._memory = memory

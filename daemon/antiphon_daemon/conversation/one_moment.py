@@ -93,8 +93,8 @@ class OneMoment:
         spawn: runs a coroutine as a task of the conversation's.
     """
 
-    def __init__(self, synthesizer: Synthesizer, voice: str | None, peer: object, spawn: Spawn) -> None:
-        self._synthesizer, self._voice, self._peer, self._spawn = synthesizer, voice, peer, spawn
+    def __init__(self, synthesizer: Synthesizer, peer: object, spawn: Spawn) -> None:
+        self._synthesizer, self._peer, self._spawn = synthesizer, peer, spawn
         self._watching: asyncio.Task[None] | None = None
 
     def watch(self, draft: Draft, settings: Settings) -> None:
@@ -113,7 +113,7 @@ class OneMoment:
                     return
                 if 0 < reply.expected_s < SOON_S and await reply.sounds_within(reply.expected_s + SLACK_S):
                     return
-                pcm = await sound(self._synthesizer, self._voice, reply.language, deadlines, draft.token)
+                pcm = await sound(self._synthesizer, reply.voice, reply.language, deadlines, draft.token)
             if pcm and reply.lead_in(pcm):
                 draft.trace.note_moment()
                 metrics.moment()

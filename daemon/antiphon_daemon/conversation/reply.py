@@ -141,6 +141,11 @@ class Reply:
         return self._language
 
     @property
+    def voice(self) -> str | None:
+        """Who speaks it; None: the default."""
+        return self._voice
+
+    @property
     def expected_s(self) -> float:
         """Seconds until its first sound, going by how fast the voice has been; 0: nothing tells, or it is late."""
         return max(0.0, self._expected - self._clock()) if self._expected is not None else 0.0
