@@ -1,20 +1,24 @@
-"""How soon a reply is heard, and whom it cuts off: `antiphon bench turns [--json] [--plot FILE] [--set DIR]`.
+"""How soon a reply is heard, and whom it cuts off: `antiphon bench turns [--face ws|realtime]… [--json] [--plot FILE]`.
 
 Every utterance is played in real time into a conversation with the daemon's own engines, and the first sound of the
 reply is timed from the labelled end of speech. A cut-off is a turn that is taken for over, or sound, before that end,
 withdrawn later or not. Beside it, in the same run, stands what a serial pipeline does with the same models: silence of
 0.7 s, then Whisper with its full window, then the language model, then the voice with a whole sentence. From what the
 judges said at every pause the policy is swept: the latency that it would have had at 5 % and 10 % cut-offs.
+
+With `--face`, the same utterances also go over a WebSocket to a daemon of their own, turn by turn beside the
+conversation itself, so that whatever disturbs the machine disturbs both; and what one is later than the other is told
+by the parts of its waterfall.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -22,9 +26,12 @@ from typing import Any
 import click
 import numpy as np
 from _corpus import Utterance, corpus, load, noise_floor, sound
+from _difference import difference
 from _processes import Unmeasured
 from _report import percentile, plot_lines, show
+from _turn import BLOCK, STAGES, Result, Satellite, Way
 from _whisper import whisper_on_all_cores
+from _wires import CALLS, Wire, daemon
 from rich.console import Console
 
 from antiphon import log
@@ -33,107 +40,18 @@ from antiphon.audio.pcm import RATE, Samples
 from antiphon.configuration import load as load_settings
 from antiphon.settings import Settings
 from antiphon_daemon.app import build_engines
-from antiphon_daemon.ask import Asker
 from antiphon_daemon.conversation import turn_types as turns
-from antiphon_daemon.conversation.conversation import Conversation, policy_of
-from antiphon_daemon.conversation.drafts import Draft
+from antiphon_daemon.conversation.conversation import policy_of
 from antiphon_daemon.conversation.memory import new_memory
 from antiphon_daemon.engines.contracts import Engines, TextDelta
 from antiphon_daemon.engines.work import Token
 
-BLOCK = RATE // 50
-PATIENCE_S = 15.0
 BASELINE_EVERY = 3
 BASELINE_SILENCE_S = 0.7
 SHORT_S = 0.8
 """Cut-offs are judged on inner pauses up to this; longer ones are reported beside."""
-STAGES = ("soft_end", "stt", "llm_first", "tts_first", "turn_end", "first_audio")
-
-
-@dataclass
-class Result:
-    """What became of one utterance; times in seconds from its labelled end."""
-
-    utterance: Utterance
-    first_audio_s: float | None = None
-    hold_s: float | None = None
-    """When the turn was taken for over."""
-    cut_off: bool = False
-    hit: bool = False
-    """The reply's first sound was ready when the turn was over."""
-    drafts: int = 0
-    wasted_ms: int = 0
-    """Work on drafts that came to nothing."""
-    stages: dict[str, float] = field(default_factory=dict)
-    pauses: list[tuple[float, float | None]] = field(default_factory=list)
-    """Every pause: where it began, and the probability that the turn was over."""
-
-
-class Heard(Asker):
-    """The peer of the conversation: notes when the turn was over and when sound came."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.over_at: list[float] = []
-        self.sound_at: list[float] = []
-
-    def turn_over(self, text: str, language: str | None) -> None:
-        self.over_at.append(time.perf_counter())
-        super().turn_over(text, language)
-
-    def reply_began(self, rate: int) -> None:
-        self.sound_at.append(time.perf_counter())
-        super().reply_began(rate)
-
-
-class Observed(Conversation):
-    """A conversation that keeps what its judges said at each pause."""
-
-    def observe(self) -> None:
-        self.pauses: dict[int, float | None] = {}
-        self.drafts = 0
-
-    def _transcribe(self, revision: int) -> None:
-        self.drafts += 1
-        self.pauses.setdefault(self._state.paused, None)
-        super()._transcribe(revision)
-
-    def _judged(self, draft: Draft, likely: float) -> None:
-        self.pauses[self._state.paused] = likely
-        super()._judged(draft, likely)
-
-
-async def converse(engines: Engines, settings: Settings, utterance: Utterance, samples: Samples) -> Result:
-    """Play one utterance into a new conversation and wait for the reply's first sound."""
-    peer = Heard()
-    peer.begin()
-    conversation = Observed(engines, settings, peer, vad.load(), new_memory(settings, settings.language))
-    conversation.observe()
-    conversation.open()
-    began = time.perf_counter()
-    position, patience = 0, len(samples) / RATE + PATIENCE_S
-    while not peer.sound_at or position < utterance.end_s * RATE:
-        block = samples[position : position + BLOCK]
-        conversation.hear(block if len(block) == BLOCK else noise_floor(BLOCK / RATE, position))
-        position += BLOCK
-        await asyncio.sleep(max(0.0, began + position / RATE - time.perf_counter()))
-        if time.perf_counter() - began > patience:
-            break
-    end = began + utterance.end_s
-    result = Result(utterance, drafts=conversation.drafts)
-    result.cut_off = any(at < end for at in (*peer.over_at, *peer.sound_at))
-    result.pauses = [(at / RATE, likely) for at, likely in sorted(conversation.pauses.items())]
-    late = [at - end for at in peer.sound_at if at >= end]
-    if late and not result.cut_off:
-        result.first_audio_s, result.hold_s = late[0], peer.over_at[-1] - end
-        draft = conversation._draft
-        timeline = draft.trace.timeline() if draft is not None else {}
-        result.wasted_ms = draft.trace.wasted_ms if draft is not None else 0
-        result.stages = {name: at / 1000 for name, at in timeline.items() if at is not None and name in STAGES}
-        result.hit = result.stages.get("tts_first", 9.0) <= result.stages.get("turn_end", 0.0)
-    conversation.stop()
-    await conversation.close()
-    return result
+QUIET = {"TURN__ONE_MOMENT_S": "0"}
+"""What is timed is the reply, not what is said while it is waited for."""
 
 
 class Serial:
@@ -257,42 +175,65 @@ def best(swept: Sequence[dict[str, float]], rate: float) -> dict[str, float] | N
     return min(able, key=lambda one: (one["hold_p50_ms"], one["hold_p95_ms"]), default=None)
 
 
+def waterfall(results: Sequence[Result]) -> dict[str, Any]:
+    """Return what the waterfalls of one way in say."""
+    answered = [one for one in results if one.first_audio_s is not None]
+    return {
+        "draft_hit_rate": round(float(np.mean([one.hit for one in answered])), 3) if answered else None,
+        "drafts_per_turn": round(float(np.mean([one.drafts for one in results])), 2),
+        "wasted_mean_ms": round(float(np.mean([one.wasted_ms for one in results]))),
+        "stages_p50_ms": {
+            name: percentile([one.stages[name] for one in results if name in one.stages], 50) for name in STAGES
+        },
+    }
+
+
 async def measure(
-    settings: Settings, folder: Path, utterances: Sequence[Utterance], progress: Callable[[str], None]
-) -> tuple[dict[str, Any], list[Result]]:
-    """Play every utterance, every third also to the serial pipeline, and return the figures."""
-    engines = await build_engines(settings)
-    serial = Serial(engines, settings)
-    ours: list[Result] = []
-    theirs: list[Result] = []
-    try:
-        warm = utterances[0]
-        await converse(engines, settings, warm, sound(folder, warm))
+    settings: Settings,
+    folder: Path,
+    utterances: Sequence[Utterance],
+    faces: Sequence[str],
+    config: str | None,
+    progress: Callable[[str], None],
+) -> tuple[dict[str, Any], Mapping[str, list[Result]]]:
+    """Play every utterance over each way in, every third also to the serial pipeline, and return the figures."""
+    async with AsyncExitStack() as leaving:
+        engines = await build_engines(settings)
+        leaving.push_async_callback(engines.close)
+        serial = Serial(engines, settings)
+        ways: list[Way] = [Satellite(engines, settings)]
+        if faces:
+            progress("starting a daemon")
+            state = Path(leaving.enter_context(tempfile.TemporaryDirectory()))
+            other = await leaving.enter_async_context(daemon(config, state, **QUIET))
+            ways += [Wire(face, other.port) for face in faces]
+        results: dict[str, list[Result]] = {way.name: [] for way in ways}
+        theirs: list[Result] = []
+        for way in ways:
+            await way.converse(utterances[0], sound(folder, utterances[0]))
         for number, utterance in enumerate(utterances):
             progress(f"{number + 1} of {len(utterances)}: {utterance.file}")
             samples = sound(folder, utterance)
-            ours.append(await converse(engines, settings, utterance, samples))
+            first = number % len(ways)  # none always follows the same other
+            for way in (*ways[first:], *ways[:first]):
+                results[way.name].append(await way.converse(utterance, samples))
             if number % BASELINE_EVERY == 0:
                 theirs.append(await serial.converse(utterance, samples))
-    finally:
-        await engines.close()
-    tuned_away = [one for one in ours if one.utterance.held_out]
+    ours = results["satellite"]
     swept = sweep(ours, settings)
-    found = figures(ours) | {
-        "draft_hit_rate": round(float(np.mean([one.hit for one in ours if one.first_audio_s is not None])), 3),
-        "drafts_per_turn": round(float(np.mean([one.drafts for one in ours])), 2),
-        "wasted_mean_ms": round(float(np.mean([one.wasted_ms for one in ours]))),
-        "stages_p50_ms": {
-            name: percentile([one.stages[name] for one in ours if name in one.stages], 50) for name in STAGES
-        },
-        "held_out": figures(tuned_away),
+    found = figures(ours) | waterfall(ours)
+    found |= {
+        "held_out": figures([one for one in ours if one.utterance.held_out]),
         "at_5_percent": best(swept, 0.05),
         "at_10_percent": best(swept, 0.10),
         "baseline": figures(theirs),
     }
     if found["p50_ms"] and found["baseline"]["p50_ms"]:
         found["times_faster_p50"] = round(found["baseline"]["p50_ms"] / found["p50_ms"], 2)
-    return found, ours
+    for face in faces:
+        found[face] = figures(results[face]) | waterfall(results[face])
+        found[f"{face}_against_satellite"] = difference(results[face], ours, face, "the conversation itself")
+    return found, results
 
 
 @click.command()
@@ -301,21 +242,37 @@ async def measure(
 @click.option(
     "--set", "given", metavar="DIR", help="Recordings of your own: a folder with manifest.json and WAV files."
 )
+@click.option(
+    "--face",
+    "faces",
+    multiple=True,
+    type=click.Choice(["satellite", *CALLS]),
+    help="A way in that is measured beside the conversation itself, which is always; may be given several times.",
+)
 @click.option("--every", default=1, show_default=True, type=click.IntRange(1), help="Take every N-th utterance only.")
 @click.option("--config", metavar="FILE", help="The settings to use.")
-def main(as_json: bool, plot: str | None, given: str | None, every: int, config: str | None) -> None:
-    """Measure turn-taking in real time: about six seconds for each of 189 utterances."""
+def main(
+    as_json: bool, plot: str | None, given: str | None, faces: Sequence[str], every: int, config: str | None
+) -> None:
+    """Measure turn-taking in real time: about six seconds for each of 189 utterances, and as many for each face."""
     console = Console(stderr=True)
     try:
         with console.status("…") as status:
             folder, utterances = (Path(given), load(Path(given))) if given else corpus(status.update)
             settings = load_settings(config)
+            turn = settings.turn.model_copy(update={"one_moment_s": 0.0})
+            settings = settings.model_copy(update={"turn": turn})
             log.configure(settings.log.model_copy(update={"level": "error"}))
-            found, results = asyncio.run(measure(settings, folder, utterances[::every], status.update))
+            wires = [face for face in dict.fromkeys(faces) if face in CALLS]
+            work = measure(settings, folder, utterances[::every], wires, config, status.update)
+            found, results = asyncio.run(work)
     except Unmeasured as error:
         raise click.ClickException(str(error)) from None
     if plot:
-        lines = {"first audio": [one.first_audio_s for one in results], "turn over": [one.hold_s for one in results]}
+        lines = {}
+        for name, ours in results.items():
+            lines[f"{name}: first audio"] = [one.first_audio_s for one in ours]
+            lines[f"{name}: turn over"] = [one.hold_s for one in ours]
         plot_lines(Path(plot), "share of turns", "ms after the end of speech", lines)
     print(json.dumps(found)) if as_json else show("turns", found)
 

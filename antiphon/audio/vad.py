@@ -162,10 +162,16 @@ class SpeechTracker:
             self._run = 0
         return happened
 
-    def reset(self) -> None:
-        """Forget the speech so far; the position goes on."""
+    def reset(self, *, goes_on: bool = False) -> None:
+        """Forget the speech so far; the position goes on.
+
+        Args:
+            goes_on: the sound that follows is of the same microphone, without a gap: a model that rests rests on.
+        """
         self._judge.reset()
-        self._run = self._quiet = 0
+        self._run = 0
+        if not (goes_on and self._quiet >= REST_FRAMES):
+            self._quiet = 0
         self._last = 0.0
         self.speaking = False
 

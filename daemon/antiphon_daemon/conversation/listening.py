@@ -19,6 +19,8 @@ BEFORE, AFTER = RATE // 2, RATE * 3 // 10
 a moment to believe in speech that begins with the stream."""
 KEPT = RATE
 """Sound that is kept while nobody speaks."""
+GAP_S = 0.1
+"""A stream that begins so soon after the sound before is the same microphone, which was never closed."""
 PACE_S = 1.0
 LIVE_LEAD_S = 2.0
 """Sound that came so much faster than real time within the last `PACE_S` is no microphone (with its pre-roll) but a
@@ -39,7 +41,7 @@ class Listening:
 
     def open(self, *, go_on: bool = False) -> None:
         """Begin a stream: what came before is forgotten (unless it goes on with that), time goes on."""
-        self._tracker.reset()
+        self._tracker.reset(goes_on=bool(self._pace) and self._clock() - self._pace[-1][0] < GAP_S)
         if not go_on:
             self._segments.clear()
         self._pace.clear()
