@@ -70,6 +70,20 @@ def difference(one: Sequence[Result], other: Sequence[Result], name: str, than: 
     return found
 
 
+def rows(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of one way's figures stands in the table beside another's."""
+    named = ("n", "p50_ms", "p95_ms", "hold_p50_ms", "cutoff_rate", "draft_hit_rate", "unanswered")
+    return {name: found.get(name) for name in named} | dict(found.get("stages_p50_ms", {}))
+
+
+def later(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the column of differences: medians of what the same turns were later."""
+    signed = {name: f"{ms:+}" for name, ms in found.get("stages_p50_ms", {}).items()}
+    if "later_p50_ms" in found:
+        signed |= {"p50_ms": f"{found['later_p50_ms']:+}", "hold_p50_ms": f"{found['hold_mean_ms']:+} (mean)"}
+    return {"n": found["pairs"], **signed}
+
+
 def _step(result: Result, begin: str, end: str) -> float:
     return result.stages.get(end, 0.0) - result.stages.get(begin, 0.0)
 

@@ -31,6 +31,21 @@ def show(title: str, found: Mapping[str, Any]) -> None:
             show(f"{title}: {name.replace('_', ' ')}", value)
 
 
+def beside(title: str, columns: Mapping[str, Mapping[str, Any]], words: Sequence[str] = ()) -> None:
+    """Print figures in columns, a row for each that any column has, and sentences below."""
+    console = Console(highlight=False)
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for name in columns:
+        table.add_column(name, justify="right")
+    for row in dict.fromkeys(key for figures in columns.values() for key in figures):
+        values = [figures.get(row) for figures in columns.values()]
+        table.add_row(row.replace("_", " "), *["–" if value is None else str(value) for value in values])
+    console.print(table)
+    for sentence in words:
+        console.print(sentence)
+
+
 def plot_lines(path: Path, y: str, x: str, lines: Mapping[str, Sequence[float | None]]) -> None:
     """Draw the distribution of each line's seconds (as milliseconds) into a PNG.
 

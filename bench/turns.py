@@ -26,9 +26,9 @@ from typing import Any
 import click
 import numpy as np
 from _corpus import Utterance, corpus, load, noise_floor, sound
-from _difference import difference
+from _difference import difference, later, rows
 from _processes import Unmeasured
-from _report import percentile, plot_lines, show
+from _report import beside, percentile, plot_lines, show
 from _turn import BLOCK, STAGES, Result, Satellite, Way
 from _whisper import whisper_on_all_cores
 from _wires import CALLS, Wire, daemon
@@ -256,6 +256,7 @@ def main(
 ) -> None:
     """Measure turn-taking in real time: about six seconds for each of 189 utterances, and as many for each face."""
     console = Console(stderr=True)
+    wires = [face for face in dict.fromkeys(faces) if face in CALLS]
     try:
         with console.status("…") as status:
             folder, utterances = (Path(given), load(Path(given))) if given else corpus(status.update)
@@ -263,7 +264,6 @@ def main(
             turn = settings.turn.model_copy(update={"one_moment_s": 0.0})
             settings = settings.model_copy(update={"turn": turn})
             log.configure(settings.log.model_copy(update={"level": "error"}))
-            wires = [face for face in dict.fromkeys(faces) if face in CALLS]
             work = measure(settings, folder, utterances[::every], wires, config, status.update)
             found, results = asyncio.run(work)
     except Unmeasured as error:
@@ -274,7 +274,14 @@ def main(
             lines[f"{name}: first audio"] = [one.first_audio_s for one in ours]
             lines[f"{name}: turn over"] = [one.hold_s for one in ours]
         plot_lines(Path(plot), "share of turns", "ms after the end of speech", lines)
-    print(json.dumps(found)) if as_json else show("turns", found)
+    if as_json:
+        print(json.dumps(found))
+        return
+    show("turns", found)
+    for face in wires:
+        against = found[f"{face}_against_satellite"]
+        columns = {"satellite": rows(found), face: rows(found[face]), "later": later(against)}
+        beside(f"turns: {face} beside the conversation itself (ms)", columns, [against.get("says", "no pairs")])
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from functools import partial
 
 import pytest
 
-from antiphon_daemon.engines.contracts import EngineError, Revoked, Urgency
+from antiphon_daemon.engines.contracts import EngineError, Fault, Revoked, Urgency
 from antiphon_daemon.engines.work import AMPLE_S, Token
 from antiphon_daemon.engines.worker import Worker, revocable
 
@@ -194,8 +194,9 @@ async def test_a_full_queue_turns_away_what_nobody_relies_on_rather_than_a_turn(
         await worker.run(lambda: None, Token(urgency=Urgency.MEANWHILE))
     turns = [asyncio.create_task(worker.run(lambda: "turn", Token())) for _ in range(2)]
     await asyncio.sleep(0)
-    with pytest.raises(EngineError, match="ask again"):
+    with pytest.raises(EngineError, match="ask again") as refused:
         await worker.run(lambda: None, Token())
+    assert refused.value.fault is Fault.BUSY
     for number in (1, 3):
         with pytest.raises(EngineError, match="ask again"):
             await tasks[number]

@@ -19,7 +19,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from antiphon_daemon.engines.contracts import EngineError, Revoked, Stage, Urgency, Work
+from antiphon_daemon.engines.contracts import EngineError, Fault, Revoked, Stage, Urgency, Work
 
 T = TypeVar("T")
 
@@ -188,7 +188,8 @@ class Worker:
         if self._closed.is_set():
             raise Revoked
         if len(self._jobs) >= self._most:
-            busy = EngineError(self._stage, "There is more to do here than this machine can keep up with: ask again.")
+            why = "There is more to do here than this machine can keep up with: ask again."
+            busy = EngineError(self._stage, why, Fault.BUSY)
             last = self._put_off() if work.urgency() < Urgency.MEANWHILE else None
             if last is None:
                 raise busy
