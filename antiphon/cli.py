@@ -83,7 +83,7 @@ def doctor(context: click.Context, as_json: bool, url: str | None) -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def bench(context: click.Context, name: str, arguments: tuple[str, ...]) -> None:
-    """Measure: `antiphon bench turns|load|stt|tts|bargein|soak|chaos|homeassistant|footprint` (needs the repository)."""
+    """Measure: `antiphon bench turns|load|stt|tts|bargein|soak|chaos|homeassistant|footprint` (in a checkout)."""
     from antiphon.configuration import ROOT
 
     script = ROOT / "bench" / f"{name}.py"
