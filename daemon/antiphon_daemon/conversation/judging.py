@@ -63,7 +63,7 @@ class Judges:
         """Ask the language model what it thinks of the words; the reply to the same messages is then begun sooner."""
         if self._engines.words is None or self._engines.turn is None:
             return
-        work = Token(draft.revision)
+        work = Token(draft.revision, urgency=draft.token.urgency())
         forget = draft.token.on_revoked(work.revoke)
         try:
             draft.ended = await _asked(self._engines.words.ended(messages, work))
