@@ -54,7 +54,11 @@ def difference(one: Sequence[Result], other: Sequence[Result], name: str, than: 
     found["hold_mean_ms"] = _ms([(a.hold_s or 0) - (b.hold_s or 0) for a, b in pairs])
     known = [(x, y, a, b) for a, b in pairs if (x := parts_of(a)) and (y := parts_of(b))]
     if not known:
-        found["says"] = f"{name} is {found['later_mean_ms']:+} ms later than {than}; it tells no waterfall."
+        found["says"] = (
+            f"{name} answers {found['later_mean_ms']:+} ms against {than} in the mean of {len(pairs)} turns: "
+            f"{SAYS['hold']} {found['hold_mean_ms']:+} ms, and what follows "
+            f"{found['later_mean_ms'] - found['hold_mean_ms']:+} ms; it tells no waterfall."
+        )
         return found
     parts = {part: _ms([x[part] - y[part] for x, y, _, _ in known]) for part in PARTS}
     found["parts_mean_ms"] = parts

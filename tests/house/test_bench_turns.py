@@ -63,4 +63,4 @@ def test_a_way_in_that_tells_no_waterfall_is_compared_all_the_same() -> None:
     bare.came([10.52], [10.6], 10.0)
     found = difference([bare], [answered(0.51)], "realtime", "the conversation")
     assert (found["later_p50_ms"], found["hold_mean_ms"]) == (90, 20)
-    assert found["says"] == "realtime is +90 ms later than the conversation; it tells no waterfall."
+    assert found["says"].endswith("taken for over +20 ms, and what follows +70 ms; it tells no waterfall.")
