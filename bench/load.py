@@ -28,7 +28,7 @@ import psutil
 from _corpus import SEED, Utterance, corpus, load, noise_floor, sound
 from _processes import Unmeasured, usage
 from _report import percentile, plot_lines, show
-from _turn import PATIENCE_S, Result
+from _turn import PATIENCE_S, STAGES, Result
 from _wires import BLOCKS_PER_S, Daemon, WsCall, blocks_of, called, daemon
 from rich.console import Console
 
@@ -215,6 +215,9 @@ def figures(spoken: Spoken) -> dict[str, Any]:
         **within,
         "worst_ms": percentile(heard, 100),
         "hold_p50_ms": percentile([one.hold_s for one in results if one.hold_s is not None], 50),
+        "stages_p50_ms": {
+            name: percentile([one.stages[name] for one in results if name in one.stages], 50) for name in STAGES
+        },
         "hits": sum(one.hit for one in results),
         "cut_off": sum(one.cut_off for one in results),
         "unanswered": sum(one.first_audio_s is None and not one.cut_off for one in results),
