@@ -131,8 +131,8 @@ async def run(settings: Settings, inputs: Sequence[Input], *, out: str | None, a
         EngineError: an engine cannot be loaded.
         WavError: the replies cannot be written.
     """
-    turn = settings.turn.model_copy(update={"one_moment_s": 0.0})  # nobody listens who could wonder
-    settings = settings.model_copy(update={"turn": turn})
+    silent = settings.turn.model_copy(update={"one_moment_s": 0.0})  # nobody listens who could wonder
+    settings = settings.model_copy(update={"turn": silent})
     engines = await build_engines(settings)
     asker = Asker()
     memory = new_memory(settings, settings.language)
