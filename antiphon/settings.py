@@ -108,7 +108,7 @@ class Gateway(Section):
     """A certificate (PEM) with its chain: HTTPS and WSS alone are then served."""
     key: str = ""
     """Its private key (PEM); empty: in the same file."""
-    sessions: int = Field(32, ge=1, le=1024)
+    sessions: int = Field(64, ge=1, le=1024)
     """At most so many WebSockets at once."""
     frame_bytes: int = Field(1_048_576, ge=1024, le=8_388_608)
     """The longest message of a WebSocket."""
