@@ -22,9 +22,6 @@ from antiphon_daemon.engines.llm.prefix import begins, unasked
 from antiphon_daemon.engines.llm.slots import Slots
 from antiphon_daemon.engines.worker import Worker, threads
 
-CONVERSATIONS = 2
-"""How many conversations keep their prompts cached, and are answered at the same time."""
-
 BATCH = 128
 """Tokens of a prompt that are read at once. Only between batches can reading be given up: on two cores a batch takes
 about a second, and larger ones are hardly faster."""
@@ -47,9 +44,9 @@ class Reading:
 class Embedded:
     """A `Responder` on llama.cpp. Making one loads the model, which blocks: do it in a thread.
 
-    Each of the conversations that are answered at the same time has a context of `llm.context` tokens. The model is
-    given no tools to choose from: those it is offered are ignored, and what they can do is done by the skills. It can
-    be made to call one (`call`).
+    Each of the `llm.conversations` that are answered at the same time has a context of `llm.context` tokens. The model
+    is given no tools to choose from: those it is offered are ignored, and what they can do is done by the skills. It
+    can be made to call one (`call`).
 
     Raises:
         EngineMissing: the embedded model is not installed.
@@ -65,9 +62,9 @@ class Embedded:
         key = secrets.token_urlsafe(32)
         self._server: Any = _serve(path, settings, key)
         self._endings = Endings(self._server, key)
-        self._worker = Worker("llm", threads=CONVERSATIONS)
+        self._worker = Worker("llm", threads=settings.conversations)
         self._readings: set[Reading] = set()
-        self._slots = Slots(CONVERSATIONS)
+        self._slots = Slots(settings.conversations)
         self._generate([Message("user", "Hi")], 1, lambda _: True)
 
     async def check(self) -> None:
@@ -220,8 +217,8 @@ def _serve(path: Path, settings: Llm, key: str) -> Any:
 def _parameters(path: Path, settings: Llm, key: str, cache: Any) -> Any:
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(path)
-    parameters.n_ctx = settings.context * CONVERSATIONS
-    parameters.n_parallel = CONVERSATIONS
+    parameters.n_ctx = settings.context * settings.conversations
+    parameters.n_parallel = settings.conversations
     # A shared cache that overflows would end both conversations with an error.
     parameters.kv_unified = False
     parameters.cache_type_k = parameters.cache_type_v = cache
