@@ -17,6 +17,7 @@ from antiphon_daemon.conversation import one_moment
 from antiphon_daemon.conversation.messages import message
 from antiphon_daemon.engines.contracts import Engines
 
+from . import realtime_client
 from .client import client
 from .conftest import quiet_settings
 
@@ -65,3 +66,33 @@ async def test_on_the_wire(gateways: list[Any], monkeypatch: pytest.MonkeyPatch)
         pcm = b"".join([block async for _, block in stand_in.speak(pipeline.tts, reply, None)])
         assert (reply, pcm) == ("It is fine.", voice.sound("It is fine."))
         assert voice.texts[said:] == ["It is fine."]
+
+
+async def test_a_realtime_client_that_truncates_counts_it(gateways: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(one_moment, "GRACE_S", 0.0)
+    go = asyncio.Event()
+
+    async def slowly() -> AsyncIterator[str]:
+        await go.wait()
+        yield "It is fine. And so on."
+
+    voice = Tones()
+    lead_ms = len(voice.sound(message("one_moment", "en"))) // 2 * 1000 // voice.rate + one_moment.PAUSE_MS
+    settings = quiet_settings(turn=Turn(one_moment_s=0.05))
+    async with (
+        serving(settings, Engines(Ears(), Script(slowly), voice)),
+        realtime_client.client(gateways[-1].port) as one,
+    ):
+        await one.write("hello")
+        await one.send("response.create")
+        item_id = (await one.until("response.output_audio.delta"))["item_id"]
+        assert one.of("response.output_audio_transcript.delta") == []
+        go.set()
+        done = await one.until("response.done")
+        assert done["response"]["status"] == "completed"
+        end = {"content_index": 0, "audio_end_ms": lead_ms + 20 * len("It is ")}
+        await one.send("conversation.item.truncate", item_id=item_id, **end)
+        await one.until("conversation.item.truncated")
+        await one.send("conversation.item.retrieve", item_id=item_id)
+        item = (await one.until("conversation.item.retrieved"))["item"]
+        assert item["content"][0]["transcript"] == "It is"
