@@ -114,6 +114,8 @@ class Gateway(Section):
     """The longest message of a WebSocket."""
     bytes_per_s: int = Field(64_000, ge=32_000, le=16_000_000)
     """What one WebSocket may bring, beyond a burst of a minute of speech; speech is 32 000."""
+    transcripts: bool = False
+    """Whether the dashboard shows what was said and answered in the last turns; else nobody keeps it."""
 
 
 class Stt(Section):

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import errno
 import socket
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -74,6 +75,8 @@ class Connection:
         """The peer's address, without the port."""
         self.name = f"{self.host}:{address[1]}"
         """The peer's address and port."""
+        self.since = time.monotonic()
+        """When it connected."""
         self.heard_at = asyncio.get_running_loop().time()
         """When the last event came, on the loop's clock."""
         self.pings = 0
@@ -170,6 +173,7 @@ class Server:
         self.admit(network)
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._peers: set[Connection] = set()
 
     @property
     def port(self) -> int:
@@ -182,6 +186,11 @@ class Server:
     def connections(self) -> int:
         """How many peers are connected now."""
         return len(self._tasks)
+
+    @property
+    def peers(self) -> Sequence[Connection]:
+        """Those that were let in."""
+        return tuple(self._peers)
 
     def admit(self, network: Network) -> None:
         """From now on, admit whom `network` allows, and as many as it says; its host is that of the next `start`."""
@@ -216,6 +225,7 @@ class Server:
         handler: Handler | None = None
         try:
             self._admit(peer)
+            self._peers.add(peer)
             handler = self._handler(peer)
             await self._converse(peer, reader, handler)
         except (FrameError, Refusal) as fault:
@@ -225,6 +235,7 @@ class Server:
         except OSError:
             pass  # the peer left, or the network to it: every connection ends with one of these
         finally:
+            self._peers.discard(peer)
             if handler is not None:
                 await handler.gone()
             writer.close()

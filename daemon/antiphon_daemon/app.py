@@ -39,6 +39,8 @@ from antiphon_daemon.engines.build import (
 from antiphon_daemon.engines.contracts import EngineError, Engines, Tunable
 from antiphon_daemon.engines.work import Token
 from antiphon_daemon.gateway.face import Gateway, GatewayError
+from antiphon_daemon.insight.peers import Seen
+from antiphon_daemon.insight.turns import Turns
 from antiphon_daemon.languages import unsuited
 from antiphon_daemon.names import HouseNames
 from antiphon_daemon.satellites import Satellites
@@ -55,6 +57,7 @@ SCOPE = Scope(
         "log",
         "network.allow",
         "network.connections",
+        "gateway.transcripts",
         "stt.hints",
         "tts.voice",
         "tts.speaker",
@@ -111,7 +114,7 @@ async def _warm_prompt(engines: Engines, settings: Settings) -> None:
             await engines.responder.prefill(prompt, Token())
 
 
-def make_servers(live: Live, engines: Engines, memories: Memories, across: Across) -> dict[str, Server]:
+def make_servers(live: Live, engines: Engines, memories: Memories, across: Across, turns: Turns) -> dict[str, Server]:
     """Return a server for each endpoint that is switched on, by its name."""
     settings = live.settings
     ports = settings.endpoints
@@ -128,21 +131,25 @@ def make_servers(live: Live, engines: Engines, memories: Memories, across: Acros
             "asr",
             ports.asr.port,
             info=lambda: info.asr_info(engines.transcriber, settings.language),
-            handler=lambda peer: AsrHandler(peer, engines, live.settings, across),
+            handler=lambda peer: AsrHandler(peer, engines, live.settings, across, turns.of("asr", peer.host)),
             network=network,
         ),
         "tts": Server(
             "tts",
             ports.tts.port,
             info=lambda: info.tts_info(engines.synthesizer),
-            handler=lambda peer: TtsHandler(peer, engines.synthesizer, live.settings, across),
+            handler=lambda peer: TtsHandler(
+                peer, engines.synthesizer, live.settings, across, turns.of("tts", peer.host)
+            ),
             network=network,
         ),
         "handle": Server(
             "handle",
             ports.handle.port,
             info=handle_info,
-            handler=lambda peer: HandleHandler(peer, engines, memories, across, live.settings),
+            handler=lambda peer: HandleHandler(
+                peer, engines, memories, across, live.settings, turns.of("handle", peer.host)
+            ),
             network=network,
         ),
         "vad": Server("vad", ports.vad.port, info=lambda: vad_info, handler=VadHandler, network=network),
@@ -162,12 +169,19 @@ async def serving(settings: Settings, engines: Engines, live: Live | None = None
         ListenError: a port is taken.
     """
     live = live or Live(settings, SCOPE)
-    memories, across = Memories(settings), Across()
-    servers = await asyncio.to_thread(make_servers, live, engines, memories, across)
+    memories, across, turns = Memories(settings), Across(), Turns()
+    servers = await asyncio.to_thread(make_servers, live, engines, memories, across, turns)
     folder = await asyncio.to_thread(state_dir)
     mdns = await asyncio.to_thread(Mdns, folder, settings.network.host) if settings.network.zeroconf else None
-    satellites = Satellites(engines, settings, await asyncio.to_thread(identity, folder))
-    gateway = Gateway(engines, settings, folder, lambda: {name: one.connections for name, one in servers.items()})
+    satellites = Satellites(engines, settings, await asyncio.to_thread(identity, folder), turns)
+
+    def connections() -> dict[str, int]:
+        return {name: server.connections for name, server in servers.items()}
+
+    def peers() -> list[Seen]:
+        return [*satellites.seen(), *(one for name, server in servers.items() for one in _seen(name, server))]
+
+    gateway = Gateway(engines, settings, folder, connections, turns, peers)
 
     async def adopt(now: Settings, changed: frozenset[str]) -> None:
         for server in servers.values():
@@ -200,6 +214,11 @@ async def serving(settings: Settings, engines: Engines, live: Live | None = None
         stack.callback(gateway.ending)
         gateway.ready()
         yield servers
+
+
+def _seen(name: str, server: Server) -> list[Seen]:
+    """Return the peers of an endpoint."""
+    return [Seen(name, peer.host, peer.name, "connected", peer.since) for peer in server.peers]
 
 
 async def _open(gateway: Gateway) -> dict[str, int]:

@@ -44,7 +44,9 @@ from antiphon_daemon.conversation import skills
 from antiphon_daemon.conversation.conversation import Conversation
 from antiphon_daemon.conversation.memory import Memory, new_memory
 from antiphon_daemon.engines.contracts import EngineError, Engines
+from antiphon_daemon.insight.peers import Seen
 from antiphon_daemon.insight.trace import Trace
+from antiphon_daemon.insight.turns import Recorder, Turns
 
 BACKOFF_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Waits before the second, third, … try to reach a satellite; the last repeats."""
@@ -68,8 +70,9 @@ log = structlog.get_logger(__name__)
 class Satellites:
     """All the satellites of this daemon: those that are known, and those that mDNS finds."""
 
-    def __init__(self, engines: Engines, settings: Settings, identity: str) -> None:
+    def __init__(self, engines: Engines, settings: Settings, identity: str, turns: Turns | None = None) -> None:
         self._engines, self._settings = engines, settings
+        self._turns = turns if turns is not None else Turns()
         self._controller = f"antiphon/{identity}"
         self._drivers: dict[str, asyncio.Task[None]] = {}
         self._leaving: set[asyncio.Task[None]] = set()
@@ -78,6 +81,8 @@ class Satellites:
         self._places: dict[str, skills.Place] = {}
         self._visits: dict[str, Visit] = {}
         """The satellites that are connected now, by their address."""
+        self._away: dict[str, str] = {}
+        """Why those are not connected that should be."""
         self._mdns: Mdns | None = None
 
     def start(self, mdns: Mdns | None) -> None:
@@ -93,6 +98,11 @@ class Satellites:
         for visit in self._visits.values():
             visit.adopt(settings)
         self._drive_wanted()
+
+    def seen(self) -> list[Seen]:
+        """Return the satellites that are driven, and those that are away."""
+        away = [Seen("satellite", uri, uri, "away", why=why) for uri, why in self._away.items() if uri in self._drivers]
+        return [*(visit.seen() for visit in self._visits.values()), *away]
 
     def _drive_wanted(self) -> None:
         """Drive the satellites that the settings want, and no others."""
@@ -138,6 +148,7 @@ class Satellites:
     def _leave(self, uri: str) -> None:
         """Stop driving a satellite, if it is driven: its connection is closed in good order, meanwhile."""
         task = self._drivers.pop(uri, None)
+        self._away.pop(uri, None)
         if task is not None:
             task.cancel()
             self._leaving.add(task)
@@ -151,12 +162,14 @@ class Satellites:
             try:
                 info = await ask_info(uri, within_s=self._settings.deadlines.connect_s)
                 if info.satellite is None or not info.satellite.installed:
+                    self._away.pop(uri, None)
                     if known:
                         log.warning("this is no satellite", uri=uri)
                     return
                 await self._visit(uri, info.satellite.name)
             except LinkError as error:
                 (log.info if tries == 0 else log.debug)("satellite away", uri=uri, why=str(error))
+                self._away[uri] = str(error)
             except Exception:  # the edge: a fault of ours must not leave a satellite alone for ever
                 log.exception("driving a satellite failed", uri=uri)
             if time.monotonic() - connected_at > BACKOFF_S[-1]:
@@ -171,8 +184,10 @@ class Satellites:
             await link.close()
             raise LinkError(f"{uri} is {link.peer}, which is driven already")
         who = f"{name} {link.peer}"
-        visit = Visit(link, name, self._engines, self._settings, self._memory(who), self._place(who))
+        recorder = self._turns.of("satellite", name)
+        visit = Visit(link, name, self._engines, self._settings, self._memory(who), self._place(who), recorder)
         self._visits[link.peer] = visit
+        self._away.pop(uri, None)
         try:
             await visit.run(self._controller)
         finally:
@@ -199,12 +214,20 @@ class Visit:
     """
 
     def __init__(
-        self, link: Link, name: str, engines: Engines, settings: Settings, memory: Memory, place: skills.Place
+        self,
+        link: Link,
+        name: str,
+        engines: Engines,
+        settings: Settings,
+        memory: Memory,
+        place: skills.Place,
+        recorder: Recorder,
     ) -> None:
         self._link = link
         self._name = name
         self._outgoing: asyncio.Queue[Event] = asyncio.Queue(OUTGOING)
-        self._conversation = Conversation(engines, settings, self, vad.load(), memory, place=place)
+        self._conversation = Conversation(engines, settings, self, vad.load(), memory, place=place, recorder=recorder)
+        self._since = time.monotonic()
         self._place = place
         self._calms = False
         """What rings at the satellite is to be stopped when the run is over."""
@@ -223,6 +246,8 @@ class Visit:
         """Its wake word is awaited."""
         self._ours = False
         """It is an Antiphon."""
+        self._active = True
+        """It does not wait on another controller."""
         self._told = True
         """The satellite knows what was heard in this run."""
         self._answers_pings = False
@@ -255,6 +280,11 @@ class Visit:
     def adopt(self, settings: Settings) -> None:
         """Follow other settings from the next turn on."""
         self._conversation.adopt(settings)
+
+    def seen(self) -> Seen:
+        """Return how it stands with the satellite."""
+        state = self._conversation.phase.value if self._active else "waiting"
+        return Seen("satellite", self._name, self._link.uri, state, self._since)
 
     async def close(self) -> None:
         """End the conversation's work and the connection."""
@@ -309,7 +339,7 @@ class Visit:
         match event.data.get("name"):
             case "antiphon.active":
                 self._ours = True
-                active = isinstance(extra, dict) and bool(extra.get("active"))
+                active = self._active = isinstance(extra, dict) and bool(extra.get("active"))
                 log.info("satellite is ours" if active else "satellite waits on another", satellite=self._name)
             case "antiphon.volume":
                 percent = extra.get("percent") if isinstance(extra, dict) else None

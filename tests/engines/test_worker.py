@@ -13,6 +13,7 @@ from functools import partial
 import pytest
 
 from antiphon_daemon.engines.contracts import EngineError, Fault, Revoked, Urgency
+from antiphon_daemon.engines.meter import Meter
 from antiphon_daemon.engines.work import AMPLE_S, Token
 from antiphon_daemon.engines.worker import Worker, revocable
 
@@ -381,3 +382,38 @@ async def test_a_deadline_of_the_body_is_not_taken_for_a_revocation() -> None:
     with pytest.raises(TimeoutError):
         async with revocable(Token()):
             raise TimeoutError
+
+
+def test_how_busy_a_worker_was_is_told_for_the_last_minute() -> None:
+    now = [1000.0]
+    meter = Meter(lambda: now[0])
+    now[0] += 100.0
+    assert meter.busy() == 0.0
+    with meter.working():
+        now[0] += 6.0
+        assert meter.busy() == pytest.approx(0.1)
+        with meter.working():  # two at once are not twice as busy
+            now[0] += 6.0
+        assert meter.running == 1
+    assert meter.busy() == pytest.approx(0.2)
+    now[0] += 55.0
+    assert meter.busy() == pytest.approx(0.1, abs=0.02)
+    now[0] += 60.0
+    assert meter.busy() == 0.0
+    with meter.working():
+        now[0] += 600.0
+    assert meter.busy() == pytest.approx(1.0, abs=0.02)
+
+
+async def test_a_worker_tells_what_runs_and_what_waits(worker: Worker) -> None:
+    gate = Gate()
+    tasks = [asyncio.create_task(worker.run(gate, Token())) for _ in range(3)]
+    await gate.entered()
+    load = worker.load()
+    assert (load.threads, load.running, load.waiting, load.most_waiting) == (1, 1, 2, 3)
+    gate.open.set()
+    await asyncio.gather(*tasks)
+    async with asyncio.timeout(10):
+        while worker.load().running:
+            await asyncio.sleep(0.01)
+    assert worker.load().waiting == 0

@@ -35,6 +35,7 @@ from antiphon_daemon.engines.contracts import EngineError, Engines, Urgency
 from antiphon_daemon.engines.work import Token
 from antiphon_daemon.insight import metrics
 from antiphon_daemon.insight.trace import Trace
+from antiphon_daemon.insight.turns import Outcome, Recorder
 
 GAP_S = 0.5
 """When an open stream has brought no audio for this long, time goes on without it. A network that holds audio back for
@@ -101,6 +102,7 @@ class Conversation:
         interrupts: speech over a reply stops it: the peer cancels its echo and does not decide that itself.
         heir: takes what was drafted for a turn that somebody else answers, once it is over: here only the transcript
             is wanted.
+        recorder: keeps a record of each turn; None: nobody asks for one.
     """
 
     def __init__(
@@ -115,9 +117,11 @@ class Conversation:
         place: skills.Place = skills.NOWHERE,
         interrupts: bool = False,
         heir: Callable[[Draft], None] | None = None,
+        recorder: Recorder | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._heir = heir
+        self._recorder = recorder
         self._answers, self._interrupts, self._resumes = True, interrupts, True
         self._drafts = Drafts(engines, settings, voice, place)
         self._moment = OneMoment(engines.synthesizer, peer, self._spawn)
@@ -129,7 +133,7 @@ class Conversation:
         self._state = turns.State()
         self._listening = Listening(judge, clock)
         self._draft: Draft | None = None
-        self._judges = Judges(engines, self._judged)
+        self._judges = Judges(engines, self._judged, clock)
         self._parked, self._stopped = Shelf(PARKED_S), Shelf(STOPPED_S)
         self._begun, self._wasted_s = 0, 0.0
         """Drafts of the turn that goes on, and what of their time was for nothing."""
@@ -450,6 +454,8 @@ class Conversation:
             self._peer.nothing_heard()
             return
         self._withdraw(action.of)
+        if stopped.turn is not None:
+            stopped.turn.resume(stopped.trace)
         stopped.revision, self._draft = action.revision, stopped
         log.debug("the reply goes on", heard=spoken(action.text), from_ms=action.heard_ms)
         self._peer.turn_over(action.text, stopped.language)
@@ -466,8 +472,11 @@ class Conversation:
             metrics.turn_began(self._begun, self._wasted_s)
         draft.trace.drafts, draft.trace.wasted_ms = self._begun, round(self._wasted_s * 1000)
         self._begun, self._wasted_s = 0, 0.0
+        self._record(draft, action.text if action.said else "", typed=draft.heard is None)
         if action.said:
             self._peer.turn_over(action.text, draft.language)
+            if draft.turn is not None and not self._policy.answers:
+                draft.turn.end(Outcome.ANSWERED)
         if self._heir is not None:
             self._draft = None
             if draft.running is not None:
@@ -479,15 +488,23 @@ class Conversation:
             draft.reply.release()
             self._moment.watch(draft, self._settings)
 
+    def _record(self, draft: Draft, said: str, *, typed: bool = False) -> None:
+        """The turn is over: keep it with the last ones."""
+        if self._recorder is not None:
+            draft.turn = self._recorder.began(draft.trace, typed=typed, said=said)
+
     def _apologise(self) -> None:
         draft = self._draft
         assert draft is not None
         error = draft.error or EngineError("stt", "hearing failed")
         if not self._policy.answers:
+            self._record(draft, "")
+            draft.was_heard()
             self._peer.failed(error)
             return
         apology = self._draft = Draft(draft.revision, draft.trace)
         apology.trace.mark("turn_end")
+        self._record(apology, "")
         reply = self._drafts.apologise(apology, self.language, self._told(apology))
         self._peer.turn_over("", self.language)
         reply.release()
@@ -507,6 +524,7 @@ class Conversation:
             heard_ms = max(0, self._now() - self._state.reply_began) * 1000 // RATE
         whole = draft.reply.text
         heard = whole if heard_ms is None else draft.reply.heard_text(heard_ms)
+        draft.was_heard(None if heard_ms is None or draft.reply.heard_out(heard_ms) else heard_ms)
         if keeps:
             shortened = self._memory.remember(draft.text, heard, interrupted=heard != whole, whole=whole)
             self._remembered = draft.revision
@@ -546,7 +564,7 @@ class Conversation:
     def _give_up(self) -> None:
         draft, self._draft = self._draft, None
         if draft is not None:
-            draft.token.revoke()
+            draft.give_up()
 
     # Time.
 
@@ -606,6 +624,8 @@ class Conversation:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a turn failed for a reason of ours", exc_info=error)
+            if self._draft is not None:
+                self._draft.trace.failed("the turn failed for a reason of ours; the log says which")
             self.stop()
             self._peer.failed(EngineError("llm", "the turn failed for a reason of ours; the log says which"))
 

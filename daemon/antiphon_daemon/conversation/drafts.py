@@ -27,6 +27,7 @@ from antiphon_daemon.engines.contracts import EngineError, Engines, Revoked, Too
 from antiphon_daemon.engines.work import Token
 from antiphon_daemon.insight import metrics
 from antiphon_daemon.insight.trace import Trace
+from antiphon_daemon.insight.turns import Outcome, Turn
 
 DRY_S = 0.1
 """A listener that has had nothing to play for so long was not hearing the reply."""
@@ -63,6 +64,8 @@ class Draft:
         self.revision = revision
         self.token = Token(revision, urgency=Urgency.DRAFT)
         self.trace = trace
+        self.turn: Turn | None = None
+        """The record of its turn, once that is over; None: nobody keeps one."""
         self.text = ""
         self.began = time.monotonic()
         self.wasted_s = 0.0
@@ -108,9 +111,15 @@ class Draft:
         if self.answer is not None and (undo := self.answer.commit()) is not None:
             self.undo.append(undo)
 
+    def give_up(self) -> None:
+        """Have nothing work at it any more; if its turn is being answered, nobody waits for the rest."""
+        self.token.revoke()
+        if self.turn is not None:
+            self.turn.leave()
+
     async def drop(self) -> None:
         """Give it up, and wait until nothing works at it."""
-        self.token.revoke()
+        self.give_up()
         if self.running is not None:
             await asyncio.gather(self.running, return_exceptions=True)
 
@@ -118,6 +127,14 @@ class Draft:
         """The turn goes on after all: take back what was done."""
         while self.undo:
             self.undo.pop()()
+        if self.turn is not None:
+            self.turn.end(Outcome.WITHDRAWN)
+
+    def was_heard(self, heard_ms: int | None = None) -> None:
+        """Its turn is over: all of the reply was heard, or `heard_ms` of it."""
+        if self.turn is not None:
+            outcome = Outcome.ANSWERED if heard_ms is None else Outcome.INTERRUPTED
+            self.turn.end(outcome, heard_ms=heard_ms, answered=self.reply.text if self.reply is not None else "")
 
 
 class Nobody:
@@ -157,6 +174,8 @@ class Told:
             self._rate, self._began, self._given_s = rate, self._clock(), 0.0
             self._count()
             self._peer.reply_began(rate)
+            if self._draft.turn is not None:
+                self._draft.turn.changed()
             self._tell(lambda now: turns.ReplyBegan(now, self._draft.revision))
 
     def reply_sound(self, pcm: bytes) -> None:
@@ -188,6 +207,8 @@ class Told:
         if self._draft.token.wanted():
             metrics.reply_ended(self._draft.trace.failure is not None)
             self._peer.reply_ended(self._draft.trace)
+            if self._draft.turn is not None:
+                self._draft.turn.written(samples * 1000 // RATE)
             self._tell(lambda now: turns.ReplyEnded(now, self._draft.revision, samples))
 
     def reply_failed(self, error: EngineError) -> None:
@@ -221,7 +242,7 @@ class Drafts:
             draft.token.revoke()
             late = EngineError("stt", f"there was no transcript within {within_s:g} s")
             draft.error = error if isinstance(error, EngineError) else late
-            draft.trace.failure = str(draft.error)
+            draft.trace.failed(str(draft.error), draft.error.unquoted)
             log.error("hearing failed", why=draft.error.for_log)
             return None
         draft.trace.mark("stt")

@@ -6,6 +6,7 @@ A judge that is missing, fails or is slow is one voice less, never a fault of th
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
@@ -28,11 +29,17 @@ class Judges:
     Args:
         judged: told a draft and the probability that its turn is over, once its words are known and each time that
             more is.
+        clock: that of the drafts' traces.
     """
 
-    def __init__(self, engines: Engines, judged: Callable[[Draft, float], None]) -> None:
+    def __init__(
+        self, engines: Engines, judged: Callable[[Draft, float], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._engines = engines
         self._judged = judged
+        self._clock = clock
+        self._began = self._ended = 0.0
+        """When the end-of-turn model began to listen, and when it had judged."""
         self._work = Token()
         self._listening: asyncio.Task[float | None] | None = None
 
@@ -44,14 +51,24 @@ class Judges:
         if self._engines.turn is not None:
             self._work.revoke()
             self._work = Token()
+            self._began = self._clock()
             finished = self._engines.turn.finished(utterance, self._work, language=language)
             self._listening = asyncio.create_task(_asked(finished))
+            self._listening.add_done_callback(self._heard_out)
 
     async def ask_sound(self, draft: Draft) -> None:
         """Ask what the end-of-turn model has made of it."""
         if self._listening is not None:
-            draft.sound = await asyncio.shield(self._listening)
+            began, listening = self._began, self._listening
+            draft.sound = await asyncio.shield(listening)
+            if draft.sound is not None and listening is self._listening:
+                draft.trace.note("judging", began)
+                draft.trace.note("judged", self._ended)
             self.tell(draft)
+
+    def _heard_out(self, listening: asyncio.Task[float | None]) -> None:
+        if listening is self._listening:
+            self._ended = self._clock()
 
     async def close(self) -> None:
         """Ask nobody any more."""

@@ -225,7 +225,7 @@ class Reply:
             over = EngineError("tts", "the engine has been stopped")
         except EngineError as error:
             log.error("the reply cannot be spoken", why=error.for_log)
-            self._trace.failure = str(error)
+            self._trace.failed(str(error), error.unquoted)
             over = error
         finally:
             writing.cancel()
@@ -257,7 +257,8 @@ class Reply:
             if self._work.wanted():
                 log.error("the reply cannot be written", why=getattr(error, "for_log", "it was stopped"))
                 self.failed = True
-                self._trace.failure = str(error) or "the language model has been stopped"
+                stopped = "the language model has been stopped"
+                self._trace.failed(str(error) or stopped, getattr(error, "unquoted", stopped))
                 if rest := cutter.rest():
                     await parts.put(rest)
                 await self._add(message(unwritten(error), self._language), parts)
@@ -276,6 +277,8 @@ class Reply:
         rate = self._synthesizer.rate
         utterances = Utterances(parts, pace_of(self._synthesizer), self._language, self._time_s)
         while (one := await utterances.next()) is not None:
+            if self._aloud and one.spoken.text:
+                self._trace.first("clause")
             async with revocable(self._work):
                 await self._may_speak.wait()
                 if self.samples > HELD_S * rate:
@@ -292,7 +295,7 @@ class Reply:
             and not any(clause.spoken.text for clause in self.clauses)
         ):
             self.failed = True
-            self._trace.failure = "the language model answered nothing"
+            self._trace.failed("the language model answered nothing")
             del self.clauses[1 if self._lead else 0 :]
             await self._speak(self._own("empty"))
 

@@ -33,6 +33,7 @@ from antiphon_daemon.endpoints.sound import converter
 from antiphon_daemon.engines.contracts import EngineError, Engines, Fault
 from antiphon_daemon.engines.work import Token
 from antiphon_daemon.insight.trace import Trace
+from antiphon_daemon.insight.turns import Outcome, Recorder
 
 LONGEST_TURNS = 2.0
 """An utterance whose ends the peer has found may be so many times `turn.longest_s` long: two turns may be joined."""
@@ -41,8 +42,10 @@ LONGEST_TURNS = 2.0
 class AsrHandler:
     """One connection: any number of utterances, one after another."""
 
-    def __init__(self, peer: Connection, engines: Engines, settings: Settings, across: Across) -> None:
-        self._peer, self._across = peer, across
+    def __init__(
+        self, peer: Connection, engines: Engines, settings: Settings, across: Across, recorder: Recorder
+    ) -> None:
+        self._peer, self._across, self._recorder = peer, across, recorder
         self._engines, self._settings = engines, settings
         self._language: str | None = None
         self._converter: Converter | None = None
@@ -115,7 +118,7 @@ class AsrHandler:
         """Return one that only hears; for a peer that then asks for replies, one that drafts them too."""
         peer = self._across.of(self._peer.host)
         if not peer.prepares(self._settings):
-            return Conversation(self._engines, self._settings, self, vad.load(), None)
+            return Conversation(self._engines, self._settings, self, vad.load(), None, recorder=self._recorder)
         language = self._language or self._settings.language
         memory = peer.memory(new_memory(self._settings, language))
 
@@ -124,7 +127,10 @@ class AsrHandler:
                 peer.drafts.put(Key.of(draft.text, language, memory.messages(draft.text)), draft)
 
         settings = peer.limited(self._settings)
-        return Conversation(self._engines, settings, self, vad.load(), memory, voice=peer.voice, heir=leave)
+        judge, recorder = vad.load(), self._recorder
+        return Conversation(
+            self._engines, settings, self, judge, memory, voice=peer.voice, heir=leave, recorder=recorder
+        )
 
     async def _hear(self, chunk: AudioChunk) -> None:
         if self._converter is None:
@@ -145,11 +151,19 @@ class AsrHandler:
         whole, self._whole = self._whole, None
         if self._converter is not None:
             whole.add(self._converter.end())
+        trace = Trace()
+        trace.mark("speech_end")
+        trace.mark("soft_end")
         try:
             text, language = await whole.text()
         except EngineError as error:
+            trace.failed(str(error), error.unquoted)
+            self._recorder.began(trace).end(Outcome.FAILED)
             self.failed(error)
         else:
+            trace.mark("stt")
+            trace.heard_ms = whole.ms
+            self._recorder.began(trace, said=text).end(Outcome.ANSWERED)
             self._asked = False
             self._send(text, text, language)
 
@@ -231,6 +245,11 @@ class Whole:
         self._room -= len(samples)
         if self._room >= 0:
             self._parts.append(samples)
+
+    @property
+    def ms(self) -> int:
+        """How long it is."""
+        return sum(len(part) for part in self._parts) * 1000 // RATE
 
     async def text(self) -> tuple[str, str | None]:
         """Return what is said in it, and in which language.

@@ -32,6 +32,7 @@ from antiphon_daemon.conversation.skills import house
 from antiphon_daemon.endpoints.info import plain_language
 from antiphon_daemon.engines.contracts import Engines
 from antiphon_daemon.insight.trace import Trace
+from antiphon_daemon.insight.turns import Outcome, Recorder
 
 CONVERSATIONS = 256
 """Conversations that are remembered at most; the one longest silent is forgotten first."""
@@ -69,10 +70,16 @@ class HandleHandler:
     """One connection: any number of requests, one after another."""
 
     def __init__(
-        self, peer: Connection, engines: Engines, memories: Memories, across: Across, settings: Settings
+        self,
+        peer: Connection,
+        engines: Engines,
+        memories: Memories,
+        across: Across,
+        settings: Settings,
+        recorder: Recorder,
     ) -> None:
         self._peer, self._engines, self._memories, self._settings = peer, engines, memories, settings
-        self._across = across
+        self._across, self._recorder = across, recorder
         self._draft: Draft | None = None
 
     async def handle(self, event: Event) -> None:
@@ -98,6 +105,7 @@ class HandleHandler:
             await self._hand_over(asked, text, memory, peer, language, request.context)
             return
         self._draft = self._draft or self._begin(text, language, memory, peer)
+        self._record(self._draft, text)
         try:
             await self._answer(self._draft, memory, peer, language, request.context)
         finally:
@@ -112,6 +120,13 @@ class HandleHandler:
         if draft is not None:
             await draft.drop()
 
+    def _record(self, draft: Draft, text: str) -> None:
+        """Go on with the record that `asr` began of this turn, or begin one."""
+        if draft.turn is not None:
+            draft.turn.resume(draft.trace)
+        else:
+            draft.turn = self._recorder.began(draft.trace, typed=True, said=text)
+
     async def _hand_over(
         self,
         asked: Sequence[house.Command],
@@ -122,7 +137,8 @@ class HandleHandler:
         context: dict[str, object] | None,
     ) -> None:
         """Have Home Assistant do what concerns the house; it answers in its own words, or in these if it has none."""
-        said = message("okay", language)
+        said, trace = message("okay", language), Trace()
+        trace.mark("speech_end")
         if len(asked) > 1:
             await self._peer.send(IntentsStart(context=context))
         for command in asked:
@@ -131,6 +147,8 @@ class HandleHandler:
         if len(asked) > 1:
             await self._peer.send(IntentsStop(context=context))
         log.info("the house is asked", intents=[command.intent for command in asked])
+        trace.mark("done")
+        self._recorder.began(trace, typed=True, said=text).end(Outcome.ANSWERED, answered=said)
         memory.remember(text, said)
         peer.talks(memory)
         peer.sounds.excuse()
@@ -138,6 +156,7 @@ class HandleHandler:
     def _begin(self, text: str, language: str, memory: Memory, peer: Peer) -> Draft:
         """Return the reply to a request that nobody foresaw."""
         draft = Draft(0, Trace())
+        draft.trace.mark("speech_end")
         drafts = Drafts(self._engines, peer.limited(self._settings), peer.voice)
         drafts.answer(draft, text, memory, language, Nobody(), read=True)
         assert draft.reply is not None
@@ -158,6 +177,9 @@ class HandleHandler:
         if draft.reply.fault is not None:
             raise draft.reply.fault
         reply = draft.reply.written.text
+        draft.trace.first("done")
+        if draft.turn is not None:
+            draft.turn.end(Outcome.ANSWERED, answered=reply)
         if draft.reply.failed:
             await self._peer.send(NotHandled(text=reply, context=context))
             return

@@ -40,6 +40,8 @@ from antiphon_daemon.conversation.spoken import ssml
 from antiphon_daemon.endpoints.info import plain_language
 from antiphon_daemon.engines.contracts import EngineError, Revoked, Synthesizer
 from antiphon_daemon.engines.work import Token
+from antiphon_daemon.insight.trace import Trace
+from antiphon_daemon.insight.turns import Outcome, Recorder, Turn
 
 CHUNK_MS = 100
 """Sound in one event."""
@@ -50,8 +52,11 @@ PARTS_WAITING = 256
 class TtsHandler:
     """One connection: any number of requests, one after another."""
 
-    def __init__(self, peer: Connection, engine: Synthesizer, settings: Settings, across: Across) -> None:
+    def __init__(
+        self, peer: Connection, engine: Synthesizer, settings: Settings, across: Across, recorder: Recorder
+    ) -> None:
         self._peer, self._engine, self._settings, self._across = peer, engine, settings, across
+        self._recorder = recorder
         self._voice: str | None = None
         self._known: asyncio.Future[Draft | None] | None = None
         """The reply that `handle` left, with its sound, if the request's first text is that."""
@@ -142,17 +147,40 @@ class TtsHandler:
     async def _speak_all(self, speech: Speech, known: Awaitable[Draft | None], language: str | None) -> None:
         said_in = language or self._settings.language
         utterances = Utterances(self._parts, pace_of(self._engine), said_in, lambda: speech.ahead_s)
+        speech.trace.mark("speech_end")
         await speech.start()
+        draft = await known
+        turn, trace = self._record(draft, speech)
         try:
-            if (draft := await known) is not None:
+            if draft is not None:
                 await self._pass_on(draft, speech)
             while (one := await utterances.next()) is not None:
+                trace.first("clause")
                 await self._speak(one, speech, self._voice, language)
         except EngineError as error:
+            trace.failed(str(error), error.unquoted)
             await self._peer.send(Error(text=str(error), code="tts-failed"))
         except Revoked:
+            trace.failed("The voice has been stopped")
             await self._peer.send(Error(text="The voice has been stopped", code="tts-failed"))
+        else:
+            trace.mark("done")
+            turn.written(speech.sent_ms)
+            turn.end(Outcome.ANSWERED)
+        finally:
+            if trace.failure is not None:
+                turn.end(Outcome.FAILED)
+            turn.leave()
         await speech.stop()
+
+    def _record(self, draft: Draft | None, speech: Speech) -> tuple[Turn, Trace]:
+        """Go on with the record of the turn whose reply this is, or begin one."""
+        turn = draft.turn if draft is not None else None
+        if draft is None or turn is None:
+            return self._recorder.began(speech.trace, typed=True), speech.trace
+        draft.turn = None  # what is left of it is told here
+        turn.resume(draft.trace)
+        return turn, draft.trace
 
     async def _pass_on(self, draft: Draft, speech: Speech) -> None:
         """Send the sound of a reply that is there already, or growing."""
@@ -206,6 +234,7 @@ class Speech:
 
     def __init__(self, peer: Connection, rate: int) -> None:
         self._peer, self._rate = peer, rate
+        self.trace = Trace()
         self._began: float | None = None
         self._samples = 0
         self.pause_ms = 0
@@ -230,16 +259,19 @@ class Speech:
         """Send sound, in events of `CHUNK_MS`."""
         if self._began is None:
             self._began = time.monotonic()
+            self.trace.mark("tts_first")
+            self.trace.mark("first_audio")
         size = self._rate * CHUNK_MS // 1000 * 2
         for start in range(0, len(pcm), size):
             block = pcm[start : start + size]
-            chunk = AudioChunk(rate=self._rate, width=2, channels=1, audio=block, timestamp=self._sent_ms)
+            chunk = AudioChunk(rate=self._rate, width=2, channels=1, audio=block, timestamp=self.sent_ms)
             await self._peer.send(chunk)
             self._samples += len(block) // 2
 
     async def stop(self) -> None:
-        await self._peer.send(AudioStop(timestamp=self._sent_ms))
+        await self._peer.send(AudioStop(timestamp=self.sent_ms))
 
     @property
-    def _sent_ms(self) -> int:
+    def sent_ms(self) -> int:
+        """How long the sound is that was sent."""
         return self._samples * 1000 // self._rate

@@ -62,6 +62,11 @@ class EngineError(Exception):
         text = str(self)
         return text.replace(self._quoted, spoken(self._quoted)) if self._quoted else text
 
+    @property
+    def unquoted(self) -> str:
+        """The message without words that may quote what was said."""
+        return str(self).replace(self._quoted, "…") if self._quoted else str(self)
+
 
 class EngineMissing(EngineError):
     """The engine's package or model is not installed; the message names the extra or the command that brings it."""
@@ -395,6 +400,29 @@ class WordJudge(Protocol):
             EngineError: the model failed.
             Revoked: `work` was given up.
         """
+        ...
+
+
+@dataclass(frozen=True)
+class Load:
+    """How much an engine has to do on the threads of this process."""
+
+    threads: int
+    """Jobs that it works at side by side."""
+    running: int
+    waiting: int
+    most_waiting: int
+    """Beyond so many, callers are turned away."""
+    busy: float
+    """The part of the last minute in which it worked, 0 to 1."""
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """An engine that works in this process and knows how much it has to do."""
+
+    def load(self) -> Load:
+        """Return how much that is now."""
         ...
 
 

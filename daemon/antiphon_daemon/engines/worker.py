@@ -19,7 +19,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from antiphon_daemon.engines.contracts import EngineError, Fault, Revoked, Stage, Urgency, Work
+from antiphon_daemon.engines.contracts import EngineError, Fault, Load, Revoked, Stage, Urgency, Work
+from antiphon_daemon.engines.meter import Meter
 
 T = TypeVar("T")
 
@@ -90,6 +91,7 @@ class Worker:
     def __init__(self, stage: Stage, *, threads: int = 1, waiting: int = 32) -> None:
         self._stage: Stage = stage
         self._threads, self._most = threads, threads + waiting
+        self._meter = Meter()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"engine-{stage}")
         self._jobs: set[Future[Any]] = set()
         self._waiting: list[Job] = []
@@ -179,6 +181,12 @@ class Worker:
         """Whether no thread is free: one more job would wait."""
         return len(self._jobs) >= self._threads
 
+    def load(self) -> Load:
+        """Return how much there is to do."""
+        running = self._meter.running
+        waiting = max(0, len(self._jobs) - running)
+        return Load(self._threads, running, waiting, self._most - self._threads, round(self._meter.busy(), 3))
+
     async def close(self) -> None:
         """Turn away what waits with `Revoked`, let what runs end, and join the threads."""
         self._closed.set()
@@ -217,7 +225,8 @@ class Worker:
         try:
             if self._closed.is_set() or not job.work.wanted():
                 raise Revoked
-            result = job.function()
+            with self._meter.working():
+                result = job.function()
         except BaseException as error:  # noqa: BLE001 - the caller gets it
             job.result.set_exception(error)
         else:

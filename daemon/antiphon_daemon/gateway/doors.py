@@ -7,6 +7,9 @@
 
 A WebSocket that a web page opens says where the page is from (`Origin`): it must be from the same host and port, or
 listed in `gateway.origins`. Programs say nothing of the kind and are let in.
+
+The files of a page (`PAGE`) are shown without the token: they are the same in every house, and it is they that ask for
+it. What a page shows is not.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import hmac
 import os
+import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -34,6 +38,8 @@ TOKEN_MOST = 4096
 KEY = "openai-insecure-api-key."
 """OpenAI's clients in browsers show their key as a subprotocol that begins so."""
 REALTIME = "/v1/realtime"
+PAGE = re.compile(r"/dashboard(?:/[0-9a-f]{12}/[\w.-]+)?")
+"""A page, or a file that it needs (see `static.py`)."""
 
 log = structlog.get_logger(__name__)
 
@@ -151,7 +157,7 @@ class Doors:
             return Refused(421, "wrong_host", f"this is not {host or 'named'}: use localhost or 127.0.0.1")
         if scope["type"] == "websocket" and not self._from_here(_header(headers, b"origin"), host):
             return Refused(403, "foreign_origin", "pages of that origin may not connect: list it in gateway.origins")
-        if self._token is not None and not self._shows_token(scope):
+        if self._token is not None and not self._shows_token(scope) and not _is_page(scope):
             return Refused(401, "token_needed", "show the token: Authorization: Bearer …, or ?token=… for a WebSocket")
         return None
 
@@ -173,6 +179,12 @@ class Doors:
         assert self._token is not None
         wanted = self._token.encode()
         return any(hmac.compare_digest(one.encode(), wanted) for one in given)
+
+
+def _is_page(scope: Scope) -> bool:
+    """Return whether it asks for a file of a page, which holds nothing of this house."""
+    reads = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
+    return reads and PAGE.fullmatch(scope["path"]) is not None
 
 
 def _origin(text: str) -> tuple[str, str]:

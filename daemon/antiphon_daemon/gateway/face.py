@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,12 @@ from antiphon.settings import Settings
 from antiphon.wire.server import ListenError, listen
 from antiphon_daemon.engines.contracts import Engines
 from antiphon_daemon.gateway.realtime.secrets import Secrets
+from antiphon_daemon.insight.peers import Seen
+from antiphon_daemon.insight.turns import Turns
 
 if TYPE_CHECKING:
     from antiphon_daemon.gateway.doors import Doors
+    from antiphon_daemon.gateway.feed import Feed
     from antiphon_daemon.gateway.quiet import Quiet
     from antiphon_daemon.gateway.served import Served
 
@@ -47,12 +50,24 @@ class Gateway:
     Args:
         folder: where what must outlive a restart is kept.
         connections: tells the Wyoming connections of each endpoint.
+        turns: the last turns of this daemon.
+        peers: tells the satellites and the Wyoming peers.
     """
 
     def __init__(
-        self, engines: Engines, settings: Settings, folder: Path, connections: Callable[[], Mapping[str, int]]
+        self,
+        engines: Engines,
+        settings: Settings,
+        folder: Path,
+        connections: Callable[[], Mapping[str, int]],
+        turns: Turns,
+        peers: Callable[[], Sequence[Seen]],
     ) -> None:
         self.engines, self.settings, self.connections = engines, settings, connections
+        self.turns, self.peers = turns, peers
+        turns.keep_words(settings.gateway.transcripts)
+        self.feeds: set[Feed] = set()
+        """The dashboards that are open."""
         self.sessions: set[Served] = set()
         self.secrets = Secrets()
         self.why_not = "the daemon is starting"
@@ -94,6 +109,7 @@ class Gateway:
     def adopt(self, settings: Settings) -> None:
         """Follow other settings; where it listens stays."""
         self.settings = settings
+        self.turns.keep_words(settings.gateway.transcripts)
         if self._doors is not None:
             self._doors.admit(settings.network)
         for session in self.sessions:
@@ -104,15 +120,21 @@ class Gateway:
         self.ending()
         for session in self.sessions:
             session.goodbye()
+        for feed in self.feeds:
+            feed.end("the daemon ends")
         if self._server is None or self._serving is None:
             return
-        if self.sessions:
-            await asyncio.wait([session.over for session in self.sessions], timeout=GOODBYE_S)
+        if leaving := [*(session.over for session in self.sessions), *(feed.over for feed in self.feeds)]:
+            await asyncio.wait(leaving, timeout=GOODBYE_S)
         self._server.should_exit = True
         try:
             await asyncio.shield(self._serving)
         finally:
             self._serving.cancel()
+
+    def guests(self) -> Sequence[Seen]:
+        """Return who talks through the gateway."""
+        return [session.seen() for session in self.sessions]
 
     def abort(self, client: tuple[str, int]) -> None:
         """Drop the connection of a client at once, whatever it has not taken."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,7 +12,9 @@ import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from antiphon.settings import Settings
+from antiphon_daemon.conversation.turn_types import Phase
 from antiphon_daemon.gateway.outbox import Outbox, Stuck
+from antiphon_daemon.insight.peers import Seen
 
 GOING_AWAY = 1001
 
@@ -26,10 +29,24 @@ class Served:
         abort: drops the connection at once.
     """
 
+    kind: str
+    """The way in."""
+
     def __init__(self, websocket: WebSocket, outbox: Outbox, abort: Callable[[], None]) -> None:
         self._socket, self._outbox, self._abort = websocket, outbox, abort
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when nothing of it is left."""
+        self._since = time.monotonic()
+
+    @property
+    def phase(self) -> Phase:
+        """Where its turn stands."""
+        raise NotImplementedError
+
+    def seen(self) -> Seen:
+        """Return how it stands with the client."""
+        name = peer_name(self._socket)
+        return Seen(self.kind, name, name, self.phase.value, self._since)
 
     def adopt(self, settings: Settings) -> None:
         """Follow other settings from the next turn on."""
@@ -89,3 +106,9 @@ class Served:
             except Exception:  # the edge: a fault of ours is told and logged, and the session goes on
                 log.exception("a message failed")
                 self.fault()
+
+
+def peer_name(websocket: WebSocket) -> str:
+    """Return what a client is known by: where it connects from."""
+    client = websocket.client
+    return f"{client.host}:{client.port}" if client is not None else "?"

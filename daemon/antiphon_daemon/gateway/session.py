@@ -29,6 +29,7 @@ from antiphon_daemon.gateway.outbox import Outbox
 from antiphon_daemon.gateway.served import Served
 from antiphon_daemon.gateway.sound import Allowance, wav_chunks
 from antiphon_daemon.insight.trace import Trace
+from antiphon_daemon.insight.turns import Recorder
 
 TEXT_MOST = 4000
 """Letters of a typed message."""
@@ -62,7 +63,10 @@ class Session(Served):
         voice: who speaks; None: whom the settings say.
         by_voice: speech over a reply stops it; else only the client does.
         abort: drops the connection at once.
+        recorder: keeps a record of each turn.
     """
+
+    kind = "websocket"
 
     def __init__(
         self,
@@ -74,6 +78,7 @@ class Session(Served):
         voice: str | None,
         by_voice: bool,
         abort: Callable[[], None],
+        recorder: Recorder,
     ) -> None:
         super().__init__(websocket, Outbox(), abort)
         self._language = language or settings.language
@@ -82,7 +87,15 @@ class Session(Served):
         self._timers = skills.Timers()
         place = skills.Place(self._timers)
         self._conversation = Conversation(
-            engines, settings, self, vad.load(), self._memory, voice=voice, place=place, interrupts=by_voice
+            engines,
+            settings,
+            self,
+            vad.load(),
+            self._memory,
+            voice=voice,
+            place=place,
+            interrupts=by_voice,
+            recorder=recorder,
         )
         self._conversation.language = self._language
         self._allowance = Allowance(self._limits.bytes_per_s, max(BURST_S * RATE * 2, self._limits.frame_bytes))
@@ -104,6 +117,11 @@ class Session(Served):
         """Follow other settings from the next turn on."""
         self._memory.adopt(new_memory(settings, self._language))
         self._conversation.adopt(settings)
+
+    @property
+    def phase(self) -> Phase:
+        """Where its turn stands."""
+        return self._conversation.phase
 
     async def opened(self) -> None:
         """Greet the client."""

@@ -1,4 +1,4 @@
-"""What the gateway serves: `GET /`, `/health`, `/metrics`, `/ws`, and OpenAI's Realtime API (`realtime`)."""
+"""What the gateway serves: `GET /`, `/health`, `/metrics`, `/dashboard`, `/ws`, and OpenAI's Realtime API."""
 
 from __future__ import annotations
 
@@ -16,33 +16,21 @@ from prometheus_client.registry import Collector
 from antiphon import __version__
 from antiphon.settings import Settings
 from antiphon_daemon.engines.contracts import Engines
+from antiphon_daemon.gateway import dashboard
 from antiphon_daemon.gateway.realtime import routes as realtime
 from antiphon_daemon.gateway.realtime.secrets import Secrets
-from antiphon_daemon.gateway.served import Served
+from antiphon_daemon.gateway.served import Served, peer_name
 from antiphon_daemon.gateway.session import Session
 from antiphon_daemon.insight.metrics import BUCKETS_S, COUNTS
 
 
-class House(Protocol):
+class House(dashboard.House, Protocol):
     """What the pages ask of the daemon."""
 
-    engines: Engines
     sessions: set[Served]
     secrets: Secrets
     connections: Callable[[], Mapping[str, int]]
     """The Wyoming connections of each endpoint."""
-
-    @property
-    def settings(self) -> Settings: ...
-
-    @property
-    def why_not(self) -> str:
-        """Why it is not ready; empty when it is."""
-        ...
-
-    def abort(self, client: tuple[str, int]) -> None:
-        """Drop the connection of a client."""
-        ...
 
 
 def make_app(house: House) -> FastAPI:
@@ -65,6 +53,8 @@ def make_app(house: House) -> FastAPI:
     async def metrics() -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
+    dashboard.add_to(app, house)
+
     @app.websocket("/ws")
     async def converse(websocket: WebSocket) -> None:
         refused = _refused(house, websocket)
@@ -80,6 +70,7 @@ def make_app(house: House) -> FastAPI:
             voice=asked.get("voice") or None,
             by_voice=asked.get("barge_in") == "voice",
             abort=lambda: house.abort((client.host, client.port)) if client is not None else None,
+            recorder=house.turns.of("websocket", peer_name(websocket)),
         )
         house.sessions.add(session)
         try:
@@ -111,7 +102,13 @@ def describe(engines: Engines, settings: Settings) -> dict[str, Any]:
             "speaks": sorted({language for voice in voices for language in voice.languages}),
         },
         "voices": [{"name": voice.name, "languages": list(voice.languages)} for voice in voices],
-        "endpoints": {"websocket": "/ws", "realtime": "/v1/realtime", "health": "/health", "metrics": "/metrics"},
+        "endpoints": {
+            "dashboard": "/dashboard",
+            "websocket": "/ws",
+            "realtime": "/v1/realtime",
+            "health": "/health",
+            "metrics": "/metrics",
+        },
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_left
 from dataclasses import dataclass, field
 
@@ -34,6 +35,8 @@ class Counts:
 
 COUNTS = Counts()
 """Of this process, all its conversations together."""
+STARTED = time.monotonic()
+"""When the process began, about: this module comes with the program."""
 
 
 def turn_began(drafts: int, wasted_s: float) -> None:

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
-Mark: TypeAlias = Literal["speech_end", "soft_end", "turn_end", "stt", "llm_first", "tts_first", "first_audio", "done"]
+Mark: TypeAlias = Literal[
+    "speech_end",
+    "soft_end",
+    "turn_end",
+    "stt",
+    "llm_first",
+    "tts_first",
+    "first_audio",
+    "done",
+    "judging",
+    "judged",
+    "clause",
+]
 MARKS: tuple[Mark, ...] = ("speech_end", "soft_end", "turn_end", "stt", "llm_first", "tts_first", "first_audio", "done")
+"""The timeline that is told to everybody."""
+FINER: tuple[Mark, ...] = ("judging", "judged", "clause")
+"""Of use to who looks closer: the end-of-turn model began and has judged; there was something for the voice to say."""
 
 
 class Trace:
@@ -27,6 +43,8 @@ class Trace:
         """What went wrong, if anything did: the reply is then an apology."""
         self.one_moment_ms: int | None = None
         """When "one moment" was said, from the end of speech, because the reply was late; None: it was not."""
+        self.failure_unquoted: str | None = None
+        """The same without words that may quote what was said."""
 
     def mark(self, name: Mark, *, ago_s: float = 0.0) -> None:
         """Note that `name` happened, `ago_s` seconds ago; a later draft's mark replaces an earlier one's."""
@@ -44,6 +62,20 @@ class Trace:
         """Note that "one moment" is said now."""
         self.one_moment_ms = round((self._clock() - self._start) * 1000)
 
+    def note(self, name: Mark, at: float) -> None:
+        """Note that `name` happened at `at`, by this trace's clock."""
+        self._at[name] = at
+
+    def failed(self, why: str, unquoted: str | None = None) -> None:
+        """Note what went wrong; `unquoted` is the same without words that may quote what was said."""
+        self.failure, self.failure_unquoted = why, unquoted or why
+
+    def copy(self) -> Trace:
+        """Return it as it is now."""
+        other = copy.copy(self)
+        other._at = dict(self._at)
+        return other
+
     def renew(self, trace: Trace) -> None:
         """Take over another trace's speech, and keep one's own reply: it was begun sooner."""
         self._at |= trace._at
@@ -51,8 +83,15 @@ class Trace:
 
     def timeline(self) -> dict[str, int | None]:
         """Return milliseconds from the end of speech, in order; None for what did not happen."""
+        return self._told(MARKS)
+
+    def finer(self) -> dict[str, int | None]:
+        """Return the timeline, and what is of use to who looks closer."""
+        return self._told((*MARKS, *FINER))
+
+    def _told(self, marks: tuple[Mark, ...]) -> dict[str, int | None]:
         start = self._start
-        return {name: round((self._at[name] - start) * 1000) if name in self._at else None for name in MARKS}
+        return {name: round((self._at[name] - start) * 1000) if name in self._at else None for name in marks}
 
     @property
     def _start(self) -> float:

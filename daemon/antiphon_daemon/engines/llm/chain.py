@@ -24,6 +24,7 @@ from antiphon_daemon.engines.contracts import (
     Fault,
     ForcedCaller,
     Message,
+    Responder,
     TextDelta,
     Tool,
     ToolCall,
@@ -72,6 +73,10 @@ class Chain:
     def members(self) -> Sequence[Backend]:
         """The models, in the order they are asked."""
         return [model.backend for model in self._models]
+
+    def is_well(self, member: Responder) -> bool:
+        """Whether one of the models answered when it was last asked."""
+        return any(model.well for model in self._models if model.backend is member)
 
     async def start(self) -> None:
         """Begin to watch the models, and wait a little to say which will answer."""

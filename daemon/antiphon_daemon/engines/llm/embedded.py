@@ -15,7 +15,17 @@ import xllamacpp
 
 from antiphon.settings import Llm
 from antiphon_daemon.engines import catalogue, models
-from antiphon_daemon.engines.contracts import EngineError, Fault, Message, Revoked, TextDelta, Tool, ToolCall, Work
+from antiphon_daemon.engines.contracts import (
+    EngineError,
+    Fault,
+    Load,
+    Message,
+    Revoked,
+    TextDelta,
+    Tool,
+    ToolCall,
+    Work,
+)
 from antiphon_daemon.engines.llm import forcing
 from antiphon_daemon.engines.llm.endings import Endings
 from antiphon_daemon.engines.llm.prefix import begins, unasked
@@ -119,6 +129,10 @@ class Embedded:
                     pass
             finally:
                 await pieces.aclose()
+
+    def load(self) -> Load:
+        """Return how much there is to do."""
+        return self._worker.load()
 
     async def close(self) -> None:
         """Stop what is being written and free the model."""

@@ -22,7 +22,7 @@ from faster_whisper.transcribe import get_compression_ratio, get_suppressed_toke
 from antiphon.audio.pcm import RATE, Samples
 from antiphon.settings import Stt
 from antiphon_daemon.engines import catalogue, models
-from antiphon_daemon.engines.contracts import EngineError, Revoked, Transcript, Work
+from antiphon_daemon.engines.contracts import EngineError, Load, Revoked, Transcript, Work
 from antiphon_daemon.engines.stt.guards import (
     SHORTEST_S,
     SILENCE_DB,
@@ -87,6 +87,10 @@ class FasterWhisper:
         return await self._worker.run(
             partial(self._transcribe, audio, work, code, as_sentence((*self._hints, *hints))), work
         )
+
+    def load(self) -> Load:
+        """Return how much there is to do."""
+        return self._worker.load()
 
     async def close(self) -> None:
         """Free the model once the window in hand is done."""

@@ -18,7 +18,7 @@ from piper.config import PiperConfig
 from antiphon.audio.pcm import Resampler, to_bytes
 from antiphon.settings import Tts
 from antiphon_daemon.engines import catalogue, models
-from antiphon_daemon.engines.contracts import EngineError, Voice, Work
+from antiphon_daemon.engines.contracts import EngineError, Load, Voice, Work
 from antiphon_daemon.engines.tts.vits import Vits
 from antiphon_daemon.engines.worker import Worker, threads
 
@@ -161,6 +161,10 @@ class Piper:
     async def tune(self, settings: Tts) -> None:
         """Speak with other settings from the next sentence on; what is being said ends as it began."""
         self._loaded = await asyncio.to_thread(Loaded, settings)
+
+    def load(self) -> Load:
+        """Return how much there is to do."""
+        return self._worker.load()
 
     async def close(self) -> None:
         """Free the voice once the sentence in the making is done."""

@@ -16,7 +16,7 @@ from faster_whisper.feature_extractor import FeatureExtractor
 
 from antiphon.audio.pcm import RATE, Samples
 from antiphon_daemon.engines import catalogue
-from antiphon_daemon.engines.contracts import EngineError, Work
+from antiphon_daemon.engines.contracts import EngineError, Load, Work
 from antiphon_daemon.engines.worker import Worker
 
 SEEN = 8 * RATE
@@ -53,6 +53,10 @@ class SmartTurn:
         if language is not None and language not in LANGUAGES:
             return None
         return await self._worker.run(partial(self._judge, audio), work)
+
+    def load(self) -> Load:
+        """Return how much there is to do."""
+        return self._worker.load()
 
     async def close(self) -> None:
         """Free the model once the judgement in hand is done."""

@@ -16,7 +16,8 @@ from antiphon_daemon.gateway.realtime.secrets import LONGEST_S, MOST, PREFIX, SE
 from antiphon_daemon.gateway.realtime.session import Realtime
 from antiphon_daemon.gateway.realtime.talk import prompt_of
 from antiphon_daemon.gateway.realtime.wire import Json, Refusal, new_id
-from antiphon_daemon.gateway.served import Served
+from antiphon_daemon.gateway.served import Served, peer_name
+from antiphon_daemon.insight.turns import Turns
 
 PROTOCOL = "realtime"
 """The subprotocol that browsers' clients ask for, beside the one that holds their key."""
@@ -29,6 +30,7 @@ class House(Protocol):
     engines: Engines
     sessions: set[Served]
     secrets: Secrets
+    turns: Turns
 
     @property
     def settings(self) -> Settings: ...
@@ -76,6 +78,7 @@ def add_to(app: FastAPI, house: House) -> None:
                 model=(websocket.query_params.get("model") or "")[:MODEL_MOST] or None,
                 change=secret.session if secret is not None else {},
                 abort=lambda: house.abort((client.host, client.port)) if client is not None else None,
+                recorder=house.turns.of("realtime", peer_name(websocket)),
             )
         except Refusal as refused:
             await _deny(websocket, 400, refused)

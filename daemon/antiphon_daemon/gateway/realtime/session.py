@@ -16,6 +16,7 @@ from antiphon.audio import vad
 from antiphon.audio.pcm import RATE
 from antiphon.settings import Settings
 from antiphon_daemon.conversation.conversation import Conversation
+from antiphon_daemon.conversation.turn_types import Phase
 from antiphon_daemon.engines.contracts import EngineError, Engines
 from antiphon_daemon.gateway.outbox import Outbox
 from antiphon_daemon.gateway.realtime import config as fields
@@ -38,6 +39,7 @@ from antiphon_daemon.gateway.realtime.wire import (
 from antiphon_daemon.gateway.served import Served
 from antiphon_daemon.gateway.sound import Allowance
 from antiphon_daemon.insight.trace import Trace
+from antiphon_daemon.insight.turns import Recorder
 
 WAITS_MOST = 32 * 1024 * 1024
 """What may wait for a client: the longest reply as base64 at 24 kHz."""
@@ -57,10 +59,13 @@ class Realtime(Served):
         model: what the client calls the model; whatever it is, the engines of the house answer.
         change: fields that its client secret stands for, as a partial update.
         abort: drops the connection at once.
+        recorder: keeps a record of each turn.
 
     Raises:
         Refusal: the fields of the client secret cannot be had.
     """
+
+    kind = "realtime"
 
     def __init__(
         self,
@@ -71,6 +76,7 @@ class Realtime(Served):
         model: str | None,
         change: Json,
         abort: Callable[[], None],
+        recorder: Recorder,
     ) -> None:
         super().__init__(websocket, Outbox(most_bytes=WAITS_MOST), abort)
         self._id = new_id("sess")
@@ -81,12 +87,17 @@ class Realtime(Served):
         self._talk = talk = Talk(engines, settings, self._outbox)
         talk.config = fields.updated(talk.config, {**change, **({"model": model} if model else {})}, engines)
         self._judge = Threshold(vad.load())
-        talk.conversation = Conversation(engines, talk.settings, self, self._judge, talk.items)
+        talk.conversation = Conversation(engines, talk.settings, self, self._judge, talk.items, recorder=recorder)
         self._hearing = hearing = Hearing(talk)
         self._replies = hearing.replies = Replies(
             talk, heard=hearing.all_heard, hear=hearing.hear, ready=hearing.listen, played=hearing.look
         )
         self._follow()
+
+    @property
+    def phase(self) -> Phase:
+        """Where its turn stands."""
+        return self._talk.conversation.phase
 
     def adopt(self, settings: Settings) -> None:
         """Follow other settings of the house from the next turn on."""
