@@ -15,6 +15,10 @@ bring_sound
 if [ "$(uname -s)" = Linux ] && ! { command -v pulseaudio && command -v paplay && command -v espeak-ng && command -v openssl; } >/dev/null; then
     may_install && install_packages pulseaudio pulseaudio-utils espeak-ng openssl || say "some tests need: sudo apt install pulseaudio pulseaudio-utils espeak-ng openssl"
 fi
+# The browser page is tested in a browser.
+if [ "$(uname -s)" = Linux ] && ! { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null; then
+    may_install && install_packages chromium || say "some tests need: sudo apt install chromium"
+fi
 # The services' tests look at the units with systemd's own tools, and boot a systemd of their own where they may; those of
 # the network make machines with interfaces of their own.
 if [ "$(uname -s)" = Linux ] && ! { command -v systemd-analyze && command -v nsenter && command -v ps && command -v ip; } >/dev/null; then
