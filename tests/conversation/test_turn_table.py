@@ -54,6 +54,7 @@ STATES = {
     "thinking, unheard, after a stopped reply": replace(DRAFTED, phase=Phase.THINKING, deadline=None, stopped=STOPPED),
     "thinking": THINKS,
     "speaking": SPEAKS,
+    "speaking, nobody listens": replace(SPEAKS, open=False),
     "overlap": replace(SPEAKS, phase=Phase.OVERLAP, over=AT, deadline=AT + POLICY.lasting),
 }
 
@@ -108,6 +109,7 @@ ROWS = (
     Row("speaking", Deadline(AT), P.IDLE, "Remember"),
     Row("speaking", SpeechBegan(AT), P.OVERLAP, "Duck"),
     Row("speaking", Opened(AT), P.LISTENING, "StopSpeaking Remember"),
+    Row("speaking, nobody listens", Opened(AT), P.SPEAKING),
     Row("overlap", SpeechPaused(AT), P.SPEAKING, "Swell"),
     Row("overlap", Deadline(AT), P.HEARING, "StopSpeaking Remember"),
     Row("overlap", ReplyBegan(AT + 1, N), P.OVERLAP),

@@ -116,6 +116,19 @@ async def test_a_client_that_tells_nothing_of_playing_is_heard_again_once_the_re
         assert asyncio.get_running_loop().time() - began < turn["reply_ms"] / 1000 + 1.0
 
 
+async def test_a_timer_is_stopped_by_its_id(running: Running) -> None:
+    async with client(running[0]) as one:
+        await one.send("text", content="Set a timer for ten minutes.")
+        timer = await one.until("timer", event="started")
+        await one.send("timer_stop", id="another")
+        await one.send("timer_stop", id=timer["id"])
+        assert (await one.until("timer"))["event"] == "cancelled"
+        await one.send("timer_stop", id=timer["id"])
+        await one.send("ping")
+        await one.until("pong")
+        assert "error" not in one.kinds()
+
+
 async def test_reset_forgets_what_was_said(running: Running) -> None:
     async with client(running[0]) as one:
         await one.send("text", content="Hello there!")
@@ -161,6 +174,7 @@ async def test_a_session_that_ends_frees_all_it_held(running: Running) -> None:
         ('{"type": "played", "ms": NaN}', "bad_message"),
         ('{"type": "played", "ms": -1}', "bad_message"),
         ('{"type": "barge_in", "ms": "soon"}', "bad_message"),
+        ('{"type": "timer_stop"}', "bad_message"),
         (bytes(10_000_000), "too_large"),
         ('{"type": "text", "content": "' + "a" * 2_000_000 + '"}', "too_large"),
     ],

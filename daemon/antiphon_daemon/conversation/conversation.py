@@ -160,6 +160,11 @@ class Conversation:
         return self._state.phase
 
     @property
+    def listens(self) -> bool:
+        """Whether a stream is open: what is heard is not ignored."""
+        return self._state.open
+
+    @property
     def agreed(self) -> Agreement:
         """What `heard_so_far` has told of this turn."""
         return self._agreement

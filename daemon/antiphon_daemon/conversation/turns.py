@@ -51,6 +51,7 @@ within a second of the end of their turn, they had not finished: the turn is wit
 | SPEAKING  | Deadline     | IDLE      | Remember all                                                      |
 | SPEAKING  | SpeechBegan  | OVERLAP   | Duck, if the policy interrupts; deadline: the speech lasts        |
 | SPEAKING  | Opened       | LISTENING | StopSpeaking, Remember what was heard (the satellite interrupted) |
+| SPEAKING  | Opened       | SPEAKING  | of a reply to no sound (typed, resumed), if the policy interrupts |
 | OVERLAP   | SpeechPaused | SPEAKING  | Swell                                                             |
 | OVERLAP   | Deadline     | HEARING   | StopSpeaking, Remember what was heard; stopped                    |
 | OVERLAP   | ReplyBegan   | OVERLAP   |                                                                   |
@@ -139,6 +140,8 @@ def step(policy: Policy, state: State, event: Event) -> Step:
 
 
 def _open(policy: Policy, state: State, event: Opened) -> Step:
+    if policy.interrupts and state.phase is Phase.SPEAKING and not state.open:
+        return replace(state, open=True), ()  # from now on speech can interrupt it; the stream alone does not
     actions: tuple[Action, ...] = ()
     match state.phase:
         case Phase.SPEAKING | Phase.OVERLAP:

@@ -81,7 +81,7 @@ class Session(Served):
         recorder: Recorder,
     ) -> None:
         super().__init__(websocket, Outbox(), abort)
-        self._language = language or settings.language
+        self._language, self._by_voice = language or settings.language, by_voice
         self._limits = settings.gateway
         self._memory = new_memory(settings, self._language)
         self._timers = skills.Timers()
@@ -182,7 +182,9 @@ class Session(Served):
             raise BadMessage("half_sample", f"{len(pcm)} bytes hold half a sample: int16, mono, 16 kHz is expected")
         samples = to_samples(pcm)
         for start in range(0, len(samples), RATE):  # a frame may hold half a minute: others are let in between
-            if self._conversation.phase is Phase.IDLE:
+            phase = self._conversation.phase
+            over = self._by_voice and phase is Phase.SPEAKING and not self._conversation.listens
+            if phase is Phase.IDLE or over:
                 self._conversation.open(self._language)
             self._conversation.hear(samples[start : start + RATE])
             await asyncio.sleep(0)
@@ -202,10 +204,12 @@ class Session(Served):
                 self._conversation.end()
             case "played":
                 self._played(_ms(message))
+            case "timer_stop":
+                self._stop_timer(message.get("id"))
             case "ping":
                 self._outbox.say("pong")
             case str(kind):
-                known = "barge_in, reset, text, end, played, ping"
+                known = "barge_in, reset, text, end, played, timer_stop, ping"
                 raise BadMessage("unknown_type", f"{kind[:40]!r} is no message that is known: {known}")
             case _:
                 raise BadMessage("unknown_type", 'a message names its kind: {"type": "ping"}')
@@ -213,7 +217,9 @@ class Session(Served):
     def _barge_in(self, heard_ms: int | None) -> None:
         """Fall silent; what is being heard meanwhile is heard on."""
         if self._conversation.phase in (Phase.THINKING, Phase.SPEAKING, Phase.OVERLAP):
-            self._conversation.stop(heard_ms if heard_ms is not None else self._heard_ms)
+            if heard_ms is not None:
+                self._heard_ms = min(heard_ms, self._reply_ms)
+            self._conversation.stop(self._heard_ms)
 
     def _played(self, ms: int | None) -> None:
         if self._conversation.phase not in (Phase.SPEAKING, Phase.OVERLAP):
@@ -224,6 +230,14 @@ class Session(Served):
             self._conversation.played()
         else:
             self._heard_ms = min(ms, self._reply_ms)
+
+    def _stop_timer(self, which: object) -> None:
+        """End a timer, running or ringing; one that is gone already is no fault: it may have ended just now."""
+        if not isinstance(which, str):
+            raise BadMessage("bad_message", "timer_stop needs id: that of the timer, as the message timer gives it")
+        for timer in (*self._timers.set, *self._timers.ringing):
+            if timer.id == which:
+                self._timers.cancel(timer)
 
     @property
     def _reply_ms(self) -> int:
@@ -248,7 +262,7 @@ class Session(Served):
 
     def turn_over(self, text: str, language: str | None) -> None:
         """Send what was said."""
-        self._taken_back = True
+        self._taken_back, self._heard_ms = True, 0
         self._outbox.say("transcript", text=text, language=language)
         self._soon()
 
