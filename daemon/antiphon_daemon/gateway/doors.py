@@ -38,7 +38,7 @@ TOKEN_MOST = 4096
 KEY = "openai-insecure-api-key."
 """OpenAI's clients in browsers show their key as a subprotocol that begins so."""
 REALTIME = "/v1/realtime"
-PAGE = re.compile(r"/dashboard(?:/[0-9a-f]{12}/[\w.-]+)?")
+PAGE = re.compile(r"/(?:client|dashboard)(?:/[0-9a-f]{12}/[\w.-]+)?")
 """A page, or a file that it needs (see `static.py`)."""
 
 log = structlog.get_logger(__name__)
@@ -157,7 +157,7 @@ class Doors:
             return Refused(421, "wrong_host", f"this is not {host or 'named'}: use localhost or 127.0.0.1")
         if scope["type"] == "websocket" and not self._from_here(_header(headers, b"origin"), host):
             return Refused(403, "foreign_origin", "pages of that origin may not connect: list it in gateway.origins")
-        if self._token is not None and not self._shows_token(scope) and not _is_page(scope):
+        if self._token is not None and not _is_page(scope) and not self._shows_token(scope):
             return Refused(401, "token_needed", "show the token: Authorization: Bearer …, or ?token=… for a WebSocket")
         return None
 

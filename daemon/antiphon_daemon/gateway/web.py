@@ -1,4 +1,4 @@
-"""What the gateway serves: `GET /`, `/health`, `/metrics`, `/dashboard`, `/ws`, and OpenAI's Realtime API."""
+"""What the gateway serves: `GET /`, `/health`, `/metrics`, `/client`, `/dashboard`, `/ws`, and OpenAI's Realtime API."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from antiphon_daemon.gateway.realtime import routes as realtime
 from antiphon_daemon.gateway.realtime.secrets import Secrets
 from antiphon_daemon.gateway.served import Served, peer_name
 from antiphon_daemon.gateway.session import Session
+from antiphon_daemon.gateway.static import Pages
 from antiphon_daemon.insight.metrics import BUCKETS_S, COUNTS
 
 
@@ -54,6 +55,7 @@ def make_app(house: House) -> FastAPI:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     dashboard.add_to(app, house)
+    Pages("client").add_to(app)
 
     @app.websocket("/ws")
     async def converse(websocket: WebSocket) -> None:
@@ -104,6 +106,7 @@ def describe(engines: Engines, settings: Settings) -> dict[str, Any]:
         "voices": [{"name": voice.name, "languages": list(voice.languages)} for voice in voices],
         "endpoints": {
             "dashboard": "/dashboard",
+            "client": "/client",
             "websocket": "/ws",
             "realtime": "/v1/realtime",
             "health": "/health",

@@ -1,0 +1,253 @@
+// The words of the page, in English and Korean.
+
+const EN = {
+  title: 'Antiphon',
+  skip: 'Skip to typing',
+  settings: 'Settings',
+  conversation: 'Conversation',
+  controls: 'Talking',
+  beside: 'Timers and the last turn',
+  hint: 'Press Connect and just speak, or type below.',
+  hint_more: 'You can interrupt at any time: speak, or press Escape.',
+  connect: 'Connect',
+  disconnect: 'Disconnect',
+  mute: 'Mute',
+  unmute: 'Unmute',
+  stop: 'Stop talking',
+  reset: 'Start over',
+  say: 'Type instead of speaking',
+  send: 'Send',
+  you: 'You',
+  assistant: 'Antiphon',
+  stopped: 'stopped',
+  level: 'Microphone level',
+  state_off: 'Not connected',
+  state_connecting: 'Connecting',
+  state_waiting: 'Connection lost',
+  state_idle: 'Ready',
+  state_listening: 'Listening',
+  state_hearing: 'I hear you',
+  state_thinking: 'Thinking',
+  state_speaking: 'Speaking',
+  state_muted: 'Muted',
+  microphone_off: 'The microphone is off',
+  no_microphone: 'Without microphone: type',
+  trying: (s) => `Trying again in ${s} s`,
+  ear: (name) => `You speak ${name}`,
+  connected: 'Connected.',
+  connected_again: 'Connected again. A new conversation has begun.',
+  lost: 'The connection was lost. It is tried again by itself.',
+  unreachable: 'Antiphon cannot be reached: is the daemon running? It is tried again by itself.',
+  closed: 'The daemon does not take another conversation now, or not from this address; its log says why. It is tried again by itself.',
+  goodbye: 'The daemon is ending. It is tried again by itself.',
+  timers_lost: 'The timers of this conversation ended with the connection.',
+  new_conversation: 'New conversation',
+  forgotten: 'Forgotten. A new conversation begins.',
+  nothing_heard: 'I did not catch that.',
+  close: 'Close',
+  insecure: (origin) =>
+    `Browsers give a page the microphone only over https, or from the same computer. This page came from ${origin}. You can type.`,
+  insecure_title: 'How to speak from this device',
+  insecure_1: 'On the computer that runs Antiphon, open http://localhost:8000/client.',
+  insecure_2: (host) => `Or let this computer think that Antiphon is here: ssh -N -L 8000:localhost:8000 ${host}, then open http://localhost:8000/client.`,
+  insecure_3: 'Or give Antiphon a certificate (gateway.certificate and gateway.key in config.yaml) and open this page with https.',
+  denied: 'The microphone is not allowed for this page. Allow it in the browser’s address bar, then press Unmute. You can type meanwhile.',
+  none: 'No microphone was found. Plug one in, then press Unmute. You can type meanwhile.',
+  busy: 'The microphone cannot be opened: another program may be using it. Then press Unmute. You can type meanwhile.',
+  lost_microphone: 'The microphone is gone. When it is back, press Unmute.',
+  asleep: 'The browser has put the sound of this page to sleep.',
+  wake: 'Wake it',
+  no_sound: 'This browser cannot play sound here. You can type and read.',
+  token_title: 'The token of this house',
+  token_why: 'Antiphon is open to other devices here, so it asks who comes. The token is in the file gateway-token in the daemon’s state folder, or what gateway.token says.',
+  token: 'Token',
+  token_wrong: 'This token is not the right one.',
+  token_go: 'Go on',
+  cancel: 'Cancel',
+  forget_token: 'Forget the token',
+  token_forgotten: 'The token is forgotten in this tab.',
+  page_language: 'Language of this page',
+  spoken_language: 'Language you speak',
+  of_house: (name) => `${name} (the house)`,
+  voice: 'Voice',
+  voice_of_house: 'The house’s voice',
+  begins_anew: 'Another language or voice begins a new conversation.',
+  aloud: 'Speak replies aloud',
+  keys: 'Single-key shortcuts',
+  keys_list: 'M mutes, / goes to typing. Escape stops the reply at any time.',
+  last_turn: 'Last turn',
+  last_turn_none: 'What took how long is shown here after the first turn.',
+  first_sound: (s) => `${s} s to the first sound`,
+  waterfall: 'Milliseconds from the end of speech',
+  step: 'Step',
+  soft_end: 'A pause',
+  turn_end: 'Turn over',
+  stt: 'Words known',
+  llm_first: 'First words',
+  tts_first: 'First sound',
+  first_audio: 'Sound sent',
+  done: 'All sent',
+  reply_s: (s) => `The reply lasts ${s} s.`,
+  drafts: (n, ms) => `${n} drafts, ${ms} ms of work for nothing.`,
+  timers: 'Timers',
+  timer: 'Timer',
+  timer_over: (name) => `${name}: time is up.`,
+  timer_stop: (name) => `Stop: ${name}`,
+  ringing: 'Time is up',
+  paused: 'paused',
+  stop_short: 'Stop',
+  stt_failed: 'Hearing failed.',
+  llm_failed: 'Thinking failed.',
+  tts_failed: 'Speaking failed.',
+  error: 'The daemon could not use that.',
+  internal: 'That failed for a reason of Antiphon’s own.',
+  wrong_host: 'The daemon does not answer to this address.',
+  not_allowed: 'The daemon does not let this device in.',
+  refused: 'The daemon does not let this page in.',
+};
+
+const KO = {
+  title: 'Antiphon',
+  skip: '글 입력으로 건너뛰기',
+  settings: '설정',
+  conversation: '대화',
+  controls: '말하기',
+  beside: '타이머와 마지막 차례',
+  hint: '연결을 누르고 바로 말씀하세요. 아래에 글로 적으셔도 됩니다.',
+  hint_more: '언제든 끼어들 수 있습니다. 말씀하시거나 Esc 키를 누르세요.',
+  connect: '연결',
+  disconnect: '연결 끊기',
+  mute: '음소거',
+  unmute: '음소거 해제',
+  stop: '그만 말하기',
+  reset: '처음부터',
+  say: '말 대신 글로 적기',
+  send: '보내기',
+  you: '나',
+  assistant: '안티폰',
+  stopped: '중단됨',
+  level: '마이크 소리 크기',
+  state_off: '연결되지 않음',
+  state_connecting: '연결하는 중',
+  state_waiting: '연결이 끊어짐',
+  state_idle: '준비됨',
+  state_listening: '듣고 있습니다',
+  state_hearing: '말씀을 듣는 중',
+  state_thinking: '생각하는 중',
+  state_speaking: '말하는 중',
+  state_muted: '음소거됨',
+  microphone_off: '마이크가 꺼져 있습니다',
+  no_microphone: '마이크 없음: 글로 적어 주세요',
+  trying: (s) => `${s}초 뒤에 다시 연결합니다`,
+  ear: (name) => `말하는 언어: ${name}`,
+  connected: '연결되었습니다.',
+  connected_again: '다시 연결되었습니다. 새 대화를 시작합니다.',
+  lost: '연결이 끊어졌습니다. 자동으로 다시 연결합니다.',
+  unreachable: 'Antiphon에 닿을 수 없습니다. 데몬이 실행 중인가요? 자동으로 다시 연결합니다.',
+  closed: '데몬이 지금 새 대화를 받지 않거나, 이 주소에서는 받지 않습니다. 이유는 데몬의 로그에 있습니다. 자동으로 다시 연결합니다.',
+  goodbye: '데몬이 종료되고 있습니다. 자동으로 다시 연결합니다.',
+  timers_lost: '연결이 끊어져 이 대화의 타이머도 끝났습니다.',
+  new_conversation: '새 대화',
+  forgotten: '모두 잊었습니다. 새 대화를 시작합니다.',
+  nothing_heard: '잘 듣지 못했습니다.',
+  close: '닫기',
+  insecure: (origin) =>
+    `브라우저는 https로 열었거나 같은 컴퓨터에서 연 페이지에만 마이크를 내줍니다. 이 페이지의 주소는 ${origin}입니다. 글로는 대화할 수 있습니다.`,
+  insecure_title: '이 기기에서 말로 대화하려면',
+  insecure_1: 'Antiphon이 실행되는 컴퓨터에서 http://localhost:8000/client 를 여세요.',
+  insecure_2: (host) => `또는 이 컴퓨터로 포트를 이어 오세요. ssh -N -L 8000:localhost:8000 ${host} 를 실행한 뒤 http://localhost:8000/client 를 여세요.`,
+  insecure_3: '또는 Antiphon에 인증서를 주고(config.yaml의 gateway.certificate, gateway.key) 이 페이지를 https로 여세요.',
+  denied: '이 페이지에 마이크가 허용되지 않았습니다. 브라우저 주소창에서 허용한 뒤 음소거 해제를 누르세요. 그동안 글로 대화할 수 있습니다.',
+  none: '마이크를 찾지 못했습니다. 연결한 뒤 음소거 해제를 누르세요. 그동안 글로 대화할 수 있습니다.',
+  busy: '마이크를 열 수 없습니다. 다른 프로그램이 쓰고 있는지 확인한 뒤 음소거 해제를 누르세요. 그동안 글로 대화할 수 있습니다.',
+  lost_microphone: '마이크가 사라졌습니다. 다시 연결한 뒤 음소거 해제를 누르세요.',
+  asleep: '브라우저가 이 페이지의 소리를 잠재웠습니다.',
+  wake: '깨우기',
+  no_sound: '이 브라우저에서는 소리를 낼 수 없습니다. 글로 적고 읽을 수 있습니다.',
+  token_title: '이 집의 토큰',
+  token_why: '이 Antiphon은 다른 기기에도 열려 있어 토큰을 확인합니다. 토큰은 데몬의 상태 폴더에 있는 gateway-token 파일에 있거나, gateway.token에 적힌 값입니다.',
+  token: '토큰',
+  token_wrong: '토큰이 맞지 않습니다.',
+  token_go: '계속',
+  cancel: '취소',
+  forget_token: '토큰 지우기',
+  token_forgotten: '이 탭에서 토큰을 지웠습니다.',
+  page_language: '이 페이지의 언어',
+  spoken_language: '말하는 언어',
+  of_house: (name) => `${name} (집 설정)`,
+  voice: '목소리',
+  voice_of_house: '집 설정대로',
+  begins_anew: '언어나 목소리를 바꾸면 새 대화를 시작합니다.',
+  aloud: '대답을 소리 내어 말하기',
+  keys: '한 글자 단축키',
+  keys_list: 'M은 음소거, /는 글 입력입니다. Esc는 언제나 대답을 멈춥니다.',
+  last_turn: '마지막 차례',
+  last_turn_none: '첫 차례가 끝나면 무엇이 얼마나 걸렸는지 여기에 나타납니다.',
+  first_sound: (s) => `첫소리까지 ${s}초`,
+  waterfall: '말이 끝난 때부터 밀리초',
+  step: '단계',
+  soft_end: '잠시 멈춤',
+  turn_end: '차례가 끝남',
+  stt: '말을 알아들음',
+  llm_first: '첫 낱말',
+  tts_first: '첫소리',
+  first_audio: '소리를 보냄',
+  done: '모두 보냄',
+  reply_s: (s) => `대답의 길이는 ${s}초입니다.`,
+  drafts: (n, ms) => `초안 ${n}개, 헛일 ${ms} ms.`,
+  timers: '타이머',
+  timer: '타이머',
+  timer_over: (name) => `${name}: 시간이 다 되었습니다.`,
+  timer_stop: (name) => `멈추기: ${name}`,
+  ringing: '시간이 다 됨',
+  paused: '멈춤',
+  stop_short: '멈추기',
+  stt_failed: '말을 알아듣지 못했습니다.',
+  llm_failed: '대답을 생각하지 못했습니다.',
+  tts_failed: '대답을 소리로 만들지 못했습니다.',
+  error: '데몬이 처리할 수 없는 요청이었습니다.',
+  internal: 'Antiphon 안에서 문제가 생겼습니다.',
+  wrong_host: '데몬이 이 주소로는 응답하지 않습니다.',
+  not_allowed: '데몬이 이 기기를 받아들이지 않습니다.',
+  refused: '데몬이 이 페이지를 받아들이지 않습니다.',
+};
+
+const LANGUAGES = { en: EN, ko: KO };
+
+/** The language of the page, a key of `LANGUAGES`. */
+export let language = 'en';
+
+/** @returns {string} the first of the browser's languages that the page knows */
+export function preferred() {
+  const wanted = navigator.languages.map((tag) => tag.slice(0, 2).toLowerCase());
+  return wanted.find((one) => one in LANGUAGES) ?? 'en';
+}
+
+/** Speak another language, in what is marked by `data-t`, `data-t-label` and `data-t-placeholder` too. */
+export function speak(wanted) {
+  language = wanted in LANGUAGES ? wanted : 'en';
+  document.documentElement.lang = language;
+  for (const one of document.querySelectorAll('[data-t]')) one.textContent = t(one.dataset.t);
+  for (const one of document.querySelectorAll('[data-t-label]')) one.setAttribute('aria-label', t(one.dataset.tLabel));
+  for (const one of document.querySelectorAll('[data-t-placeholder]')) one.placeholder = t(one.dataset.tPlaceholder);
+}
+
+/** @returns {string} the words for `key` */
+export function t(key, ...values) {
+  const words = LANGUAGES[language][key];
+  return typeof words === 'function' ? words(...values) : words;
+}
+
+/** @returns {boolean} whether there are words for `key` */
+export function known(key) {
+  return key in LANGUAGES[language];
+}
+
+/** @returns {string} the name of a language, as the page's own language calls it */
+export function nameOf(tag) {
+  try {
+    return new Intl.DisplayNames([language], { type: 'language' }).of(tag.replace('_', '-'));
+  } catch {
+    return tag;
+  }
+}
