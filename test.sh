@@ -25,6 +25,7 @@ if [ "$(uname -s)" = Linux ] && ! { command -v systemd-analyze && command -v nse
     may_install && install_packages systemd util-linux procps iproute2 || say "some tests need: sudo apt install systemd util-linux procps iproute2"
 fi
 sync "$venv" requirements.lock . satellite daemon
+add "$venv" requirements-engines.lock
 
 PATH="$venv/bin:$PATH"
 ruff check .

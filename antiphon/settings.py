@@ -44,10 +44,23 @@ Address = Annotated[str, AfterValidator(_address)]
 
 
 def _service(text: str) -> str:
-    return _address(text) if text else ""
+    return _address(text) if text and not text.startswith(("http://", "https://")) else text
 
 
 Service = Annotated[str, AfterValidator(_service)]
+
+
+def _fitting(engine: str, url: str) -> None:
+    """Check that the address of an engine is of the kind that it speaks.
+
+    Raises:
+        ValueError: it is not.
+    """
+    web = url.startswith("http")
+    if url and engine == "wyoming" and web:
+        raise ValueError("expected an address such as tcp://192.168.1.20:10300 as url of the engine wyoming")
+    if url and engine == "openai_api" and not web:
+        raise ValueError("expected an address such as http://192.168.1.20:8000/v1 as url of the engine openai_api")
 
 
 class Log(Section):
@@ -119,12 +132,18 @@ class Gateway(Section):
 
 
 class Stt(Section):
-    engine: Literal["faster_whisper", "wyoming"] = "faster_whisper"
+    engine: Literal["faster_whisper", "vosk", "sherpa_onnx", "openai_api", "wyoming", "auto"] = "faster_whisper"
+    """auto: what fits the machine, what is installed and the language."""
     url: Service = ""
-    """wyoming: where the service is, such as tcp://192.168.1.20:10300."""
+    """wyoming: where the service is, such as tcp://192.168.1.20:10300. openai_api: http://192.168.1.20:8000/v1."""
+    api_key: SecretStr | None = None
+    """openai_api: sent as a bearer token; better kept in a file: `api_key_file`."""
+    ca_file: str = ""
+    """openai_api: the certificate (PEM) of whoever signed the server's, where the system does not know them."""
     model: str = "embedded"
-    """`embedded` (Whisper tiny, English), a size such as `small`, or the folder of a CTranslate2 model. wyoming: one of
-    the service's models; `embedded`: its own choice."""
+    """`embedded` (Whisper tiny, English), a size such as `small`, or the folder of a CTranslate2 model. vosk,
+    sherpa_onnx: the folder of its model; `embedded`: the one that a package brings for the house's language (vosk).
+    wyoming, openai_api: one of the service's models; `embedded`: its own choice."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     compute_type: str = "auto"
     """auto: int8 on a CPU, float16 on CUDA."""
@@ -132,6 +151,11 @@ class Stt(Section):
     """0: as many as the machine has cores, at most 4."""
     hints: list[str] = []
     """Names and words that are often said here."""
+
+    @model_validator(mode="after")
+    def _fitting_url(self) -> Stt:
+        _fitting(self.engine, self.url)
+        return self
 
 
 LlmEngine = Literal["embedded", "ollama", "openai_api", "homeassistant", "auto"]
@@ -217,16 +241,29 @@ class Llm(Section):
 
 
 class Tts(Section):
-    engine: Literal["piper", "wyoming"] = "piper"
+    engine: Literal["piper", "espeak", "openai_api", "wyoming", "auto"] = "piper"
+    """auto: what fits what is installed and the language."""
     url: Service = ""
-    """wyoming: where the service is, such as tcp://192.168.1.20:10200."""
+    """wyoming: where the service is, such as tcp://192.168.1.20:10200. openai_api: http://192.168.1.20:8000/v1."""
+    api_key: SecretStr | None = None
+    """openai_api: sent as a bearer token; better kept in a file: `api_key_file`."""
+    ca_file: str = ""
+    """openai_api: the certificate (PEM) of whoever signed the server's, where the system does not know them."""
+    model: str = ""
+    """openai_api: the model's name; empty: the one that the server has."""
     voice: str = "embedded"
-    """`embedded` (en_US joe), or the path of a Piper voice (.onnx with its .onnx.json beside it). wyoming: one of the
-    service's voices; `embedded`: its own choice."""
+    """`embedded` (en_US joe), or the path of a Piper voice (.onnx with its .onnx.json beside it). espeak: a voice such
+    as `en-us`; `embedded`: the one of the house's language. wyoming, openai_api: one of the service's voices;
+    `embedded`: its own choice."""
     speaker: str = ""
-    """One of the voice's speakers; empty: its first."""
+    """One of the voice's speakers; empty: its first. espeak: a variant, such as `f2`."""
     speed: float = Field(1.0, ge=0.25, le=4)
     threads: int = Field(0, ge=0, le=256)
+
+    @model_validator(mode="after")
+    def _fitting_url(self) -> Tts:
+        _fitting(self.engine, self.url)
+        return self
 
 
 class Thresholds(Section):

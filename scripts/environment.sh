@@ -74,4 +74,16 @@ sync() {
     for project in "$@"; do editable+=(-e "$root/$project"); done
     "$uv" pip install --quiet --python "$venv/bin/python" --no-deps --no-build-isolation "${editable[@]}" || fail "Antiphon itself could not be installed."
     printf '%s' "$wanted" >"$stamp"
+    rm -f "$venv/antiphon-stamp-more"
+}
+
+# add VENV LOCK: put what a lock has beside what is there, if it is not there already.
+add() {
+    local stamp="$1/antiphon-stamp-more" wanted
+    wanted=$(cksum <"$root/$2")
+    if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then return; fi
+    bring_uv
+    say "Adding $2 to $1 …"
+    "$uv" pip install --quiet --python "$1/bin/python" --no-deps --require-hashes -r "$root/$2" || fail "the packages could not be installed: is the package index reachable?"
+    printf '%s' "$wanted" >"$stamp"
 }

@@ -19,11 +19,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PROJECTS = (ROOT / "pyproject.toml", ROOT / "satellite/pyproject.toml", ROOT / "daemon/pyproject.toml")
 
+ASKED_FOR = ("vosk", "vosk-ko", "sherpa-onnx")
+"""Extras with engines that are only installed where somebody wants them, and for the tests."""
+
 LOCKS: dict[str, list[str]] = {
-    # Everything: both programs, every extra, the embedded models, the tools of the tests.
+    # Everything else: both programs, every other extra, the embedded models, the tools of the tests.
     "requirements.lock": [
         "--all-packages",
         "--all-extras",
+        *(f"--no-extra={name}" for name in ASKED_FOR),
         "--group",
         "embedded",
         "--group",
@@ -31,6 +35,8 @@ LOCKS: dict[str, list[str]] = {
         "--group",
         "dev",
     ],
+    # What the tests put beside that.
+    "requirements-engines.lock": ["--package", "antiphon-daemon", *(f"--extra={name}" for name in ASKED_FOR)],
     # A satellite alone, as it runs on a small board.
     "requirements-satellite.lock": ["--package", "antiphon-satellite", "--group", "build"],
 }

@@ -29,11 +29,13 @@ from antiphon_daemon.endpoints.handle import HandleHandler, Memories
 from antiphon_daemon.endpoints.tts import TtsHandler
 from antiphon_daemon.endpoints.vad import VadHandler
 from antiphon_daemon.endpoints.wake import WakeHandler
+from antiphon_daemon.engines import auto
 from antiphon_daemon.engines.build import (
     build_responder,
     build_synthesizer,
     build_transcriber,
     build_turn_model,
+    resolved,
     word_judge,
 )
 from antiphon_daemon.engines.contracts import EngineError, Engines, Tunable
@@ -84,6 +86,9 @@ async def build_engines(settings: Settings) -> Engines:
     Raises:
         EngineError: one of them is not installed or cannot be loaded.
     """
+    settings, chosen = await asyncio.to_thread(auto.resolve, settings)
+    for one in chosen:
+        log.info("engine chosen", stage=one.stage, engine=one.engine, why=one.why)
     async with contextlib.AsyncExitStack() as built:
         hearing = asyncio.create_task(build_transcriber(settings))
         thinking = asyncio.create_task(build_responder(settings))
@@ -96,7 +101,7 @@ async def build_engines(settings: Settings) -> Engines:
                 built.push_async_callback(engine.close)
         responder = thinking.result()
         judges = judging.result(), word_judge(responder)
-        engines = Engines(hearing.result(), responder, speaking.result(), *judges)
+        engines = Engines(hearing.result(), responder, speaking.result(), *judges, {one.stage: one for one in chosen})
         await _warm_prompt(engines, settings)
         await one_moment.prepare(engines.synthesizer, settings)
         await asyncio.to_thread(vad.load)
@@ -245,7 +250,7 @@ async def _tune(engines: Engines, now: Settings, changed: frozenset[str]) -> Non
     if not isinstance(voice, Tunable):
         raise Refused(f"{voice.name} takes another voice or speed only at a restart", "tts")
     try:
-        await voice.tune(now.tts)
+        await voice.tune((await resolved(now, "tts")).tts)
         one_moment.forget(voice)
     except EngineError as error:
         raise Refused(str(error), "tts") from None

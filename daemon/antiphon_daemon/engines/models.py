@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from antiphon.configuration import state_dir
 from antiphon_daemon.engines.contracts import EngineError, EngineMissing, Stage
+from antiphon_daemon.engines.stt.whisper_languages import LANGUAGES
 
 SHARED = Path("/usr/local/share/antiphon/models")
 """Models for all users of this machine and for services of the system, which see no home folders."""
@@ -68,7 +69,7 @@ class Model(BaseModel):
 
     def knows(self, language: str) -> bool:
         """Whether it is meant for `language`."""
-        return language in self.languages or "*" in self.languages
+        return language in self.languages or ("*" in self.languages and language in LANGUAGES)
 
     def url(self, hub: str, file: File) -> str:
         """Return the address of `file` on a hub, or on a mirror that has the hub's paths."""
@@ -122,6 +123,18 @@ def path(stage: Stage, name: str) -> Path | None:
     if folder is None:
         raise EngineMissing(stage, f"The model {name} is not here: fetch it with: antiphon models pull {name}")
     return model.opened(folder)
+
+
+def same_engine(stage: Stage, name: str, engine: str) -> None:
+    """Check that `name` is no model of the catalogue for another engine than `engine`.
+
+    Raises:
+        EngineError: it is.
+    """
+    model = catalogue().get(name)
+    if model is not None and model.engine != engine:
+        says = f"{name} is a model for {model.engine}, not for {engine}: correct {stage}.engine or {SETTINGS[stage]}."
+        raise EngineError(stage, says)
 
 
 def offer(stage: Stage, language: str) -> str:

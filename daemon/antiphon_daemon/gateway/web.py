@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 
 from antiphon import __version__
 from antiphon.settings import Settings
-from antiphon_daemon.engines.contracts import Engines
+from antiphon_daemon.engines.contracts import Engines, Stage
 from antiphon_daemon.gateway import dashboard
 from antiphon_daemon.gateway.realtime import routes as realtime
 from antiphon_daemon.gateway.realtime.secrets import Secrets
@@ -94,9 +94,14 @@ def describe(engines: Engines, settings: Settings) -> dict[str, Any]:
         "python": platform.python_version(),
         "language": settings.language,
         "engines": {
-            "stt": {"engine": settings.stt.engine, "model": engines.transcriber.name},
-            "llm": {"engine": settings.llm.engine, "model": engines.responder.name},
-            "tts": {"engine": settings.tts.engine, "model": engines.synthesizer.name, "rate": engines.synthesizer.rate},
+            "stt": {"engine": settings.stt.engine, "model": engines.transcriber.name, **_why(engines, "stt")},
+            "llm": {"engine": settings.llm.engine, "model": engines.responder.name, **_why(engines, "llm")},
+            "tts": {
+                "engine": settings.tts.engine,
+                "model": engines.synthesizer.name,
+                "rate": engines.synthesizer.rate,
+                **_why(engines, "tts"),
+            },
             "turn": {"model": engines.turn.name if engines.turn is not None else None},
         },
         "languages": {
@@ -113,6 +118,12 @@ def describe(engines: Engines, settings: Settings) -> dict[str, Any]:
             "metrics": "/metrics",
         },
     }
+
+
+def _why(engines: Engines, stage: Stage) -> dict[str, str]:
+    """Return what `auto` has chosen for a stage, and why; nothing where the settings name an engine."""
+    chosen = engines.chosen.get(stage)
+    return {"chosen": chosen.engine, "why": chosen.why} if chosen else {}
 
 
 def _refused(house: House, websocket: WebSocket) -> JSONResponse | None:

@@ -8,8 +8,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from antiphon.settings import HomeAssistant, Llm
-from antiphon_daemon.engines.contracts import EngineError, Fault
+from antiphon.settings import HomeAssistant, Llm, Stt, Tts
+from antiphon_daemon.engines.contracts import EngineError, Fault, Stage
 
 LOAD_S = 300.0
 """A server may take so long to load a large model from a slow disk."""
@@ -24,7 +24,12 @@ def is_near(url: str) -> bool:
         return host == "localhost" or host.endswith((".local", ".localhost"))
 
 
-def trusted(settings: Llm | HomeAssistant, section: str = "llm") -> ssl.SSLContext | bool:
+def stage_of(section: str) -> Stage:
+    """Return the stage that a section of the settings is about; Home Assistant's is a language model's."""
+    return "stt" if section == "stt" else "tts" if section == "tts" else "llm"
+
+
+def trusted(settings: Llm | HomeAssistant | Stt | Tts, section: str = "llm") -> ssl.SSLContext | bool:
     """Return whose certificates are believed, as httpx wants it told: those of the system, and the `ca_file`.
 
     Args:
@@ -40,10 +45,11 @@ def trusted(settings: Llm | HomeAssistant, section: str = "llm") -> ssl.SSLConte
     try:
         context.load_verify_locations(path)
     except ssl.SSLError:
-        raise EngineError("llm", f"The file {path} holds no certificate in PEM: correct {section}.ca_file.") from None
+        says = f"The file {path} holds no certificate in PEM: correct {section}.ca_file."
+        raise EngineError(stage_of(section), says) from None
     except OSError as error:
         says = f"The file {path} cannot be read ({error.strerror}): correct {section}.ca_file."
-        raise EngineError("llm", says) from None
+        raise EngineError(stage_of(section), says) from None
     return context
 
 
@@ -53,14 +59,13 @@ def tls_error(error: BaseException, url: str, section: str = "llm") -> EngineErr
         if isinstance(one, ssl.SSLCertVerificationError):
             why = one.verify_message
             return EngineError(
-                "llm",
+                stage_of(section),
                 f"The certificate of {url} is not trusted ({why}): name the file of whoever signed it in "
                 f"{section}.ca_file, or correct {section}.url.",
             )
         if isinstance(one, ssl.SSLError):
-            return EngineError(
-                "llm", f"Encryption with {url} failed ({one.reason}): should {section}.url begin with http or https?"
-            )
+            says = f"Encryption with {url} failed ({one.reason}): should {section}.url begin with http or https?"
+            return EngineError(stage_of(section), says)
     return None
 
 

@@ -8,7 +8,7 @@ Decoding is greedy, once: a ladder of temperatures would make the worst recordin
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from antiphon.audio.pcm import RATE, Samples
 from antiphon.settings import Stt
 from antiphon_daemon.engines import catalogue, models
 from antiphon_daemon.engines.contracts import EngineError, Load, Revoked, Transcript, Work
+from antiphon_daemon.engines.stt.cutting import FULL_WINDOW_S, MARGIN_S, cut
 from antiphon_daemon.engines.stt.guards import (
     SHORTEST_S,
     SILENCE_DB,
@@ -34,22 +35,15 @@ from antiphon_daemon.engines.stt.guards import (
 )
 from antiphon_daemon.engines.worker import Worker, threads
 
-FULL_WINDOW_S = 30.0
 WINDOWS_S = (6.0, 12.0, FULL_WINDOW_S)
 """One after another, until the answer looks right: of 120 utterances one in six needs the second, one in twenty-five
 the full one. Together they make no more errors than the full one alone (5.4 % of words against 6.8 %, tiny.en), in a
 quarter of its time."""
-MARGIN_S = 0.5
-"""The model needs to see that speech has ended."""
-
 BEFORE_S, AFTER_S = 0.3, 0.3
 """Quiet around speech: exactly so much before it, at least so much after. Of sound that is cut to the speech itself
 10 % of the words are wrong, with these 5 to 6 %, wherever it was cut; 0.5 s before it are worse again (tiny.en)."""
 QUIET_DB = 30.0
 """So far below the loudest is quiet, whatever the room."""
-
-CUT_FROM_S, CUT_TO_S = 20.0, FULL_WINDOW_S - MARGIN_S
-"""Longer sound is cut where it is quietest between these."""
 
 SMALL_BYTES = 100_000_000
 """Weights of fewer bytes are those of a tiny model."""
@@ -214,20 +208,6 @@ def with_quiet_around(audio: Samples) -> Samples:
     lead = int(loud[0]) * frame - round(BEFORE_S * RATE)
     missing_after = round(AFTER_S * RATE) - (len(audio) - (int(loud[-1]) + 1) * frame)
     return np.pad(audio[max(0, lead) :], (max(0, -lead), max(0, missing_after)))
-
-
-def cut(audio: Samples) -> Iterator[Samples]:
-    """Yield `audio` in parts that fit the full window, cut where it is quietest."""
-    step = RATE // 10
-    while len(audio) > CUT_TO_S * RATE:
-        start = round(CUT_FROM_S * RATE)
-        steps = audio[start : round(CUT_TO_S * RATE)]
-        powers = np.square(steps[: len(steps) - len(steps) % step].reshape(-1, step)).sum(axis=1)
-        # Two steps together, so that the cut lies in a pause and not in the closure of a consonant.
-        end = start + (int(np.argmin(powers[:-1] + powers[1:])) + 1) * step
-        yield audio[:end]
-        audio = audio[end:]
-    yield audio
 
 
 def _load(settings: Stt) -> tuple[Any, str]:

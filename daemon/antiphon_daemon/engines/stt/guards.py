@@ -35,6 +35,9 @@ HIGH_COMPRESSION = 2.4
 HURRIED_TOKENS_PER_S = 8
 """Faster than people speak: who says the same thing three times is believed, unless there was no time to."""
 
+LETTERS_PER_TOKEN = 4
+"""About so many, where a model does not tell its tokens."""
+
 _FRAME = RATE * 30 // 1000
 
 _KNOWN = re.compile(
@@ -72,6 +75,11 @@ class Heard:
     complete: bool
     """It came to an end by itself, before the most tokens that can be spoken in the time."""
     window_s: float
+
+
+def unscored(text: str, duration_s: float) -> Heard:
+    """Return what a model has heard that tells nothing but the words."""
+    return Heard(text, 0.0, 0.0, 0.0, len(text) // LETTERS_PER_TOKEN + 1, True, duration_s)
 
 
 def loudest_db(audio: Samples) -> float:

@@ -1,0 +1,274 @@
+"""What `engine: auto` takes: by the machine, by what is installed, by the models that are here and by the language.
+
+`hear` and `speak` are pure: what there is goes in, a choice and its reason come out. A model that does not know the
+language is never taken.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from antiphon.settings import Llm, Settings
+from antiphon_daemon.engines import available, catalogue, models
+from antiphon_daemon.engines.contracts import Chosen, EngineError, EngineMissing, Stage
+
+STAGES: tuple[Stage, ...] = ("stt", "llm", "tts")
+NO_MODEL = "the catalogue has no model for it, see docs/models.md"
+
+MANY_CORES = 8
+"""From here on a large model is quick enough on a CPU."""
+
+WHISPERS = ("whisper-tiny", "whisper-base", "whisper-small", "whisper-medium", "whisper-large-v3")
+"""By size. The best that the machine can run is taken; what is too large only if nothing smaller is here."""
+FOR_A_GPU = ("whisper-large-v3-turbo", *reversed(WHISPERS))
+FOR_MANY_CORES = ("whisper-medium", "whisper-small", "whisper-base", "whisper-tiny", *FOR_A_GPU)
+FOR_FEW_CORES = ("whisper-small", "whisper-base", "whisper-tiny", *reversed(FOR_A_GPU))
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the choice depends on of a machine."""
+
+    system: str
+    """As Python says it: Darwin, Linux."""
+    processor: str
+    """arm64, aarch64, x86_64."""
+    cores: int
+    cuda: bool = False
+    """A GPU of NVIDIA's that CTranslate2 can use."""
+
+    @property
+    def apple_silicon(self) -> bool:
+        """Whether MLX runs here."""
+        return self.system == "Darwin" and self.processor == "arm64"
+
+    def __str__(self) -> str:
+        if self.cuda:
+            return "a GPU with CUDA"
+        return f"{'Apple silicon' if self.apple_silicon else 'a CPU'} with {self.cores} cores"
+
+
+@dataclass(frozen=True)
+class Here:
+    """What is on a machine."""
+
+    installed: Mapping[Stage, frozenset[str]]
+    """Engines of each stage whose packages are installed."""
+    pulled: frozenset[str] = frozenset()
+    """Models of the catalogue that are here."""
+    vosk: frozenset[str] = frozenset()
+    """Languages for which a package brings a model of vosk."""
+    espeak: frozenset[str] = frozenset()
+    """Languages that espeak-ng speaks."""
+
+
+def hear(machine: Machine, here: Here, language: str) -> Chosen:
+    """Return how speech in `language` is heard on `machine`.
+
+    Raises:
+        EngineMissing: nothing that is here can; the message names what does not know the language, and the command
+            that brings what does.
+    """
+    installed = here.installed.get("stt", frozenset())
+    order = FOR_A_GPU if machine.cuda else FOR_MANY_CORES if machine.cores >= MANY_CORES else FOR_FEW_CORES
+    if "faster_whisper" in installed:
+        device, form = ("cuda", "float16") if machine.cuda else ("cpu", "int8")
+        whisper = next((name for name in _with_english(order, language) if _knows(name, here, language)), None)
+        if whisper is None and language == "en":
+            whisper = "embedded"
+        if whisper:
+            what = "the embedded tiny.en" if whisper == "embedded" else whisper
+            why = f"faster_whisper with {what} ({form}) hears {language!r} on {machine}"
+            told = {"model": whisper, "device": device, "compute_type": form}
+            return Chosen("stt", "faster_whisper", why, told)
+    if "vosk" in installed and language in here.vosk:
+        why = (
+            f"vosk with its small model hears {language!r}: no Whisper that knows it is here, {_pull('stt', language)}"
+        )
+        return Chosen("stt", "vosk", why, {"model": "embedded"})
+    if "faster_whisper" not in installed:
+        brings = available.brings("stt", "faster_whisper", machine.system)
+        raise EngineMissing("stt", f"Nothing here hears {language!r}, and no Whisper is installed: {brings}")
+    says = f"Nothing here hears {language!r}, and the embedded model tiny.en knows English only"
+    raise EngineMissing("stt", f"{says}: {_pull('stt', language)}")
+
+
+def speak(machine: Machine, here: Here, language: str) -> Chosen:
+    """Return how `language` is spoken on `machine`.
+
+    Raises:
+        EngineMissing: nothing that is here can; the message names what does not know the language, and the command
+            that brings what does.
+    """
+    installed = here.installed.get("tts", frozenset())
+    if "piper" in installed:
+        voice = next((name for name in _voices(language) if name in here.pulled), None)
+        voice = voice or ("embedded" if language == "en" else None)
+        if voice:
+            what = "the embedded en_US-joe" if voice == "embedded" else voice
+            return Chosen("tts", "piper", f"piper with {what} speaks {language!r}", {"voice": voice})
+    offered = _pull("tts", language)
+    if "espeak" in installed and language in here.espeak:
+        better = f"; a voice of Piper's sounds better: {offered}" if _voices(language) else ""
+        return Chosen("tts", "espeak", f"espeak speaks {language!r}{better}", {"voice": "embedded"})
+    says = f"Nothing here speaks {language!r}, and the embedded voice en_US-joe knows English only: {offered}"
+    if "espeak" not in installed:
+        says += f", or: {available.brings('tts', 'espeak', machine.system)}"
+    raise EngineMissing("tts", says)
+
+
+def think(here: Here, language: str, llm: Llm) -> Chosen:
+    """Return the language models that `llm` with `engine: auto` stands for: Ollama, and one in this process.
+
+    Raises:
+        EngineMissing: neither is installed.
+    """
+    installed = here.installed.get("llm", frozenset())
+    section = {name: getattr(llm, name) for name in llm.model_fields_set - {"engine", "fallback", "model"}}
+    file = llm.model if llm.model.endswith(".gguf") else ""
+    pulled = next((name for name in _models("llm", language) if name in here.pulled), None)
+    model = file or pulled or ("" if language == "en" else None)
+    engines: list[dict[str, Any]] = []
+    if "ollama" in installed:
+        engines.append({**section, "engine": "ollama", "model": "" if file else llm.model})
+    if "embedded" in installed and model is not None:
+        engines.append({**section, "engine": "embedded", "model": model})
+    if not engines:
+        says = f"Nothing here thinks in {language!r}, and the embedded SmolLM2 knows English only"
+        raise EngineMissing("llm", f"{says}: {_pull('llm', language)}, or start Ollama.")
+    bundled = {"embedded": "with the bundled SmolLM2", "ollama": "where it runs"}
+    names = [f"{one['engine']} {one['model'] or bundled[one['engine']]}" for one in engines]
+    why = f"{', else '.join(names)}, answers in {language!r}"
+    if model is None:
+        why += f"; the embedded SmolLM2 knows English only, not {language!r}: {_pull('llm', language)}"
+    first, *others = engines
+    return Chosen("llm", first["engine"], why, {**first, "fallback": [*others, *llm.fallback]})
+
+
+def resolve(settings: Settings, stages: Sequence[Stage] = STAGES) -> tuple[Settings, tuple[Chosen, ...]]:
+    """Return settings that name an engine wherever these say `auto`, and what was chosen. Blocks for some milliseconds.
+
+    Args:
+        stages: those that are looked at.
+
+    Raises:
+        EngineMissing: nothing that is here knows the language of the house.
+    """
+    asked = [stage for stage in stages if getattr(settings, stage).engine == "auto"]
+    if not asked:
+        return settings, ()
+    machine, here, language = this_machine(), on_this_machine(), settings.language
+    choices: list[Chosen] = []
+    if "stt" in asked:
+        choices.append(_named_hearing(settings) or hear(machine, here, language))
+    if "llm" in asked:
+        choices.append(think(here, language, settings.llm))
+    if "tts" in asked:
+        choices.append(_named_speaking(settings) or speak(machine, here, language))
+    changed = {}
+    for one in choices:
+        section = getattr(settings, one.stage)
+        fields = {name: getattr(section, name) for name in section.model_fields_set}
+        changed[one.stage] = type(section)(**{**fields, **one.settings, "engine": one.engine})
+    return settings.model_copy(update=changed), tuple(choices)
+
+
+def this_machine() -> Machine:
+    """Return what this machine is."""
+    cuda = False
+    if not available.missing("stt", "faster_whisper"):
+        import ctranslate2
+
+        cuda = bool(ctranslate2.get_cuda_device_count())
+    return Machine(platform.system(), platform.machine(), os.cpu_count() or 1, cuda)
+
+
+def on_this_machine() -> Here:
+    """Return what is on this machine."""
+    installed: dict[Stage, frozenset[str]] = {
+        stage: frozenset(name for name in engines if not available.missing(stage, name))
+        for stage, engines in available.ENGINES.items()
+    }
+    spoken: frozenset[str] = frozenset()
+    if "espeak" in installed["tts"]:
+        from antiphon_daemon.engines.tts.espeak import languages
+
+        with contextlib.suppress(EngineError):
+            spoken = languages()
+    return Here(
+        installed,
+        frozenset(name for name in models.catalogue() if models.place(name)),
+        frozenset(language for language in catalogue.VOSK if _is_here(lambda code=language: catalogue.vosk(code))),
+        spoken,
+    )
+
+
+def _named_hearing(settings: Settings) -> Chosen | None:
+    """Return the engine that what the settings name belongs to; None where they name nothing."""
+    stt, folder = settings.stt, Path(settings.stt.model).expanduser()
+    if stt.url:
+        engine, what = ("openai_api" if stt.url.startswith("http") else "wyoming"), stt.url
+    elif stt.model == "embedded":
+        return None
+    else:
+        model = models.catalogue().get(stt.model)
+        engine, what = model.engine if model else "faster_whisper", stt.model
+        if (folder / "am").is_dir():
+            engine = "vosk"
+        elif next(folder.glob("*tokens.txt"), None) is not None:
+            engine = "sherpa_onnx"
+    return Chosen("stt", engine, f"{engine} hears: the settings name {what}")
+
+
+def _named_speaking(settings: Settings) -> Chosen | None:
+    """Return the engine that what the settings name belongs to; None where they name nothing."""
+    tts = settings.tts
+    if tts.url:
+        engine, what = ("openai_api" if tts.url.startswith("http") else "wyoming"), tts.url
+    elif tts.voice == "embedded":
+        return None
+    else:
+        model, what = models.catalogue().get(tts.voice), tts.voice
+        engine = model.engine if model else "piper" if tts.voice.endswith(".onnx") else "espeak"
+    return Chosen("tts", engine, f"{engine} speaks: the settings name {what}")
+
+
+def _with_english(order: tuple[str, ...], language: str) -> list[str]:
+    """Return names in order, each English-only one of the catalogue before its sibling of many languages."""
+    names: list[str] = []
+    for name in order:
+        names += [f"{name}.en", name] if language == "en" else [name]
+    return names
+
+
+def _knows(name: str, here: Here, language: str) -> bool:
+    model = models.catalogue().get(name)
+    return name in here.pulled and model is not None and model.knows(language)
+
+
+def _models(stage: Stage, language: str) -> list[str]:
+    return [one.name for one in models.catalogue().values() if one.stage == stage and one.knows(language)]
+
+
+def _voices(language: str) -> list[str]:
+    return _models("tts", language)
+
+
+def _pull(stage: Stage, language: str) -> str:
+    """Return the command that brings what is missing."""
+    names = _models(stage, language)
+    return f"antiphon models pull {names[0]}" if names else NO_MODEL
+
+
+def _is_here(find: Callable[[], object]) -> bool:
+    try:
+        find()
+    except EngineError:
+        return False
+    return True

@@ -1,0 +1,118 @@
+"""Vosk (Kaldi): small models that hear as they go, for machines on which Whisper is too slow."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import vosk
+
+from antiphon.audio.pcm import RATE, Samples, to_bytes
+from antiphon.settings import Stt
+from antiphon_daemon.engines import catalogue, models
+from antiphon_daemon.engines.contracts import EngineError, Stream, Transcript, Work
+from antiphon_daemon.engines.stt.streams import Listeners, Listening, hear, nothing_in
+from antiphon_daemon.engines.worker import Worker
+
+OTHER_CODES = {"cn": "zh", "kz": "kk", "ua": "uk"}
+"""What its models call languages otherwise than ISO 639."""
+
+_NUMBER = re.compile(r"\[(\d+)\]")
+"""The Korean model writes numbers in brackets."""
+_NAMED = re.compile(r"vosk-model-(?:small-|big-)?([a-z]{2,3})(?:[-._]|$)")
+
+
+class Vosk:
+    """A `StreamingTranscriber` on vosk. Making one loads the model, which blocks for a second: do it in a thread.
+
+    Hints are not used: vosk can only be told which words there are at all.
+
+    Args:
+        settings: `model`, the folder of one; `embedded`: the one that a package brings for the house's language.
+        language: the language of the house, and of a model whose folder does not say which it knows.
+
+    Raises:
+        EngineMissing: the embedded model is not installed.
+        EngineError: the model cannot be loaded, or there is no embedded one for that language.
+    """
+
+    def __init__(self, settings: Stt, language: str) -> None:
+        folder = _folder(settings, language)
+        for part in ("am/final.mdl", "conf/model.conf"):
+            catalogue.check("stt", folder / part)
+        vosk.SetLogLevel(-1)
+        try:
+            self._model = vosk.Model(str(folder))
+            _Recogniser(self._model).end()  # finds what loading does not, and pays for the first call's allocations
+        except Exception as error:  # vosk raises bare ones
+            raise catalogue.broken("stt", folder, error) from error
+        self._label = folder.name if settings.model != "embedded" else f"embedded ({language})"
+        self.name = f"vosk {self._label}"
+        self.languages: tuple[str, ...] = (_language(folder.name, language),)
+        self._worker = Worker("stt")
+        self._listeners = Listeners()
+
+    async def transcribe(
+        self, audio: Samples, work: Work, *, language: str | None, hints: Sequence[str] = ()
+    ) -> Transcript:
+        """Return what is said in `audio`; the model is not asked about silence or a click."""
+        code = self._known(language)
+        text = "" if nothing_in(audio) else await self._worker.run(partial(self._hear, audio, work), work)
+        return Transcript(text, code, duration_s=len(audio) / RATE)
+
+    def open(self, work: Work, *, language: str | None) -> Stream:
+        """Begin an utterance."""
+        code = self._known(language)
+        return self._listeners.add(Listening(self._worker, lambda: _Recogniser(self._model), work, code))
+
+    async def close(self) -> None:
+        """Free the model once the step in hand is done."""
+        await self._listeners.close()
+        await self._worker.close()
+
+    def _hear(self, audio: Samples, work: Work) -> str:
+        return hear(_Recogniser(self._model), audio, work)
+
+    def _known(self, language: str | None) -> str:
+        code = re.split("[-_]", language)[0].lower() if language else self.languages[0]
+        if code not in self.languages:
+            offered = models.offer("stt", code)
+            says = f"The model {self._label} knows {self.languages[0]} only, not {code}: name another as stt.model"
+            raise EngineError("stt", f"{says} in config.yaml{f', or: {offered}' if offered else '.'}")
+        return code
+
+
+class _Recogniser:
+    """Vosk's own, which parts what it hears where somebody pauses."""
+
+    def __init__(self, model: Any) -> None:
+        self._inner = vosk.KaldiRecognizer(model, RATE)
+        self._said: list[str] = []
+
+    def feed(self, audio: Samples) -> str:
+        if self._inner.AcceptWaveform(to_bytes(audio)):
+            self._said.append(json.loads(self._inner.Result())["text"])
+            return self._so_far()
+        return self._so_far(json.loads(self._inner.PartialResult())["partial"])
+
+    def end(self) -> str:
+        return self._so_far(json.loads(self._inner.FinalResult())["text"])
+
+    def _so_far(self, last: str = "") -> str:
+        return _NUMBER.sub(r"\1", " ".join((*self._said, last)))
+
+
+def _folder(settings: Stt, language: str) -> Path:
+    if settings.model == "embedded":
+        return catalogue.vosk(language)
+    models.same_engine("stt", settings.model, "vosk")
+    return Path(settings.model).expanduser()
+
+
+def _language(folder: str, otherwise: str) -> str:
+    named = _NAMED.match(folder)
+    return OTHER_CODES.get(named[1], named[1]) if named else otherwise

@@ -1,0 +1,222 @@
+"""`engine: auto` on simulated machines, in each language of the catalogue: what it takes, and how it says why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from antiphon.settings import Llm, Settings, Stt, Tts
+from antiphon_daemon import app, checks
+from antiphon_daemon.engines import auto, available, models
+from antiphon_daemon.engines.auto import Here, Machine, hear, speak, think
+from antiphon_daemon.engines.build import build_synthesizer
+from antiphon_daemon.engines.contracts import EngineMissing, Stage
+from antiphon_daemon.gateway.web import describe
+
+MACHINES = {
+    "apple": Machine("Darwin", "arm64", 8),
+    "cuda": Machine("Linux", "x86_64", 16, cuda=True),
+    "small": Machine("Linux", "aarch64", 4),
+}
+EVERY: Mapping[Stage, frozenset[str]] = {stage: frozenset(engines) for stage, engines in available.ENGINES.items()}
+BARE: Mapping[Stage, frozenset[str]] = {**EVERY, "stt": EVERY["stt"] - {"vosk"}, "tts": EVERY["tts"] - {"espeak"}}
+SPOKEN = frozenset(code for one in models.catalogue().values() for code in one.languages if code != "*")
+ESPEAK = SPOKEN | {"fa"}
+REFUSED = (
+    r"^Nothing here hears '{}', and the embedded model tiny\.en knows English only: antiphon models pull \S+small$"
+)
+WHISPERS = frozenset(name for name in models.catalogue() if name.startswith("whisper-"))
+
+HEARD = {
+    # machine, what was pulled, language → model; None: refused
+    ("apple", "", "en"): "embedded",
+    ("cuda", "", "en"): "embedded",
+    ("small", "", "en"): "embedded",
+    ("apple", "", "ko"): None,
+    ("cuda", "", "ko"): None,
+    ("small", "", "ko"): None,
+    ("small", "whisper-small.en", "en"): "whisper-small.en",
+    ("small", "whisper-small.en", "ko"): None,
+    ("small", "whisper-tiny", "ko"): "whisper-tiny",
+    ("small", "whisper-large-v3", "ko"): "whisper-large-v3",
+    ("apple", "*", "ko"): "whisper-medium",
+    ("cuda", "*", "ko"): "whisper-large-v3-turbo",
+    ("small", "*", "ko"): "whisper-small",
+    ("apple", "*", "en"): "whisper-medium",
+    ("cuda", "*", "en"): "whisper-large-v3-turbo",
+    ("small", "*", "en"): "whisper-small.en",
+}
+
+
+def pulled(names: str) -> frozenset[str]:
+    return WHISPERS if names == "*" else frozenset(names.split())
+
+
+@pytest.mark.parametrize(("machine", "names", "language"), HEARD)
+def test_what_hears(machine: str, names: str, language: str) -> None:
+    expected = HEARD[machine, names, language]
+    here = Here(BARE, pulled(names))
+    if expected is None:
+        with pytest.raises(EngineMissing, match=REFUSED.format("ko")):
+            hear(MACHINES[machine], here, language)
+        return
+    chosen = hear(MACHINES[machine], here, language)
+    form = ("cuda", "float16") if machine == "cuda" else ("cpu", "int8")
+    assert (chosen.engine, chosen.settings) == (
+        "faster_whisper",
+        {"model": expected, "device": form[0], "compute_type": form[1]},
+    )
+    what = "the embedded tiny.en" if expected == "embedded" else expected
+    on = {"apple": "Apple silicon with 8 cores", "cuda": "a GPU with CUDA", "small": "a CPU with 4 cores"}[machine]
+    assert chosen.why == f"faster_whisper with {what} ({form[1]}) hears {language!r} on {on}"
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("language", sorted(SPOKEN))
+@pytest.mark.parametrize("names", ["", "whisper-small.en", "whisper-base", "*"])
+def test_a_model_that_does_not_know_the_language_is_never_taken(machine: str, language: str, names: str) -> None:
+    here = Here(EVERY, pulled(names), vosk=frozenset({"ko"}), espeak=ESPEAK)
+    if language not in ("en", "ko") and names in ("", "whisper-small.en"):
+        with pytest.raises(EngineMissing, match=REFUSED.format(language)):
+            hear(MACHINES[machine], here, language)
+        return
+    chosen = hear(MACHINES[machine], here, language)
+    model = models.catalogue().get(chosen.settings["model"])
+    if chosen.engine == "vosk":
+        assert language == "ko"
+        assert names in ("", "whisper-small.en")
+    elif model is None:
+        assert (language, chosen.settings["model"]) == ("en", "embedded")
+    else:
+        assert model.knows(language)
+
+
+@pytest.mark.parametrize("language", sorted(SPOKEN))
+def test_what_speaks(language: str) -> None:
+    voices = [name for name, one in models.catalogue().items() if one.stage == "tts" and one.knows(language)]
+    machine = MACHINES["small"]
+    bare = Here(BARE)
+    if language == "en":
+        assert speak(machine, bare, "en").settings == {"voice": "embedded"}
+    else:
+        with pytest.raises(EngineMissing, match=f"^Nothing here speaks '{language}'.*install espeak-ng$") as raised:
+            speak(machine, bare, language)
+        assert (f"antiphon models pull {voices[0]}" if voices else auto.NO_MODEL) in str(raised.value)
+        chosen = speak(machine, Here(EVERY, espeak=ESPEAK), language)
+        assert (chosen.engine, chosen.settings) == ("espeak", {"voice": "embedded"})
+        better = f"; a voice of Piper's sounds better: antiphon models pull {voices[0]}" if voices else ""
+        assert chosen.why == f"espeak speaks {language!r}{better}"
+    for voice in voices:
+        chosen = speak(machine, Here(EVERY, frozenset({voice}), espeak=ESPEAK), language)
+        assert (chosen.engine, chosen.settings["voice"]) == ("piper", voice)
+
+
+def test_without_piper_espeak_speaks_english_too() -> None:
+    here = Here({**EVERY, "tts": frozenset({"espeak"})}, espeak=ESPEAK)
+    assert speak(MACHINES["small"], here, "en").engine == "espeak"
+
+
+def test_without_any_package_its_command_is_named() -> None:
+    with pytest.raises(EngineMissing, match="Nothing here hears 'en'"):
+        hear(MACHINES["small"], Here({}), "en")
+
+
+def test_a_language_that_nobody_knows_is_refused_plainly() -> None:
+    here = Here(EVERY, espeak=ESPEAK)
+    with pytest.raises(EngineMissing, match=r"Nothing here speaks 'xx'.*the catalogue has no model for it"):
+        speak(MACHINES["small"], here, "xx")
+    with pytest.raises(EngineMissing, match=r"Nothing here hears 'xx'.*the catalogue has no model for it"):
+        hear(MACHINES["small"], Here(EVERY, WHISPERS), "xx")
+
+
+def test_which_language_models_answer() -> None:
+    ask = Llm(engine="auto", temperature=0.7)
+    english = think(Here(EVERY), "en", ask)
+    assert [(one.engine, one.model) for one in Llm(**english.settings).chain] == [("ollama", ""), ("embedded", "")]
+    assert english.why == "ollama where it runs, else embedded with the bundled SmolLM2, answers in 'en'"
+    korean = think(Here(EVERY), "ko", ask)
+    assert [one.engine for one in Llm(**korean.settings).chain] == ["ollama"]
+    assert "SmolLM2 knows English only, not 'ko': antiphon models pull qwen3-1.7b" in korean.why
+    better = Llm(**think(Here(EVERY, frozenset({"qwen3-0.6b"})), "ko", ask).settings).chain
+    assert [(one.engine, one.model, one.temperature) for one in better] == [
+        ("ollama", "", 0.7),
+        ("embedded", "qwen3-0.6b", 0.7),
+    ]
+    named = Llm(**think(Here(EVERY), "ko", Llm(engine="auto", model="/my.gguf")).settings).chain
+    assert [(one.engine, one.model) for one in named] == [("ollama", ""), ("embedded", "/my.gguf")]
+    with pytest.raises(EngineMissing, match="Nothing here thinks in 'ko'"):
+        think(Here({**EVERY, "llm": frozenset({"embedded"})}), "ko", ask)
+
+
+@pytest.mark.parametrize(
+    ("section", "engine"),
+    [
+        (Stt(engine="auto", model="whisper-small"), "faster_whisper"),
+        (Stt(engine="auto", model="medium"), "faster_whisper"),
+        (Stt(engine="auto", url="tcp://box:10300"), "wyoming"),
+        (Stt(engine="auto", url="http://box:8000"), "openai_api"),
+        (Tts(engine="auto", voice="de_DE-thorsten-medium"), "piper"),
+        (Tts(engine="auto", voice="/my/voice.onnx"), "piper"),
+        (Tts(engine="auto", voice="ko+f2"), "espeak"),
+        (Tts(engine="auto", url="tcp://box:10200"), "wyoming"),
+        (Tts(engine="auto", url="http://box:8000"), "openai_api"),
+    ],
+)
+def test_what_the_settings_name_decides(section: Stt | Tts, engine: str) -> None:
+    stage = "stt" if isinstance(section, Stt) else "tts"
+    settings, chosen = auto.resolve(Settings(**{stage: section}))
+    resolved = getattr(settings, stage)
+    assert resolved.engine == engine
+    assert resolved.model_copy(update={"engine": "auto"}) == section
+    assert chosen[0].why.startswith(f"{engine} ")
+    assert "the settings name" in chosen[0].why
+
+
+def test_a_folder_tells_its_engine(tmp_path: Path) -> None:
+    (tmp_path / "vosk" / "am").mkdir(parents=True)
+    (tmp_path / "sherpa").mkdir()
+    (tmp_path / "sherpa" / "tokens.txt").write_text("a 1")
+    for name, engine in (("vosk", "vosk"), ("sherpa", "sherpa_onnx")):
+        settings, _ = auto.resolve(Settings(stt=Stt(engine="auto", model=str(tmp_path / name))))
+        assert settings.stt.engine == engine
+
+
+async def test_the_choice_is_told_in_the_log_in_the_description_and_by_the_doctor() -> None:
+    settings = Settings(
+        language="en",
+        stt=Stt(engine="auto"),
+        tts=Tts(engine="auto"),
+        llm=Llm(engine="auto", url="http://127.0.0.1:9", context=512),
+        turn={"model": "silence"},  # type: ignore[arg-type]
+    )
+    with capture_logs() as logs:
+        engines = await app.build_engines(settings)
+    told = {one["stage"]: one["why"] for one in logs if one["event"] == "engine chosen"}
+    described = describe(engines, settings)["engines"]
+    await engines.close()
+    assert set(told) == {"stt", "llm", "tts"}
+    assert told["tts"] == "piper with the embedded en_US-joe speaks 'en'"
+    assert described["stt"]["engine"] == "auto"
+    assert described["stt"]["chosen"] == "faster_whisper"
+    assert {stage: described[stage]["why"] for stage in told} == told
+    seen = {one.name: one.says for one in checks._chosen(settings)}
+    assert seen == {f"{stage}.engine: auto": why for stage, why in told.items()}
+
+
+async def test_a_house_without_a_voice_for_its_language_speaks_all_the_same() -> None:
+    built = await build_synthesizer(Settings(language="ko", tts=Tts(engine="auto")))
+    assert built.name == "espeak-ng ko"
+    await built.close()
+
+
+def test_settings_that_name_engines_are_left_as_they_are() -> None:
+    settings = Settings()
+    assert auto.resolve(settings) == (settings, ())
+
+
+def test_the_ranking_names_models_of_the_catalogue() -> None:
+    assert set(auto.FOR_A_GPU) == set(auto.FOR_FEW_CORES) == set(auto.FOR_MANY_CORES)
+    assert set(auto.FOR_A_GPU) <= set(models.catalogue())
