@@ -87,12 +87,13 @@ class OpenAiAudioServer:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         path = head[0].split()[1]
-        self.headers = {name.lower(): value for name, _, value in (one.partition(": ") for one in head[1:] if one)}
-        body = await reader.readexactly(int(self.headers.get("content-length", 0)))
+        headers = {name.lower(): value for name, _, value in (one.partition(": ") for one in head[1:] if one)}
+        self.headers = headers
+        body = await reader.readexactly(int(headers.get("content-length", 0)))
         if path == "/v1/models":
             listed = [{"id": name, "object": "model", "created": 1, "owned_by": "me"} for name in self.models]
             return await self._whole(writer, "200 OK", json.dumps({"object": "list", "data": listed}).encode())
-        asked = json.loads(body) if path == "/v1/audio/speech" else self._form(body)
+        asked = json.loads(body) if path == "/v1/audio/speech" else _form(headers, body)
         self.asked.append(asked)
         if self.status != "200 OK":
             return await self._whole(writer, self.status, self.error)
@@ -104,16 +105,6 @@ class OpenAiAudioServer:
         if path == "/v1/audio/transcriptions":
             return await self._transcribe(writer, asked)
         return await self._stream(reader, writer, self._speech(asked))
-
-    def _form(self, body: bytes) -> dict[str, Any]:
-        """Return the fields of a `multipart/form-data`."""
-        mark = b"--" + self.headers["content-type"].partition("boundary=")[2].strip('"').encode()
-        fields: dict[str, Any] = {}
-        for part in body.split(mark)[1:-1]:
-            head, _, content = part.removeprefix(b"\r\n").removesuffix(b"\r\n").partition(b"\r\n\r\n")
-            name = head.split(b'name="')[1].split(b'"')[0].decode()
-            fields[name] = content if b"filename=" in head else content.decode()
-        return fields
 
     async def _transcribe(self, writer: asyncio.StreamWriter, asked: dict[str, Any]) -> bool:
         if asked["response_format"] == "verbose_json" and not self.scores:
@@ -194,6 +185,17 @@ class OpenAiAudioServer:
         finally:
             gone.cancel()
             waiting.cancel()
+
+
+def _form(headers: dict[str, str], body: bytes) -> dict[str, Any]:
+    """Return the fields of a `multipart/form-data`."""
+    mark = b"--" + headers["content-type"].partition("boundary=")[2].strip('"').encode()
+    fields: dict[str, Any] = {}
+    for part in body.split(mark)[1:-1]:
+        head, _, content = part.removeprefix(b"\r\n").removesuffix(b"\r\n").partition(b"\r\n\r\n")
+        name = head.split(b'name="')[1].split(b'"')[0].decode()
+        fields[name] = content if b"filename=" in head else content.decode()
+    return fields
 
 
 async def _chunk(writer: asyncio.StreamWriter, block: bytes) -> None:

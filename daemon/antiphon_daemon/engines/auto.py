@@ -11,6 +11,7 @@ import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +172,7 @@ def resolve(settings: Settings, stages: Sequence[Stage] = STAGES) -> tuple[Setti
         choices.append(think(here, language, settings.llm))
     if "tts" in asked:
         choices.append(_named_speaking(settings) or speak(machine, here, language))
-    changed = {}
+    changed: dict[str, Any] = {}
     for one in choices:
         section = getattr(settings, one.stage)
         fields = {name: getattr(section, name) for name in section.model_fields_set}
@@ -204,7 +205,7 @@ def on_this_machine() -> Here:
     return Here(
         installed,
         frozenset(name for name in models.catalogue() if models.place(name)),
-        frozenset(language for language in catalogue.VOSK if _is_here(lambda code=language: catalogue.vosk(code))),
+        frozenset(language for language in catalogue.VOSK if _is_here(partial(catalogue.vosk, language))),
         spoken,
     )
 

@@ -48,11 +48,7 @@ class OpenAiTranscriber:
         self._hints = settings.hints
         self._within_s = deadlines.stt_s * OWN_SHARE
         self._scores = True
-
-    @property
-    def name(self) -> str:
-        """What `info` and logs call it."""
-        return self._server.name
+        self.name = self._server.name
 
     @property
     def languages(self) -> Sequence[str]:
@@ -79,6 +75,7 @@ class OpenAiTranscriber:
             with self._server.told(work, self._within_s):
                 async with asyncio.timeout(self._within_s):
                     model = await self._server.choose()
+                    self.name = self._server.name
                     self._check_language(spoken)
                     given: dict[str, Any] = {"model": model, "file": ("speech.wav", _wav(audio), "audio/wav")}
                     if spoken:
