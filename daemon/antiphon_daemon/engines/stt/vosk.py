@@ -21,6 +21,9 @@ from antiphon_daemon.engines.worker import Worker
 OTHER_CODES = {"cn": "zh", "kz": "kk", "ua": "uk"}
 """What its models call languages otherwise than ISO 639."""
 
+MOST_IDLE = 2
+"""Recognisers that are kept for the next utterance."""
+
 _NUMBER = re.compile(r"\[(\d+)\]")
 """The Korean model writes numbers in brackets."""
 _NAMED = re.compile(r"vosk-model-(?:small-|big-)?([a-z]{2,3})(?:[-._]|$)")
@@ -47,7 +50,8 @@ class Vosk:
         vosk.SetLogLevel(-1)
         try:
             self._model = vosk.Model(str(folder))
-            _Recogniser(self._model).end()  # finds what loading does not, and pays for the first call's allocations
+            self._idle = [self._new()]
+            self._begin().end()  # finds what loading does not, and pays for the first call's allocations
         except Exception as error:  # vosk raises bare ones
             raise catalogue.broken("stt", folder, error) from error
         self._label = folder.name if settings.model != "embedded" else f"embedded ({language})"
@@ -67,7 +71,7 @@ class Vosk:
     def open(self, work: Work, *, language: str | None) -> Stream:
         """Begin an utterance."""
         code = self._known(language)
-        return self._listeners.add(Listening(self._worker, lambda: _Recogniser(self._model), work, code))
+        return self._listeners.add(Listening(self._worker, self._begin, work, code))
 
     async def close(self) -> None:
         """Free the model once the step in hand is done."""
@@ -75,7 +79,20 @@ class Vosk:
         await self._worker.close()
 
     def _hear(self, audio: Samples, work: Work) -> str:
-        return hear(_Recogniser(self._model), audio, work)
+        recogniser = self._begin()
+        try:
+            return hear(recogniser, audio, work)
+        finally:
+            recogniser.release()
+
+    def _begin(self) -> _Recogniser:
+        """Return a recogniser for a new utterance: one that was used before, where there is one that nobody uses."""
+        inner = self._idle.pop() if self._idle else self._new()
+        inner.Reset()
+        return _Recogniser(inner, self._idle)
+
+    def _new(self) -> Any:
+        return vosk.KaldiRecognizer(self._model, RATE)
 
     def _known(self, language: str | None) -> str:
         code = re.split("[-_]", language)[0].lower() if language else self.languages[0]
@@ -89,8 +106,8 @@ class Vosk:
 class _Recogniser:
     """Vosk's own, which parts what it hears where somebody pauses."""
 
-    def __init__(self, model: Any) -> None:
-        self._inner = vosk.KaldiRecognizer(model, RATE)
+    def __init__(self, inner: Any, idle: list[Any]) -> None:
+        self._inner, self._idle = inner, idle
         self._said: list[str] = []
 
     def feed(self, audio: Samples) -> str:
@@ -100,7 +117,14 @@ class _Recogniser:
         return self._so_far(json.loads(self._inner.PartialResult())["partial"])
 
     def end(self) -> str:
-        return self._so_far(json.loads(self._inner.FinalResult())["text"])
+        text = self._so_far(json.loads(self._inner.FinalResult())["text"])
+        self.release()
+        return text
+
+    def release(self) -> None:
+        """Leave the library's recogniser to the next utterance: making one costs more than a short utterance."""
+        if self._inner not in self._idle and len(self._idle) < MOST_IDLE:
+            self._idle.append(self._inner)
 
     def _so_far(self, last: str = "") -> str:
         return _NUMBER.sub(r"\1", " ".join((*self._said, last)))
