@@ -10,6 +10,7 @@ then asks for the sound of what it was given: for a peer with that habit the sou
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import aclosing
@@ -31,6 +32,7 @@ from antiphon_daemon.conversation.messages import message
 from antiphon_daemon.conversation.skills import house
 from antiphon_daemon.endpoints.info import plain_language
 from antiphon_daemon.engines.contracts import Engines
+from antiphon_daemon.insight import metrics
 from antiphon_daemon.insight.trace import Trace
 from antiphon_daemon.insight.turns import Outcome, Recorder
 
@@ -81,16 +83,19 @@ class HandleHandler:
         self._peer, self._engines, self._memories, self._settings = peer, engines, memories, settings
         self._across, self._recorder = across, recorder
         self._draft: Draft | None = None
+        self._asked_at = 0.0
 
     async def handle(self, event: Event) -> None:
         """Act on one event."""
         if not Transcript.is_type(event.type):
             return
+        self._asked_at = time.monotonic()
         request = parse(Transcript, event)
         language = plain_language(request.language) or self._settings.language
         context = request.context if isinstance(request.context, dict) else {}
         text = composed(str(request.text)).strip()
         if not text or len(text) > TEXT_CHARACTERS:
+            metrics.handled("empty")
             await self._peer.send(NotHandled(text=message("empty", language), context=request.context))
             return
         conversation_id = context.get("conversation_id")
@@ -146,6 +151,7 @@ class HandleHandler:
             await self._peer.send(Intent(command.intent, entities, text=said, context=context))
         if len(asked) > 1:
             await self._peer.send(IntentsStop(context=context))
+        metrics.handled("house")
         log.info("the house is asked", intents=[command.intent for command in asked])
         trace.mark("done")
         self._recorder.began(trace, typed=True, said=text).end(Outcome.ANSWERED, answered=said)
@@ -171,8 +177,12 @@ class HandleHandler:
         if draft.answer is not None and draft.answer.starts_over:
             memory.forget()
         await self._peer.send(HandledStart(context=context))
+        told = False
         async with aclosing(draft.reply.written.parts()) as writing:
             async for part in writing:
+                if not told:
+                    metrics.handled_first(time.monotonic() - self._asked_at)
+                    told = True
                 await self._peer.send(HandledChunk(text=part))
         if draft.reply.fault is not None:
             raise draft.reply.fault
@@ -180,6 +190,7 @@ class HandleHandler:
         draft.trace.first("done")
         if draft.turn is not None:
             draft.turn.end(Outcome.ANSWERED, answered=reply)
+        metrics.handled("failed" if draft.reply.failed else "reply")
         if draft.reply.failed:
             await self._peer.send(NotHandled(text=reply, context=context))
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from fastapi import FastAPI, WebSocket
@@ -163,16 +163,16 @@ class Counted(Collector):
         yield _counter("drafts", "Drafts that were begun for those turns.", counts.drafts)
         yield _counter("draft_hits", "Replies whose first sound was there when the turn was over.", counts.hits)
         yield _counter("draft_wasted_seconds", "Work at drafts that came to nothing.", counts.wasted_s)
-        buckets, total = [], 0
-        for bound, count in zip((*map(str, BUCKETS_S), "+Inf"), counts.first_audio, strict=True):
-            total += count
-            buckets.append((bound, float(total)))
-        yield HistogramMetricFamily(
-            "antiphon_first_audio_seconds",
-            "From the end of speech to the first sound of the reply.",
-            buckets=buckets,
-            sum_value=counts.first_audio_s,
-        )
+        what = "From the end of speech to the first sound of the reply."
+        yield _histogram("first_audio", what, counts.first_audio, counts.first_audio_s)
+        handled = CounterMetricFamily("antiphon_handled", "Requests to the handle endpoint.", labels=["outcome"])
+        for outcome, count in counts.handled.items():
+            handled.add_metric([outcome], count)
+        yield handled
+        what, first = "From such a request to the first words of its reply.", counts.handled_first
+        yield _histogram("handled_first_words", what, first.counts, first.total_s)
+        yield _counter("transcriptions", "Recordings of programs that were heard.", counts.transcriptions)
+        yield _counter("speeches", "Texts of programs that were spoken.", counts.speeches)
         yield GaugeMetricFamily("antiphon_sessions", "WebSockets in a conversation.", len(self._house.sessions))
         connected = GaugeMetricFamily("antiphon_connections", "Wyoming peers of an endpoint.", labels=["endpoint"])
         for name, count in self._house.connections().items():
@@ -185,3 +185,12 @@ class Counted(Collector):
 
 def _counter(name: str, what: str, value: float) -> Metric:
     return CounterMetricFamily(f"antiphon_{name}", what, value)
+
+
+def _histogram(name: str, what: str, counts: Sequence[int], total_s: float) -> Metric:
+    """Return times by `BUCKETS_S`, and beyond."""
+    buckets, total = [], 0
+    for bound, count in zip((*map(str, BUCKETS_S), "+Inf"), counts, strict=True):
+        total += count
+        buckets.append((bound, float(total)))
+    return HistogramMetricFamily(f"antiphon_{name}_seconds", what, buckets=buckets, sum_value=total_s)
