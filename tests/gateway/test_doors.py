@@ -7,52 +7,24 @@ import contextlib
 import json
 import socket
 import stat
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from pydantic import SecretStr
-from scripted import Ears, Script, quick
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed
 
-from antiphon.audio import vad
 from antiphon.settings import Gateway, Network
-from antiphon_daemon.app import serving
-from antiphon_daemon.engines.contracts import Engines, Synthesizer
+from antiphon_daemon.engines.contracts import Synthesizer
 from antiphon_daemon.gateway import session as sessions
 from antiphon_daemon.gateway.doors import DoorError, Doors, needed_token
 from antiphon_daemon.gateway.outbox import Outbox, Stuck
 
 from .client import client
-from .conftest import quiet_settings
+from .opening import get, opened, refused
 
 TOKEN = "open-sesame"
-
-
-@asynccontextmanager
-async def opened(gateways: list[Any], voice: Synthesizer, **settings: Any) -> AsyncIterator[Any]:
-    await asyncio.to_thread(vad.load)
-    given = quiet_settings(Gateway(**{"port": 0, **settings}))
-    async with serving(given, Engines(Ears(), Script(quick), voice)):
-        yield gateways[-1]
-
-
-async def get(port: int, path: str, **headers: str) -> httpx.Response:
-    async with httpx.AsyncClient(trust_env=False) as http:
-        return await http.get(f"http://127.0.0.1:{port}{path}", headers=headers)
-
-
-async def refused(port: int, query: str = "", **options: Any) -> tuple[int, str]:
-    """Return status and code of a refused WebSocket."""
-    with pytest.raises(InvalidStatus) as caught:
-        async with connect(f"ws://127.0.0.1:{port}/ws{query}", proxy=None, **options):
-            pass
-    response = caught.value.response
-    return response.status_code, json.loads(response.body or b"{}")["error"]["code"]
 
 
 async def test_pages_for_people_probes_and_prometheus(gateways: list[Any], voice: Synthesizer) -> None:

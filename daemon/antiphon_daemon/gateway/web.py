@@ -16,13 +16,16 @@ from prometheus_client.registry import Collector
 from antiphon import __version__
 from antiphon.settings import Settings
 from antiphon_daemon.engines.contracts import Engines, Stage
-from antiphon_daemon.gateway import dashboard
+from antiphon_daemon.gateway import dashboard, rest
 from antiphon_daemon.gateway.realtime import routes as realtime
 from antiphon_daemon.gateway.realtime.secrets import Secrets
 from antiphon_daemon.gateway.served import Served, peer_name
 from antiphon_daemon.gateway.session import Session
 from antiphon_daemon.gateway.static import Pages
 from antiphon_daemon.insight.metrics import BUCKETS_S, COUNTS
+
+BODIES = {rest.ENDPOINTS["transcriptions"]: rest.FORM_BYTES}
+"""The longest body of single paths, where it is more than usual."""
 
 
 class House(dashboard.House, Protocol):
@@ -56,6 +59,7 @@ def make_app(house: House) -> FastAPI:
 
     dashboard.add_to(app, house)
     Pages("client").add_to(app)
+    rest.add_to(app, house)
 
     @app.websocket("/ws")
     async def converse(websocket: WebSocket) -> None:
@@ -116,6 +120,7 @@ def describe(engines: Engines, settings: Settings) -> dict[str, Any]:
             "realtime": "/v1/realtime",
             "health": "/health",
             "metrics": "/metrics",
+            **rest.ENDPOINTS,
         },
     }
 
