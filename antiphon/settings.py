@@ -117,6 +117,8 @@ class Gateway(Section):
     """What clients must show; none, and a host beyond this machine: one is made and kept in the state folder."""
     origins: list[str] = []
     """Web pages of other hosts that may connect, such as https://house.example:8443."""
+    proxies: list[Annotated[str, AfterValidator(_network)]] = []
+    """Addresses and networks of reverse proxies, whose `X-Forwarded-For`, `-Proto` and `-Host` are believed."""
     certificate: str = ""
     """A certificate (PEM) with its chain: HTTPS and WSS alone are then served."""
     key: str = ""

@@ -5,8 +5,12 @@
 | this machine alone   | who names this machine as the host (no page can reach it by a name of its own making)  |
 | anywhere else        | who shows the token, from this machine and private networks (and `network.allow`)      |
 
-A WebSocket that a web page opens says where the page is from (`Origin`): it must be from the same host and port, or
-listed in `gateway.origins`. Programs say nothing of the kind and are let in.
+A WebSocket that a web page opens, and a request by which it would start something (all but GET and HEAD), says where
+the page is from (`Origin`, `Sec-Fetch-Site`): it must be from the same host and port, or listed in `gateway.origins`.
+Programs say nothing of the kind and are let in. A browser may ask first, for a page of another host (preflight); it is
+answered for those that are listed.
+
+Who shows wrong tokens is not listened to for a while, whatever is shown next: else a weak token could be guessed.
 
 The files of a page (`PAGE`) are shown without the token: they are the same in every house, and it is they that ask for
 it. What a page shows is not.
@@ -19,19 +23,22 @@ import hmac
 import os
 import re
 import secrets
-from collections.abc import Iterable
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import structlog
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from antiphon.settings import Gateway, Network
 from antiphon.wire.server import allowed
 from antiphon_daemon.gateway.realtime.secrets import Secrets
+from antiphon_daemon.gateway.sound import Allowance
 
 TOKEN_FILE = "gateway-token"
 TOKEN_MOST = 4096
@@ -40,6 +47,14 @@ KEY = "openai-insecure-api-key."
 REALTIME = "/v1/realtime"
 PAGE = re.compile(r"/(?:client|dashboard)(?:/[0-9a-f]{12}/[\w.-]+)?")
 """A page, or a file that it needs (see `static.py`)."""
+SAFE = ("GET", "HEAD", "OPTIONS")
+"""Methods that change and start nothing."""
+GUESSES = 10
+"""So many wrong tokens may be shown at once by one address, and then one a second."""
+GUESSERS = 1024
+"""Addresses whose wrong tokens are counted."""
+READ_HEADERS = ("Retry-After", "WWW-Authenticate")
+"""What pages of other hosts may read of an answer, besides what all may."""
 
 log = structlog.get_logger(__name__)
 
@@ -66,16 +81,24 @@ def needed_token(settings: Gateway, folder: Path) -> str | None:
     Raises:
         DoorError: it can be neither read nor kept.
     """
-    if settings.token is not None and settings.token.get_secret_value().strip():
-        return settings.token.get_secret_value().strip()
-    if is_loopback(settings.host):
-        return None
     path = folder / TOKEN_FILE
     try:
-        return _kept(path) or _draw(path)
+        token = known_token(settings, folder)
+        return token if token is not None or is_loopback(settings.host) else _draw(path)
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "is not text"
         raise DoorError(f"the token cannot be kept in {path} ({why}): set gateway.token_file") from None
+
+
+def known_token(settings: Gateway, folder: Path) -> str | None:
+    """Return what clients must show, as far as it is there already.
+
+    Raises:
+        OSError, UnicodeDecodeError: the file in which it is kept cannot be read.
+    """
+    if settings.token is not None and settings.token.get_secret_value().strip():
+        return settings.token.get_secret_value().strip()
+    return None if is_loopback(settings.host) else _kept(folder / TOKEN_FILE)
 
 
 def _kept(path: Path) -> str | None:
@@ -112,6 +135,25 @@ class Refused:
     why: str
 
 
+class Guesses:
+    """How often an address has shown a wrong token."""
+
+    def __init__(self, make: Callable[[], Allowance] = lambda: Allowance(1, GUESSES)) -> None:
+        self._make = make
+        self._left: OrderedDict[str, Allowance] = OrderedDict()
+
+    def too_many(self, peer: str) -> bool:
+        """Return whether this address is not listened to now."""
+        return peer in self._left and not self._left[peer].has(1)
+
+    def wrong(self, peer: str) -> None:
+        """Count a wrong token."""
+        self._left[peer] = allowance = self._left.pop(peer, None) or self._make()
+        allowance.take(1)
+        while len(self._left) > GUESSERS:
+            self._left.popitem(last=False)
+
+
 class Doors:
     """Stands before the application: who is refused gets a status and a sentence, HTTP and WebSocket alike.
 
@@ -129,8 +171,17 @@ class Doors:
         token: str | None,
         secrets: Secrets | None = None,
     ) -> None:
-        self._app, self._settings, self._token, self._secrets = app, settings, token, secrets
+        self._settings, self._token, self._secrets = settings, token, secrets
         self._origins = {_origin(origin) for origin in settings.origins}
+        self._app = CORSMiddleware(
+            app,
+            allow_origins=[_written(origin) for origin in self._origins],
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            expose_headers=READ_HEADERS,
+            allow_private_network=True,
+        )
+        self._guesses = Guesses()
         self.admit(network)
 
     def admit(self, network: Network) -> None:
@@ -141,8 +192,12 @@ class Doors:
         """Let in, or answer with the reason."""
         if scope["type"] in ("http", "websocket") and (refused := self._refused(scope)) is not None:
             log.info("not let in", peer=(scope.get("client") or ("?",))[0], path=scope["path"], why=refused.code)
-            headers = {"WWW-Authenticate": "Bearer"} if refused.status == 401 else None
-            body = {"error": {"code": refused.code, "message": refused.why}}
+            headers = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "1"}}.get(refused.status, {})
+            if _origin(origin := _header(scope["headers"], b"origin")) in self._origins:  # that page may know why
+                headers = {**headers, "Access-Control-Allow-Origin": origin, "Vary": "Origin"}
+            body = {
+                "error": {"code": refused.code, "message": refused.why, "type": "invalid_request_error", "param": None}
+            }
             await JSONResponse(body, refused.status, headers)(scope, receive, send)
             return
         await self._app(scope, receive, send)
@@ -155,11 +210,31 @@ class Doors:
             return Refused(403, "not_allowed", f"{peer} is not on a private network: network.allow can admit it")
         if self._token is None and not is_loopback(_name(host)):
             return Refused(421, "wrong_host", f"this is not {host or 'named'}: use localhost or 127.0.0.1")
-        if scope["type"] == "websocket" and not self._from_here(_header(headers, b"origin"), host):
+        if not self._may_ask(scope, host):
             return Refused(403, "foreign_origin", "pages of that origin may not connect: list it in gateway.origins")
-        if self._token is not None and not _is_page(scope) and not self._shows_token(scope):
+        if self._token is None or _is_preflight(scope) or _is_page(scope):
+            return None
+        shown = self._shown(scope)
+        if shown and self._guesses.too_many(peer):
+            return Refused(429, "too_many_tokens", "too many wrong tokens came from there: try again in a moment")
+        if not self._right(shown, scope):
+            if shown:
+                self._guesses.wrong(peer)
             return Refused(401, "token_needed", "show the token: Authorization: Bearer …, or ?token=… for a WebSocket")
         return None
+
+    def _may_ask(self, scope: Scope, host: str) -> bool:
+        """Return whether the page that a request comes from, if any, may make it."""
+        origin = _header(scope["headers"], b"origin")
+        if scope["type"] == "websocket":
+            return self._from_here(origin, host)
+        if _is_preflight(scope):
+            return _origin(origin) in self._origins
+        if scope.get("method", "GET") in SAFE:
+            return True
+        if not origin:  # what a browser leaves out it still says in its own words
+            return _header(scope["headers"], b"sec-fetch-site") in ("", "same-origin", "none")
+        return self._from_here(origin, host)
 
     def _from_here(self, origin: str, host: str) -> bool:
         """Return whether a page of `origin` may talk with us, who are called `host`; without one it is no page."""
@@ -168,17 +243,35 @@ class Doors:
         scheme, at = _origin(origin)
         return (scheme, at) in self._origins or (scheme in ("http", "https") and at == _origin(f"{scheme}://{host}")[1])
 
-    def _shows_token(self, scope: Scope) -> bool:
+    def _shown(self, scope: Scope) -> list[str]:
+        """Return the tokens that are shown."""
         kind, _, shown = _header(scope["headers"], b"authorization").partition(" ")
         given = [shown.strip()] if kind.lower() == "bearer" else []
         if scope["type"] == "websocket":  # a page cannot set its headers
             given += parse_qs(scope["query_string"].decode("latin-1")).get("token", [])[:1]
             given += [one.removeprefix(KEY) for one in scope.get("subprotocols", ()) if one.startswith(KEY)][:1]
-            if scope["path"] == REALTIME and self._secrets is not None and any(map(self._secrets.find, given)):
-                return True
+        return given
+
+    def _right(self, shown: Iterable[str], scope: Scope) -> bool:
+        opens = scope["type"] == "websocket" and scope["path"] == REALTIME
+        if opens and self._secrets is not None and any(map(self._secrets.find, shown)):
+            return True
         assert self._token is not None
         wanted = self._token.encode()
-        return any(hmac.compare_digest(one.encode(), wanted) for one in given)
+        return any(hmac.compare_digest(one.encode(), wanted) for one in shown)
+
+
+def _is_preflight(scope: Scope) -> bool:
+    """Return whether a browser asks, before a request of a page, if it may send it."""
+    if scope["type"] != "http" or scope.get("method", "GET") != "OPTIONS":
+        return False
+    return bool(_header(scope["headers"], b"access-control-request-method"))
+
+
+def _written(origin: tuple[str, str]) -> str:
+    """Return an origin as browsers write it, without the port that goes without saying."""
+    scheme, at = origin
+    return f"{scheme}://{at.removesuffix({'http': ':80', 'https': ':443'}.get(scheme, ''))}"
 
 
 def _is_page(scope: Scope) -> bool:

@@ -23,6 +23,7 @@ from antiphon_daemon.insight.turns import Turns
 if TYPE_CHECKING:
     from antiphon_daemon.gateway.doors import Doors
     from antiphon_daemon.gateway.feed import Feed
+    from antiphon_daemon.gateway.proxies import Proxies
     from antiphon_daemon.gateway.quiet import Quiet
     from antiphon_daemon.gateway.served import Served
 
@@ -34,8 +35,10 @@ GOODBYE_S = 0.5
 """Sessions have so long to take the goodbye."""
 PING_S = 20.0
 """Clients are pinged so often, and have so long to answer: one that vanished is noticed."""
-SPARE = 32
-"""HTTP connections beside the WebSockets."""
+ANSWERED = 32
+"""HTTP requests that are answered at once."""
+IDLE = 128
+"""Connections beside the WebSockets."""
 
 log = structlog.get_logger(__name__)
 
@@ -74,6 +77,7 @@ class Gateway:
         """Why it is not ready; empty when it is."""
         self._folder = folder
         self._doors: Doors | None = None
+        self._proxies: Proxies | None = None
         self._server: Quiet | None = None
         self._serving: asyncio.Task[None] | None = None
         self.port = settings.gateway.port
@@ -141,8 +145,11 @@ class Gateway:
         for connection in list(self._server.server_state.connections) if self._server is not None else ():
             transport = connection.transport
             peer: Any = transport.get_extra_info("peername")
-            if peer is not None and tuple(peer[:2]) == client:
+            if peer is not None and peer[1] == client[1] and (peer[0] == client[0] or self._is_proxy(peer[0])):
                 transport.abort()
+
+    def _is_proxy(self, host: str) -> bool:
+        return self._proxies is not None and self._proxies.trusts(host)
 
     def _make(self) -> Quiet:
         """Build the application and its server; takes a while, and reads files."""
@@ -150,9 +157,12 @@ class Gateway:
         try:
             import uvicorn
 
+            from antiphon_daemon.gateway.bounds import Bounds
             from antiphon_daemon.gateway.doors import DoorError, Doors, needed_token
+            from antiphon_daemon.gateway.proxies import Proxies
             from antiphon_daemon.gateway.quiet import Quiet
-            from antiphon_daemon.gateway.web import make_app
+            from antiphon_daemon.gateway.reception import Reception, receiving
+            from antiphon_daemon.gateway.web import BODIES, make_app
         except ImportError as error:
             raise GatewayError(f"{error.name} is not installed: install antiphon-daemon[gateway]") from None
 
@@ -160,10 +170,12 @@ class Gateway:
             token = needed_token(wanted, self._folder)
         except DoorError as error:
             raise GatewayError(str(error)) from None
-        self._doors = Doors(make_app(self), wanted, self.settings.network, token, self.secrets)
+        bounds = Bounds(make_app(self), ANSWERED, BODIES, self.abort)
+        self._doors = Doors(bounds, wanted, self.settings.network, token, self.secrets)
+        self._proxies = Proxies(self._doors, wanted.proxies)
         config = uvicorn.Config(
-            self._doors,
-            http="h11",
+            self._proxies,
+            http=receiving(Reception(wanted.sessions + IDLE)),
             ws="websockets-sansio",
             lifespan="off",
             log_config=None,
@@ -174,7 +186,6 @@ class Gateway:
             ws_ping_interval=PING_S,
             ws_ping_timeout=PING_S,
             ws_per_message_deflate=False,
-            limit_concurrency=wanted.sessions + SPARE,
             timeout_graceful_shutdown=LEAVE_S,
             ssl_certfile=wanted.certificate or None,
             ssl_keyfile=wanted.key or None,

@@ -20,7 +20,7 @@ def wav_chunks(pcm: bytes, rate: int) -> Iterator[bytes]:
 
 
 class Allowance:
-    """So many bytes a second, and a burst.
+    """So many (bytes, tries) a second, and a burst.
 
     Args:
         clock: seconds, monotonic.
@@ -30,12 +30,16 @@ class Allowance:
         self._per_s, self._burst, self._clock = per_s, burst, clock
         self._left, self._at = float(burst), clock()
 
-    def take(self, count: int) -> bool:
-        """Return whether `count` bytes more are within bounds; if they are not, none is counted."""
+    def has(self, count: int) -> bool:
+        """Return whether `count` more would be within bounds."""
         now = self._clock()
         self._left = min(self._burst, self._left + (now - self._at) * self._per_s)
         self._at = now
-        if count > self._left:
+        return count <= self._left
+
+    def take(self, count: int) -> bool:
+        """Return whether `count` more are within bounds; if they are not, none is counted."""
+        if not self.has(count):
             return False
         self._left -= count
         return True

@@ -1,0 +1,24 @@
+"""Certificates of the test's own, made by `openssl`."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+SUBJECT = ["-subj", "/CN=localhost"]
+
+
+def make(folder: Path, days: int = 2) -> tuple[str, str]:
+    """Return a certificate for this machine and its key, as files; it ended yesterday where `days` are below 0."""
+    certificate, key, request = (folder / f"{days}.{kind}" for kind in ("crt", "key", "csr"))
+    names = folder / "names"
+    names.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    _openssl("req", "-new", *curve, "-keyout", str(key), "-out", str(request), *SUBJECT)
+    signed = ["-signkey", str(key), "-days", str(days), "-extfile", str(names)]
+    _openssl("x509", "-req", "-in", str(request), *signed, "-out", str(certificate))
+    return str(certificate), str(key)
+
+
+def _openssl(*arguments: str) -> None:
+    subprocess.run(["openssl", *arguments], check=True, capture_output=True, timeout=30)

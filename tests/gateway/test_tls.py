@@ -1,0 +1,75 @@
+"""https and wss by certificate files; what does not come to a handshake is not waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+from websockets.asyncio.client import connect
+
+from antiphon_daemon.engines.contracts import Synthesizer
+from antiphon_daemon.gateway import quiet
+
+from .certificates import make
+from .opening import opened
+
+TOKEN = "open-sesame"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    return make(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def trusting(certificate: tuple[str, str]) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=certificate[0])
+
+
+async def test_https_and_wss_alone_are_served(
+    gateways: list[Any], voice: Synthesizer, certificate: tuple[str, str], trusting: ssl.SSLContext
+) -> None:
+    tls: dict[str, Any] = {"certificate": certificate[0], "key": certificate[1]}
+    async with opened(gateways, voice, host="0.0.0.0", token=SecretStr(TOKEN), **tls) as gateway:
+        at = f"localhost:{gateway.port}"
+        shown = {"Authorization": f"Bearer {TOKEN}"}
+        async with httpx.AsyncClient(verify=trusting, trust_env=False) as http:
+            assert (await http.get(f"https://{at}/health", headers=shown)).json() == {"status": "ready"}
+            assert (await http.get(f"https://{at}/health")).status_code == 401
+            with pytest.raises(httpx.TransportError):
+                await http.get(f"http://{at}/health", headers=shown)
+        query = f"?token={TOKEN}"
+        page = f"https://{at}"
+        async with connect(f"wss://{at}/ws{query}", ssl=trusting, proxy=None, origin=page) as socket:  # type: ignore[arg-type]
+            await socket.recv()
+            await socket.send('{"type": "text", "content": "Hello there!"}')
+            kinds = []
+            async with asyncio.timeout(30):
+                while "sound" not in kinds:
+                    message = await socket.recv()
+                    kinds.append("sound" if isinstance(message, bytes) else message)
+
+
+async def test_who_does_not_come_to_a_handshake_is_not_waited_for(
+    gateways: list[Any], voice: Synthesizer, certificate: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quiet, "HANDSHAKE_S", 0.3)
+    async with opened(gateways, voice, certificate=certificate[0], key=certificate[1]) as gateway:
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        writer.write(b"\x16\x03\x01")
+        async with asyncio.timeout(30):
+            assert await reader.read() == b""
+        writer.close()
+
+
+async def test_a_key_that_belongs_to_another_leaves_the_gateway_closed(
+    gateways: list[Any], voice: Synthesizer, certificate: tuple[str, str], tmp_path: Path
+) -> None:
+    _, other = make(tmp_path)
+    async with opened(gateways, voice, certificate=certificate[0], key=other) as gateway:
+        assert gateway._server is None
