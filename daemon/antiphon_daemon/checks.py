@@ -20,6 +20,7 @@ from antiphon_daemon.engines.build import build_synthesizer, build_transcriber, 
 from antiphon_daemon.engines.contracts import EngineError, Remote, Stage
 from antiphon_daemon.engines.llm.health import Backend
 from antiphon_daemon.engines.models import SETTINGS
+from antiphon_daemon.gateway import check as gateway
 from antiphon_daemon.languages import mend, spoken
 
 LOADING_S = 60.0
@@ -42,7 +43,7 @@ async def run(settings: Settings) -> list[Check]:
     ]
     chosen = await asyncio.to_thread(_chosen, settings)
     other = await other_side.run(settings) if settings.home_assistant.url else ()
-    return [*ports, *chosen, *engines, *other]
+    return [*ports, *await gateway.run(settings), *chosen, *engines, *other]
 
 
 def _chosen(settings: Settings) -> list[Check]:

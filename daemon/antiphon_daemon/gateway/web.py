@@ -1,4 +1,4 @@
-"""What the gateway serves: `GET /`, `/health`, `/metrics`, `/client`, `/dashboard`, `/ws`, and OpenAI's Realtime API."""
+"""What the gateway serves: `/`, `/health`, `/metrics`, `/client`, `/dashboard`, `/ws`, and OpenAI's ways in (`/v1`)."""
 
 from __future__ import annotations
 

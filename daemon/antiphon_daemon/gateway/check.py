@@ -1,0 +1,120 @@
+"""The gateway's part of `antiphon doctor`: its port, who may come in, and its certificate.
+
+Whatever is wrong here, voice goes on without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from datetime import UTC, datetime
+from importlib.util import find_spec
+
+import httpx2
+
+from antiphon.checks import Check
+from antiphon.configuration import state_dir
+from antiphon.settings import Gateway, Settings
+from antiphon.wire.server import ListenError, listen
+
+NEEDED = ("fastapi", "uvicorn", "websockets", "prometheus_client", "python_multipart", "av")
+"""What the extra `gateway` brings."""
+ANSWER_S = 5.0
+SOON_DAYS = 14
+"""A certificate that ends so soon should have been renewed."""
+
+
+async def run(settings: Settings) -> list[Check]:
+    """Check the gateway."""
+    wanted = settings.gateway
+    title = f"port {wanted.port} (gateway)"
+    if not wanted.enabled:
+        return [Check(title, None, "is switched off")]
+    if missing := [name for name in NEEDED if find_spec(name) is None]:
+        return [Check(title, None, f"{missing[0]} is not installed", "Install antiphon-daemon[gateway].")]
+    found = [await _port(wanted, title)]
+    if wanted.certificate:
+        found.append(await asyncio.to_thread(_certificate, wanted))
+    return found
+
+
+async def _port(wanted: Gateway, title: str) -> Check:
+    from antiphon_daemon.gateway.doors import is_loopback, known_token
+
+    try:
+        token = await asyncio.to_thread(known_token, wanted, state_dir())
+    except (OSError, UnicodeDecodeError):
+        mend = "Run this as whom the daemon runs as, or set gateway.token_file."
+        return Check(title, None, f"the token in {state_dir()} cannot be read", mend)
+    needs = "for who shows the token" if token or not is_loopback(wanted.host) else "for this machine alone, no token"
+    try:
+        listen("gateway", wanted.host, wanted.port).close()
+    except ListenError as error:
+        return await _answer(wanted, title, token, needs) or Check(
+            title, None, str(error), "Set gateway.port to another, or stop that program: browsers are not served."
+        )
+    return Check(title, True, f"is free; {needs}")
+
+
+async def _answer(wanted: Gateway, title: str, token: str | None, needs: str) -> Check | None:
+    """Ask the daemon that may be there; None: something else is."""
+    host = wanted.host if wanted.host not in ("", "0.0.0.0", "::") else "127.0.0.1"
+    at = f"{'https' if wanted.certificate else 'http'}://{f'[{host}]' if ':' in host else host}:{wanted.port}/health"
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    try:
+        # Whoever listens on this machine need not prove who it is; the certificate is looked at by itself.
+        async with httpx2.AsyncClient(trust_env=False, verify=False, timeout=ANSWER_S) as http:
+            answer = await http.get(at, headers=headers)
+        said = answer.json()
+    except (httpx2.HTTPError, ValueError):
+        return None
+    if answer.status_code == 200 and said == {"status": "ready"}:
+        return Check(title, True, f"the daemon answers and is ready; {needs}")
+    if answer.status_code == 503 and isinstance(said, dict) and "reason" in said:
+        return Check(title, None, f"the daemon answers: {said['reason']}", "Try again in a moment.")
+    if answer.status_code == 401:
+        mend = "Run this as whom the daemon runs as, with its settings; or restart it, if its settings have changed."
+        return Check(title, None, "the daemon answers, and wants another token than is known here", mend)
+    return None
+
+
+def _certificate(wanted: Gateway) -> Check:
+    title = "certificate (gateway)"
+    try:
+        until = ends(wanted.certificate, wanted.key)
+    except ssl.SSLCertVerificationError as error:
+        return Check(title, None, f"is not valid: {error.verify_message}", "Renew it, and restart the daemon.")
+    except OSError as error:  # SSLError is one
+        mend = "Set gateway.certificate and gateway.key to PEM files that belong together: until then it stays closed."
+        return Check(title, None, f"cannot be used: {error.strerror or error}", mend)
+    days = (until - datetime.now(UTC)).days
+    says = f"is valid until {until:%Y-%m-%d}"
+    if days < SOON_DAYS:
+        return Check(title, None, f"{says}, {days} days from now", "Renew it, and restart the daemon.")
+    return Check(title, True, says)
+
+
+def ends(certificate: str, key: str) -> datetime:
+    """Return until when a certificate is valid, by showing it to ourselves: a handshake with nobody in between.
+
+    Raises:
+        ssl.SSLCertVerificationError: it is not valid now.
+        OSError: certificate or key cannot be used.
+    """
+    theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    theirs.load_cert_chain(certificate, key or None, password="none")
+    ours = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    ours.check_hostname = False
+    ours.load_verify_locations(certificate)
+    ours.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # it stands for itself, whoever signed it
+    to_them, to_us = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = ours.wrap_bio(to_us, to_them)
+    server = theirs.wrap_bio(to_them, to_us, server_side=True)
+    for side in (client, server, client):
+        try:
+            side.do_handshake()
+        except ssl.SSLWantReadError:
+            continue
+    shown = client.getpeercert()
+    assert shown is not None
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(shown["notAfter"])), UTC)
