@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spaces import why_not
 
-collect_ignore = ["test_advertised.py"] if why_not() else []
+collect_ignore = ["test_advertised.py", "test_ports.py"] if why_not() else []
 
 
 def pytest_report_header() -> str:
