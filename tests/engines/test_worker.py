@@ -143,6 +143,17 @@ async def test_a_turn_that_is_over_goes_before_drafts_and_drafts_before_what_nob
     assert await begun_in(worker, **works) == ["turn", "draft", "meanwhile"]
 
 
+async def test_recordings_go_last_but_do_not_wait_for_ever(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    works = {
+        "recording": Token(urgency=Urgency.PATIENT),
+        "meanwhile": Token(urgency=Urgency.MEANWHILE),
+        "turn": Token(),
+    }
+    assert await begun_in(worker, **works) == ["turn", "meanwhile", "recording"]
+    monkeypatch.setattr("antiphon_daemon.engines.worker.PATIENCE_S", 0.0)
+    assert await begun_in(worker, **works) == ["recording", "turn", "meanwhile"]
+
+
 async def test_it_is_full_when_every_thread_is_at_work() -> None:
     worker, gates = Worker("llm", threads=2), (Gate(), Gate())
     assert not worker.full

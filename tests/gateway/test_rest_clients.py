@@ -13,7 +13,7 @@ from scripted import Ears
 from speech import Say
 
 from antiphon.audio.pcm import RATE, Samples
-from antiphon_daemon.engines.contracts import EngineError, Fault, Synthesizer, Transcript, Voice, Work
+from antiphon_daemon.engines.contracts import EngineError, Fault, Synthesizer, Transcript, Urgency, Voice, Work
 from antiphon_daemon.engines.worker import revocable
 
 from .opening import opened
@@ -85,7 +85,7 @@ async def test_who_leaves_before_the_transcript_has_no_work_done(
         )
         await until(lambda: ears.works)
         (work,) = ears.works
-        assert work.patient
+        assert work.urgency() is Urgency.PATIENT
         assert work.wanted()
         asking.cancel()
         await until(lambda: not work.wanted())

@@ -91,6 +91,8 @@ class Urgency(IntEnum):
     """More of a reply of which there is enough to hear for now."""
     MEANWHILE = 3
     """Nobody relies on it: transcripts while speech goes on, prompts read beforehand."""
+    PATIENT = 4
+    """Nobody talks: a recording, a text that is read into a file."""
 
 
 class Work(Protocol):

@@ -14,9 +14,10 @@ import asyncio
 import contextlib
 import os
 import threading
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from antiphon_daemon.engines.contracts import EngineError, Fault, Load, Revoked, Stage, Urgency, Work
@@ -26,6 +27,9 @@ T = TypeVar("T")
 
 MOST_CORES = 4
 """More threads than this make small models slower, not faster."""
+
+PATIENCE_S = 20.0
+"""Patient work is not to starve."""
 
 _END: Final[Any] = object()
 
@@ -76,6 +80,13 @@ class Job:
     function: Callable[[], Any]
     work: Work
     result: Future[Any]
+    came_at: float = field(default_factory=time.monotonic)
+
+    def urgency(self) -> Urgency:
+        """Return how urgent it is now: what has waited for long takes its place like any other."""
+        urgency = self.work.urgency()
+        waited = urgency is Urgency.PATIENT and time.monotonic() - self.came_at > PATIENCE_S
+        return Urgency.TURN if waited else urgency
 
 
 class Worker:
@@ -218,7 +229,7 @@ class Worker:
         with self._lock:
             if not self._waiting:
                 return
-            job = min(self._waiting, key=lambda job: job.work.urgency())
+            job = min(self._waiting, key=Job.urgency)
             self._waiting.remove(job)
         if not job.result.set_running_or_notify_cancel():
             return

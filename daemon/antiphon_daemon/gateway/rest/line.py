@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 
+from antiphon_daemon.engines.contracts import Urgency
 from antiphon_daemon.engines.work import Token
 from antiphon_daemon.gateway.rest.errors import ApiError, ClientLeft
 
@@ -52,9 +53,7 @@ class Line:
 
 def patient() -> Token:
     """Return the token of work that live turns go before."""
-    work = Token()
-    work.patient = True
-    return work
+    return Token(urgency=Urgency.PATIENT)
 
 
 async def unless_gone(request: Request, working: Coroutine[Any, Any, T], work: Token) -> T:
