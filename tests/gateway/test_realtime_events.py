@@ -448,7 +448,7 @@ async def test_speech_that_is_an_item_is_heard(gateways: list[Any], voice: Synth
 async def test_a_spoken_turn_is_found_and_answered(gateways: list[Any], voice: Synthesizer, say: Say) -> None:
     async with opened(gateways, engines(voice)) as gateway, client(gateway.port) as one:
         await one.update(audio={"input": {"transcription": {"model": "whisper-1"}}})
-        start, sound = len(one.events), say("Hello there, my friend.")
+        start, sound = len(one.events), say("How are you today?")
         asking = asyncio.create_task(one.speak(np.concatenate((silence(0.5), sound, silence(1.5)))))
         await done(one)
         await asking
@@ -512,14 +512,14 @@ async def test_where_turns_are_not_answered_the_client_asks(gateways: list[Any],
     model = Script(quick)
     async with opened(gateways, engines(voice, model)) as gateway, client(gateway.port) as one:
         await one.update(audio={"input": {"turn_detection": {"create_response": False}}})
-        asking = asyncio.create_task(one.speak(np.concatenate((say("Hello there, my friend."), silence(1.5)))))
+        asking = asyncio.create_task(one.speak(np.concatenate((say("How are you today?"), silence(1.5)))))
         await one.until("input_audio_buffer.speech_started")
         await one.send("response.create")  # while they speak: it waits for their end
         await one.until("input_audio_buffer.committed")
         assert not one.of("response.created")
         await done(one)
         await asking
-        await one.speak(np.concatenate((say("Hello there, my friend."), silence(1.5))))
+        await one.speak(np.concatenate((say("How are you today?"), silence(1.5))))
         await one.until("input_audio_buffer.committed")
         await one.alive()
         assert len(one.of("response.created")) == 1
@@ -532,7 +532,7 @@ async def test_who_goes_on_before_the_reply_takes_the_turn_back(
     """A reply that is slow to begin must not answer half of what is said."""
     held = Held(first="", then="All right.")
     async with opened(gateways, engines(voice, Script(held.say))) as gateway, client(gateway.port) as one:
-        first = np.concatenate((say("Hello there, my friend."), silence(1.5), say("How are you today?"), silence(1.5)))
+        first = np.concatenate((say("How are you today?"), silence(1.5), say("What is your name?"), silence(1.5)))
         asking = asyncio.create_task(one.speak(first))
         await one.until("response.created")
         taken_back = one.of("input_audio_buffer.committed")[0]["item_id"]
