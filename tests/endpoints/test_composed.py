@@ -23,6 +23,7 @@ from antiphon_daemon.endpoints.tts import TtsHandler
 from antiphon_daemon.engines.contracts import Message, Transcript, Voice, Work
 from antiphon_daemon.engines.work import Token
 from antiphon_daemon.gateway.session import _content
+from antiphon_daemon.insight.turns import Recorder, Turns
 from antiphon_daemon.names import _names
 
 from .conftest import Running
@@ -40,10 +41,10 @@ class Peer:
     async def send(self, event: Any) -> None: ...
 
 
-class Recorder:
+class Speaker:
     """A voice that keeps what it is to say."""
 
-    name, rate = "recorder", 16_000
+    name, rate = "speaker", 16_000
     voices = (Voice("ko", ["ko"]),)
 
     def __init__(self) -> None:
@@ -69,8 +70,8 @@ async def test_a_request_in_parts_is_understood(daemon: Running) -> None:
 
 
 async def test_text_to_speak_that_comes_in_parts_is_spoken_whole() -> None:
-    voice = Recorder()
-    handler = TtsHandler(cast("Connection", Peer()), voice, Settings(language="ko"), Across())
+    voice, settings = Speaker(), Settings(language="ko")
+    handler = TtsHandler(cast("Connection", Peer()), voice, settings, Across(), Recorder(Turns(), "tts", "peer"))
     events: list[Event] = [SynthesizeStart().event()]
     events += [SynthesizeChunk(letter).event() for letter in PARTS]
     for event in (*events, SynthesizeStop().event()):
