@@ -36,6 +36,7 @@ LONG = "Tell me a long story about the sea and the ships that sail on it."
 TOKEN = "open-sesame"
 ELSEWHERE = "antiphon.test"
 """A name of this machine that browsers do not take for it: pages from there are not secure."""
+PICTURES = Path(os.environ["SCREENSHOTS"]) if "SCREENSHOTS" in os.environ else None
 PHONE, DESKTOP = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
 
 
@@ -253,7 +254,7 @@ def closed_house(running: Running) -> Iterator[int]:
 def test_a_page_that_is_not_secure_asks_for_the_token_explains_itself_and_plays(
     browser: Browser, running: Running, closed_house: int
 ) -> None:
-    with tab(browser, locale="en-US", viewport=PHONE) as one:
+    with tab(browser, locale="en-US", viewport=PHONE, reduced_motion="reduce") as one:
         one.page.goto(f"http://{ELSEWHERE}:{closed_house}/client")
         assert not one.page.evaluate("isSecureContext")
         one.press("Connect")
@@ -262,10 +263,12 @@ def test_a_page_that_is_not_secure_asks_for_the_token_explains_itself_and_plays(
             one.press("Go on")
             if token == "wrong":
                 expect(one.page.get_by_text("This token is not the right one.")).to_be_visible()
+                looks(one, "token")
         one.state("Ready")
         notice = one.page.get_by_role("alert").filter(has_text="only over https")
         notice.get_by_text("How to speak from this device").click()
         expect(notice).to_contain_text("http://localhost:8000/client")
+        looks(one, "not-secure")
         notice.get_by_role("button", name="Close").click()
         one.page.get_by_label("Type instead of speaking").fill("What time is it?")
         one.press("Send")
@@ -280,7 +283,7 @@ def test_a_page_that_is_not_secure_asks_for_the_token_explains_itself_and_plays(
         one.faults = [fault for fault in one.faults if "401" not in fault and "Opener-Policy" not in fault]
 
 
-def looks(one: Tab, path: Path | None, name: str) -> None:
+def looks(one: Tab, name: str) -> None:
     """Have axe look at the page, and measure what a finger and an eye need."""
     found = Axe().run(one.page).response["violations"]
     faults = [(fault["id"], fault["impact"], [node["html"] for node in fault["nodes"]]) for fault in found]
@@ -292,21 +295,20 @@ def looks(one: Tab, path: Path | None, name: str) -> None:
     )
     assert not small, (name, small)
     assert one.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
-    if path is not None:
-        one.page.screenshot(path=path / f"{name}.png")
+    if PICTURES is not None:
+        one.page.screenshot(path=PICTURES / f"{name}.png")
 
 
 @needs_chromium
 def test_it_is_usable_light_and_dark_small_and_large_in_both_languages(
     browser: Browser, running: Running, microphone: Microphone
 ) -> None:
-    folder = Path(os.environ["SCREENSHOTS"]) if "SCREENSHOTS" in os.environ else None
     microphone.hears(silence(1))
     for locale in ("en-US", "ko-KR"):
         with tab(browser, locale=locale, viewport=DESKTOP, reduced_motion="reduce") as one:
             one.page.goto(f"http://localhost:{running[0]}/client")
             assert one.page.evaluate("document.documentElement.lang") == locale[:2]
-            looks(one, folder, f"{locale}-begin")
+            looks(one, f"{locale}-begin")
             one.page.locator("#connect").click()
             for text in ("Hello there!", "Set a timer for ten minutes."):
                 one.forget()
@@ -324,9 +326,9 @@ def test_it_is_usable_light_and_dark_small_and_large_in_both_languages(
                         one.page.locator("summary").click()
                     one.page.get_by_role("table").wait_for()
                     name = f"{locale}-{scheme}-{size['width']}"
-                    looks(one, folder, name)
+                    looks(one, name)
                     one.page.locator("#settings-open").click()
-                    looks(one, folder, f"{name}-settings")
+                    looks(one, f"{name}-settings")
                     one.page.locator("#settings-close").click()
 
 

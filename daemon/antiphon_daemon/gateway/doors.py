@@ -276,7 +276,7 @@ def _written(origin: tuple[str, str]) -> str:
 
 def _is_page(scope: Scope) -> bool:
     """Return whether it asks for a file of a page, which holds nothing of this house."""
-    reads = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
+    reads = scope["type"] == "http" and scope.get("method") in ("GET", "HEAD")
     return reads and PAGE.fullmatch(scope["path"]) is not None
 
 
