@@ -72,6 +72,15 @@ async def test_it_hears_as_it_goes_and_the_whole_is_the_same(vosk: Vosk) -> None
     assert whole.duration_s == pytest.approx(len(audio) / RATE)
 
 
+async def test_no_utterance_changes_how_the_next_one_is_heard(vosk: Vosk) -> None:
+    audio = await said("아버지")
+    first = await vosk.transcribe(audio, Token(), language="ko")
+    noise = np.random.default_rng(0).normal(0, 0.1, RATE).astype(np.float32)
+    for other in (noise, np.concatenate((audio, silence(1.6))), np.concatenate((audio, silence(2)))):
+        await vosk.transcribe(other, Token(), language="ko")
+        assert (await vosk.transcribe(audio, Token(), language="ko")).text == first.text
+
+
 async def test_revoked_in_the_middle_nothing_more_is_told(vosk: Vosk) -> None:
     work = Token()
     stream = vosk.open(work, language=None)

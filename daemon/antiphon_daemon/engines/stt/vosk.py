@@ -23,6 +23,8 @@ OTHER_CODES = {"cn": "zh", "kz": "kk", "ua": "uk"}
 
 MOST_IDLE = 2
 """Recognisers that are kept for the next utterance."""
+QUIET_BYTES = RATE // 5
+"""A tenth of a second."""
 
 _NUMBER = re.compile(r"\[(\d+)\]")
 """The Korean model writes numbers in brackets."""
@@ -87,9 +89,7 @@ class Vosk:
 
     def _begin(self) -> _Recogniser:
         """Return a recogniser for a new utterance: one that was used before, where there is one that nobody uses."""
-        inner = self._idle.pop() if self._idle else self._new()
-        inner.Reset()
-        return _Recogniser(inner, self._idle)
+        return _Recogniser(self._idle.pop() if self._idle else self._new(), self._idle)
 
     def _new(self) -> Any:
         return vosk.KaldiRecognizer(self._model, RATE)
@@ -109,21 +109,28 @@ class _Recogniser:
     def __init__(self, inner: Any, idle: list[Any]) -> None:
         self._inner, self._idle = inner, idle
         self._said: list[str] = []
+        self._parted = self._ended = False
 
     def feed(self, audio: Samples) -> str:
-        if self._inner.AcceptWaveform(to_bytes(audio)):
+        self._parted = bool(self._inner.AcceptWaveform(to_bytes(audio)))
+        if self._parted:
             self._said.append(json.loads(self._inner.Result())["text"])
             return self._so_far()
         return self._so_far(json.loads(self._inner.PartialResult())["partial"])
 
     def end(self) -> str:
+        if self._parted:  # only what is in the middle of something can be ended, and only then is all of it forgotten
+            self._inner.AcceptWaveform(bytes(QUIET_BYTES))
         text = self._so_far(json.loads(self._inner.FinalResult())["text"])
+        self._ended = True
         self.release()
         return text
 
     def release(self) -> None:
-        """Leave the library's recogniser to the next utterance: making one costs more than a short utterance."""
-        if self._inner not in self._idle and len(self._idle) < MOST_IDLE:
+        """Leave the library's recogniser to the next utterance: a new one takes half a second to warm up."""
+        if not self._ended:
+            self.end()
+        elif self._inner not in self._idle and len(self._idle) < MOST_IDLE:
             self._idle.append(self._inner)
 
     def _so_far(self, last: str = "") -> str:
