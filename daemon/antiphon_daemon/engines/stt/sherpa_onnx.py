@@ -15,7 +15,7 @@ import sherpa_onnx
 from antiphon.audio.pcm import RATE, Samples
 from antiphon.settings import Stt
 from antiphon_daemon.engines import catalogue, models
-from antiphon_daemon.engines.contracts import EngineError, Revoked, Stream, Transcript, Work
+from antiphon_daemon.engines.contracts import EngineError, Load, Revoked, Stream, Transcript, Work
 from antiphon_daemon.engines.stt.cutting import cut
 from antiphon_daemon.engines.stt.guards import kept, loudest_db, unscored
 from antiphon_daemon.engines.stt.sherpa_models import Found, find
@@ -72,6 +72,10 @@ class SherpaOnnx:
         code = self._known(language)
         text = "" if nothing_in(audio) else await self._worker.run(partial(self._hear, audio, work, code), work)
         return Transcript(text, code, duration_s=len(audio) / RATE)
+
+    def load(self) -> Load:
+        """Return how much there is to do."""
+        return self._worker.load()
 
     async def close(self) -> None:
         """Free the model once the part in hand is done."""

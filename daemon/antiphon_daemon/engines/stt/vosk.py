@@ -14,7 +14,7 @@ import vosk
 from antiphon.audio.pcm import RATE, Samples, to_bytes
 from antiphon.settings import Stt
 from antiphon_daemon.engines import catalogue, models
-from antiphon_daemon.engines.contracts import EngineError, Stream, Transcript, Work
+from antiphon_daemon.engines.contracts import EngineError, Load, Stream, Transcript, Work
 from antiphon_daemon.engines.stt.streams import Listeners, Listening, hear, nothing_in
 from antiphon_daemon.engines.worker import Worker
 
@@ -74,6 +74,10 @@ class Vosk:
         """Begin an utterance."""
         code = self._known(language)
         return self._listeners.add(Listening(self._worker, self._begin, work, code))
+
+    def load(self) -> Load:
+        """Return how much there is to do."""
+        return self._worker.load()
 
     async def close(self) -> None:
         """Free the model once the step in hand is done."""
