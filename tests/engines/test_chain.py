@@ -252,3 +252,35 @@ async def test_closed_it_leaves_no_task_behind(server: OllamaServer) -> None:
     await chain.start()
     await chain.close()
     assert asyncio.all_tasks() == before
+
+
+class NoTools(Here):
+    """A model that is taken to know tools, whose server says otherwise."""
+
+    uses_tools = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.offered: list[int] = []
+
+    async def respond(
+        self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()
+    ) -> AsyncIterator[TextDelta | ToolCall]:
+        self.offered.append(len(tools))
+        if tools:
+            raise EngineError("llm", "registry/llama does not support tools", Fault.REFUSED)
+        yield TextDelta("Here.")
+
+
+async def test_a_model_whose_server_refuses_tools_answers_without_and_another_is_still_offered_them(here: Here) -> None:
+    async def run() -> str:
+        return "done"
+
+    lamp, model, knows = Tool("lamp", "Switches the lamp.", {}, run), NoTools(), NoTools()
+    chain = Chain([model, here], first_s=5)
+    assert chain.uses_tools
+    for _ in range(2):
+        assert [piece async for piece in chain.respond(ASK, Token(), tools=[lamp])] == [TextDelta("Here.")]
+    assert (model.offered, here.asked) == ([1, 0, 0], 0)
+    assert not chain.uses_tools
+    assert Chain([model, knows], first_s=5).uses_tools

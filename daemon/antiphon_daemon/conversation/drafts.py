@@ -22,8 +22,9 @@ from antiphon_daemon.conversation.manner import HOUSE, Manner
 from antiphon_daemon.conversation.memory import Recollection
 from antiphon_daemon.conversation.messages import message
 from antiphon_daemon.conversation.reply import PARTS_AHEAD, Listener, Reply
-from antiphon_daemon.conversation.tool_calls import uses_tools, written
+from antiphon_daemon.conversation.tool_calls import written
 from antiphon_daemon.engines.contracts import EngineError, Engines, Revoked, Tool, ToolCall, Transcript, Urgency, Work
+from antiphon_daemon.engines.llm.tools import uses_tools
 from antiphon_daemon.engines.work import Token
 from antiphon_daemon.insight import metrics
 from antiphon_daemon.insight.trace import Trace

@@ -10,10 +10,8 @@ when the turn is over.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
-from weakref import WeakSet
 
 import structlog
 
@@ -32,6 +30,7 @@ from antiphon_daemon.engines.contracts import (
     Unsettled,
     Work,
 )
+from antiphon_daemon.engines.llm.tools import refused, uses_tools
 from antiphon_daemon.engines.worker import revocable
 
 ROUNDS = 3
@@ -39,17 +38,7 @@ ROUNDS = 3
 CALLS = 8
 """Calls of one round that are run; a model that asks for more is told so."""
 
-_REFUSED = re.compile(r"(?:not|n't) support (?:\w+ )?tools|tools? (?:\w+ )?(?:is|are) not supported", re.IGNORECASE)
-"""What servers answer whose model knows no tools; there is no code for it."""
-_without_tools: WeakSet[Responder] = WeakSet()
-"""Models whose server has refused tools: they are asked without from then on."""
-
 log = structlog.get_logger(__name__)
-
-
-def uses_tools(responder: Responder) -> bool:
-    """Return whether a model can be offered tools (`Responder.uses_tools`)."""
-    return bool(getattr(responder, "uses_tools", False)) and responder not in _without_tools
 
 
 async def written(
@@ -135,10 +124,8 @@ async def _round(
             async for delta in settled:
                 yield delta
     except EngineError as error:
-        if begun or forced or not tools or not _REFUSED.search(str(error)):
+        if begun or forced or not tools or not refused(responder, error):
             raise
-        log.info("the language model knows no tools", model=responder.name)
-        _without_tools.add(responder)
         async with aclosing(_round(responder, messages, work, (), deadlines, committed)) as again:
             async for delta in again:
                 yield delta

@@ -31,6 +31,7 @@ from antiphon_daemon.engines.contracts import (
     Work,
 )
 from antiphon_daemon.engines.llm.health import Backend, Health
+from antiphon_daemon.engines.llm.tools import does_without, refused, uses_tools
 
 OWN_SHARE = 0.95
 """The part of the deadline that is used: what is wrong must be known a little before the conversation gives up."""
@@ -68,6 +69,11 @@ class Chain:
     def name(self) -> str:
         """What `info` and logs call it."""
         return ", else ".join(model.backend.name for model in self._models)
+
+    @property
+    def uses_tools(self) -> bool:
+        """Whether one of the models can be offered tools; the others leave them alone."""
+        return any(uses_tools(model.backend) for model in self._models)
 
     @property
     def members(self) -> Sequence[Backend]:
@@ -137,7 +143,7 @@ class Chain:
         """Pass it on to the model that will be asked, if any is well."""
         model = self._asked()[0]
         if model.well:
-            await model.backend.prefill(messages, work, tools=tools)
+            await model.backend.prefill(messages, work, tools=() if does_without(model.backend) else tools)
 
     async def close(self) -> None:
         """Close all of them."""
@@ -188,8 +194,14 @@ async def _begun(
 async def _first(
     backend: Backend, messages: Sequence[Message], work: Work, tools: Sequence[Tool]
 ) -> tuple[TextDelta | ToolCall, Reply]:
-    pieces = cast(Reply, backend.respond(messages, work, tools=tools))  # a generator, as in every engine
-    piece = await anext(pieces, None)
+    offered = () if does_without(backend) else tools
+    try:
+        pieces = cast(Reply, backend.respond(messages, work, tools=offered))  # a generator, as in every engine
+        piece = await anext(pieces, None)
+    except EngineError as error:
+        if not offered or not refused(backend, error):
+            raise
+        return await _first(backend, messages, work, ())
     if piece is None:
         raise EngineError("llm", f"{backend.name} answered nothing: ask again, or choose another.", Fault.EMPTY)
     return piece, pieces

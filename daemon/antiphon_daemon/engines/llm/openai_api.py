@@ -45,6 +45,8 @@ class OpenAiApi:
         EngineError: no server is named, or `llm.ca_file` is no certificate.
     """
 
+    uses_tools = True
+
     def __init__(self, settings: Llm, *, connect_s: float = 5.0) -> None:
         self._settings = settings
         self._url = _base(settings.url)
