@@ -40,9 +40,9 @@ def speaker() -> Say:
 
 
 @cache
-def espeak(text: str, voice: str = "en-us+f2") -> Samples:
+def espeak(text: str, voice: str = "en-us+f2", speed: int = 175) -> Samples:
     """Return a text spoken by espeak-ng, another voice than the satellite's own, from its first audible sample on."""
-    command = ["espeak-ng", "-v", voice, "--stdout", text]
+    command = ["espeak-ng", "-v", voice, "-s", str(speed), "--stdout", text]
     wav = subprocess.run(command, capture_output=True, check=True, timeout=20).stdout
     sound = resample(to_samples(wav[44:]), 22_050, RATE)
     return sound[int(np.argmax(np.abs(sound) > 0.02 * np.max(np.abs(sound)))) :]

@@ -93,7 +93,7 @@ class Bench:
 def bench(own_state: None, say: Say, engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """What each engine is asked. Behind the server of OpenAI's endpoints the embedded engines work."""
     word = np.concatenate((silence(0.2), say("Hello.") * np.float32(0.5), silence(0.2)))
-    korean = np.concatenate((silence(0.2), espeak("대한민국 만세", "ko+f2"), silence(0.2)))
+    korean = np.concatenate((silence(0.2), espeak("아버지", "ko+f2", speed=150), silence(0.2)))
     sentence = "This goes on and on, and nobody knows the end of it. "
     model = str(streaming(tmp_path_factory.mktemp("tones")))
     gone = "/nowhere/model"

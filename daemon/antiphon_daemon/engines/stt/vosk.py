@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import vosk
 
 from antiphon.audio.pcm import RATE, Samples, to_bytes
@@ -23,6 +24,7 @@ OTHER_CODES = {"cn": "zh", "kz": "kk", "ua": "uk"}
 
 MOST_IDLE = 2
 """Recognisers that are kept for the next utterance."""
+WARM_UP: Samples = np.random.default_rng(0).normal(0, 0.02, RATE // 2).astype(np.float32)
 QUIET_BYTES = RATE // 5
 """A tenth of a second."""
 
@@ -52,8 +54,7 @@ class Vosk:
         vosk.SetLogLevel(-1)
         try:
             self._model = vosk.Model(str(folder))
-            self._idle = [self._new()]
-            self._begin().end()  # finds what loading does not, and pays for the first call's allocations
+            self._idle = [self._new()]  # finds what loading does not
         except Exception as error:  # vosk raises bare ones
             raise catalogue.broken("stt", folder, error) from error
         self._label = folder.name if settings.model != "embedded" else f"embedded ({language})"
@@ -96,7 +97,11 @@ class Vosk:
         return _Recogniser(self._idle.pop() if self._idle else self._new(), self._idle)
 
     def _new(self) -> Any:
-        return vosk.KaldiRecognizer(self._model, RATE)
+        """Return a recogniser that has heard something: the first time takes half a second, and hears otherwise."""
+        recogniser = vosk.KaldiRecognizer(self._model, RATE)
+        recogniser.AcceptWaveform(to_bytes(WARM_UP))
+        recogniser.FinalResult()
+        return recogniser
 
     def _known(self, language: str | None) -> str:
         code = re.split("[-_]", language)[0].lower() if language else self.languages[0]
