@@ -33,5 +33,5 @@ ruff format --check .
 mypy
 lint-imports
 # The tests that mostly wait, or only think, run beside those that work the models (tests/conftest.py).
-[ $# -gt 0 ] || set -- -n 2 --dist loadgroup
+[ $# -gt 0 ] || set -- -n 2
 exec pytest "$@"

@@ -7,10 +7,12 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from marks import MARKS
 from speech import Say, speaker
+from xdist.scheduler import LoadScopeScheduling
 
 from antiphon.settings import Settings
 from antiphon_daemon.engines.build import build_synthesizer
@@ -30,10 +32,20 @@ MODELS = ("endpoints", "engines", "gateway", "house")
 """Folders of tests that work the models, which take all cores: no two of these run at once (`./test.sh` runs two)."""
 
 
+class Together(LoadScopeScheduling):
+    """A file's tests stay together, and so do all that work the models. (Groups by mark do nothing in pytest 9.2.)"""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = Path(nodeid.partition("::")[0])
+        return "models" if set(MODELS) & set(file.parts) else str(file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
+    return Together(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
-        folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        item.add_marker(pytest.mark.xdist_group("models" if folder in MODELS else str(item.path)))
         if item.get_closest_marker("macos") and sys.platform != "darwin":
             item.add_marker(pytest.mark.skip(reason=MARKS["macos"]))
         if item.get_closest_marker("home_assistant") and not config.getoption("--home-assistant"):
