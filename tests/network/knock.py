@@ -8,14 +8,19 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from urllib.parse import urlsplit
 
 import httpx
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-PAGES = ("/", "/health", "/metrics", "/v1/models", "/nothing")
-SOCKETS = ("/ws",)
+PAGES = ("/", "/health", "/metrics", "/v1/models", "/dashboard/data", "/nothing")
+SHELLS = ("/client", "/dashboard")
+"""They hold nothing of the house, and ask for the token themselves."""
+SOCKETS = ("/ws", "/v1/realtime")
+GUESSES_S = 2.5
+"""After many wrong tokens the right one is not listened to either, for a moment."""
 SAYS = {"model": "tts-1", "input": "Good evening.", "response_format": "flac"}
 
 
@@ -24,10 +29,11 @@ async def knock(url: str, token: str) -> dict[str, int | str]:
     found: dict[str, int | str] = {}
     shown = {"Authorization": f"Bearer {token}"} if token else {}
     async with httpx.AsyncClient(base_url=url, headers=shown, trust_env=False, timeout=30) as http:
-        for path in PAGES:
+        for path in (*PAGES, *SHELLS):
             found[path] = (await http.get(path)).status_code
         spoken = await http.post("/v1/audio/speech", json=SAYS)
         found["speech"] = spoken.status_code
+        found["secret"] = (await http.post("/v1/realtime/client_secrets", json={})).status_code
         file = {"file": ("x.flac", spoken.content)}
         heard = await http.post("/v1/audio/transcriptions", data={"model": "whisper-1"}, files=file)
         found["transcription"] = heard.status_code
@@ -45,3 +51,4 @@ async def knock(url: str, token: str) -> dict[str, int | str]:
 
 for shown in sys.argv[2:]:
     print(json.dumps(asyncio.run(knock(sys.argv[1], shown))))
+    time.sleep(GUESSES_S)
