@@ -12,8 +12,8 @@ answered for those that are listed.
 
 Who shows wrong tokens is not listened to for a while, whatever is shown next: else a weak token could be guessed.
 
-The files of a page (`PAGE`) are shown without the token: they are the same in every house, and it is they that ask for
-it. What a page shows is not.
+The files of a page (`static.ADDRESS`) are shown without the token: they are the same in every house, and it is they
+that ask for it. What a page shows is not.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from __future__ import annotations
 import contextlib
 import hmac
 import os
-import re
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -39,14 +38,13 @@ from antiphon.settings import Gateway, Network
 from antiphon.wire.server import allowed
 from antiphon_daemon.gateway.realtime.secrets import Secrets
 from antiphon_daemon.gateway.sound import Allowance
+from antiphon_daemon.gateway.static import ADDRESS
 
 TOKEN_FILE = "gateway-token"
 TOKEN_MOST = 4096
 KEY = "openai-insecure-api-key."
 """OpenAI's clients in browsers show their key as a subprotocol that begins so."""
 REALTIME = "/v1/realtime"
-PAGE = re.compile(r"/(?:client|dashboard)(?:/[0-9a-f]{12}/[\w.-]+)?")
-"""A page, or a file that it needs (see `static.py`)."""
 SAFE = ("GET", "HEAD", "OPTIONS")
 """Methods that change and start nothing."""
 GUESSES = 10
@@ -277,7 +275,7 @@ def _written(origin: tuple[str, str]) -> str:
 def _is_page(scope: Scope) -> bool:
     """Return whether it asks for a file of a page, which holds nothing of this house."""
     reads = scope["type"] == "http" and scope.get("method") in ("GET", "HEAD")
-    return reads and PAGE.fullmatch(scope["path"]) is not None
+    return reads and ADDRESS.fullmatch(scope["path"]) is not None
 
 
 def _origin(text: str) -> tuple[str, str]:

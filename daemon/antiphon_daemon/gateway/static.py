@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
+import re
 from collections.abc import Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -16,6 +17,12 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 
+NAMES = ("client", "dashboard")
+"""The pages there are."""
+ADDRESS = re.compile(rf"/(?:{'|'.join(NAMES)})(?:/[0-9a-f]{{12}}/[\w.-]+)?")
+"""Of a page, or of a file that it needs: they hold nothing of the house."""
+COMMON = "common"
+"""The folder of the files that every page has."""
 PAGE = "index.html"
 PLACE = b"DIGEST"
 """Stands in the page for the digest of its files."""
@@ -41,14 +48,13 @@ class Pages:
     """The files of one page, in memory.
 
     Args:
-        name: the folder beside this module, and the page's address.
+        name: one of `NAMES`: its folder in `pages`, and the page's address.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._files = {
-            file.name: file.read_bytes() for file in sorted(_folder(name).iterdir(), key=lambda file: file.name)
-        }
+        found = [file for folder in (COMMON, name) for file in _folder(folder).iterdir()]
+        self._files = {file.name: file.read_bytes() for file in sorted(found, key=lambda file: file.name)}
         digest = hashlib.sha256()
         for file, content in self._files.items():
             digest.update(f"{file}\0{len(content)}\0".encode() + content)

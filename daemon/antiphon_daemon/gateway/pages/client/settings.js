@@ -1,9 +1,9 @@
 // What is chosen, kept in this browser; the token, kept in this tab; and the two dialogs that ask for them.
 
 import { element } from './captions.js';
+import { TOKEN, read, tokenOfAddress, write } from './storage.js';
 import { nameOf, preferred, speak, t } from './words.js';
 
-const TOKEN = 'antiphon.token';
 const CHOICES = 'antiphon.choices';
 const UNCHOSEN = { page: '', language: '', voice: '', aloud: true, keys: true };
 
@@ -120,35 +120,8 @@ export class Settings extends EventTarget {
   }
 }
 
-/** @returns {?string} the token of an address such as /client#token=…, which then no longer shows it */
-function tokenOfAddress() {
-  const token = new URLSearchParams(location.hash.slice(1)).get('token');
-  if (!token) return null;
-  write(sessionStorage, TOKEN, token);
-  history.replaceState(null, '', location.pathname);
-  return token;
-}
-
 function fill(select, options, chosen) {
   const made = options.map(([value, name]) => Object.assign(element('option', '', name), { value }));
   select.replaceChildren(...made);
   select.value = chosen;
-}
-
-/** A browser may keep nothing for a page: then nothing is kept. */
-function read(storage, key) {
-  try {
-    return JSON.parse(storage.getItem(key));
-  } catch {
-    return null;
-  }
-}
-
-function write(storage, key, value) {
-  try {
-    if (value === null) storage.removeItem(key);
-    else storage.setItem(key, JSON.stringify(value));
-  } catch {
-    // it is good for as long as the page is open
-  }
 }

@@ -1,5 +1,9 @@
 // The words of the page, in English and Korean.
 
+import { know, language } from './language.js';
+
+export { known, preferred, speak, t } from './language.js';
+
 const EN = {
   title: 'Antiphon',
   skip: 'Skip to typing',
@@ -212,36 +216,7 @@ const KO = {
   refused: '데몬이 이 페이지를 받아들이지 않습니다.',
 };
 
-const LANGUAGES = { en: EN, ko: KO };
-
-/** The language of the page, a key of `LANGUAGES`. */
-export let language = 'en';
-
-/** @returns {string} the first of the browser's languages that the page knows */
-export function preferred() {
-  const wanted = navigator.languages.map((tag) => tag.slice(0, 2).toLowerCase());
-  return wanted.find((one) => one in LANGUAGES) ?? 'en';
-}
-
-/** Speak another language, in what is marked by `data-t`, `data-t-label` and `data-t-placeholder` too. */
-export function speak(wanted) {
-  language = wanted in LANGUAGES ? wanted : 'en';
-  document.documentElement.lang = language;
-  for (const one of document.querySelectorAll('[data-t]')) one.textContent = t(one.dataset.t);
-  for (const one of document.querySelectorAll('[data-t-label]')) one.setAttribute('aria-label', t(one.dataset.tLabel));
-  for (const one of document.querySelectorAll('[data-t-placeholder]')) one.placeholder = t(one.dataset.tPlaceholder);
-}
-
-/** @returns {string} the words for `key` */
-export function t(key, ...values) {
-  const words = LANGUAGES[language][key];
-  return typeof words === 'function' ? words(...values) : words;
-}
-
-/** @returns {boolean} whether there are words for `key` */
-export function known(key) {
-  return key in LANGUAGES[language];
-}
+know({ en: EN, ko: KO });
 
 /** @returns {string} the name of a language, as the page's own language calls it */
 export function nameOf(tag) {

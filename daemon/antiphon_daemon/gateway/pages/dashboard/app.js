@@ -1,13 +1,13 @@
 // The dashboard: listens to the daemon, and shows what it tells.
 
-import { at, read, write } from './dom.js';
+import { at } from './dom.js';
 import { Feed } from './feed.js';
 import { clock, number } from './figures.js';
 import { drawHouse } from './house.js';
+import { TOKEN, read, tokenOfAddress, write } from './storage.js';
 import { Turns, drawLegend } from './turns.js';
 import { language, preferred, speak, t } from './words.js';
 
-const TOKEN = 'antiphon.token';
 const CHOICES = 'antiphon.choices';
 const HELD = 128;
 
@@ -128,15 +128,6 @@ function say(wanted) {
   turns.draw();
   draw();
   drawLink();
-}
-
-/** @returns {?string} the token of an address such as /dashboard#token=…, which then no longer shows it */
-function tokenOfAddress() {
-  const given = new URLSearchParams(location.hash.slice(1)).get('token');
-  if (!given) return null;
-  write(sessionStorage, TOKEN, given);
-  history.replaceState(null, '', location.pathname);
-  return given;
 }
 
 say(read(localStorage, CHOICES)?.page || preferred());

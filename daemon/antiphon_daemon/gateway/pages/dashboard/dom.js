@@ -39,22 +39,3 @@ export function fill(body, rows) {
   });
   while (body.rows.length > rows.length) body.deleteRow(-1);
 }
-
-/** Read a value that an earlier page kept, null if there is none. */
-export function read(storage, key) {
-  try {
-    return JSON.parse(storage.getItem(key));
-  } catch {
-    return null;
-  }
-}
-
-/** Keep a value, where the browser lets us. */
-export function write(storage, key, value) {
-  try {
-    if (value === null) storage.removeItem(key);
-    else storage.setItem(key, JSON.stringify(value));
-  } catch {
-    // it is good for as long as the page is open
-  }
-}

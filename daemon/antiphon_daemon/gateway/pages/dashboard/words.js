@@ -1,5 +1,9 @@
 // The words of the page, in English and Korean.
 
+import { know } from './language.js';
+
+export { known, language, preferred, speak, t } from './language.js';
+
 const EN = {
   title: 'Dashboard',
   skip: 'Skip to the turns',
@@ -250,31 +254,4 @@ const KO = {
   days: (d, h) => `${d}일 ${h}시간`,
 };
 
-const LANGUAGES = { en: EN, ko: KO };
-
-/** The language of the page, a key of `LANGUAGES`. */
-export let language = 'en';
-
-/** @returns {string} the first of the browser's languages that the page knows */
-export function preferred() {
-  const wanted = navigator.languages.map((tag) => tag.slice(0, 2).toLowerCase());
-  return wanted.find((one) => one in LANGUAGES) ?? 'en';
-}
-
-/** Speak another language, in what is marked by `data-t` too. */
-export function speak(wanted) {
-  language = wanted in LANGUAGES ? wanted : 'en';
-  document.documentElement.lang = language;
-  for (const one of document.querySelectorAll('[data-t]')) one.textContent = t(one.dataset.t);
-}
-
-/** @returns {string} the words for `key` */
-export function t(key, ...values) {
-  const words = LANGUAGES[language][key];
-  return typeof words === 'function' ? words(...values) : words;
-}
-
-/** @returns {boolean} whether there are words for `key` */
-export function known(key) {
-  return key in LANGUAGES[language];
-}
+know({ en: EN, ko: KO });
