@@ -30,7 +30,7 @@ from antiphon_daemon.engines.contracts import (
     Unsettled,
     Work,
 )
-from antiphon_daemon.engines.llm.tools import refused, uses_tools
+from antiphon_daemon.engines.llm.tools import reply, uses_tools
 from antiphon_daemon.engines.worker import revocable
 
 ROUNDS = 3
@@ -107,14 +107,12 @@ async def _round(
     *,
     forced: bool = False,
 ) -> AsyncGenerator[TextDelta | ToolCall, None]:
-    """Yield one answer of the model; ask again when the turn is over, or without tools, if that is what it wants."""
+    """Yield one answer of the model; ask again when the turn is over, if that is what it wants."""
     late = EngineError("llm", "the language model has stopped answering")
-    begun = False
-    deltas = _forced(responder, messages, work, tools) if forced else responder.respond(messages, work, tools=tools)
+    deltas = (_forced if forced else reply)(responder, messages, work, tools)
     try:
         async with aclosing(limited(deltas, deadlines.llm_first_s, deadlines.llm_next_s, lambda: late)) as timely:
             async for delta in timely:
-                begun = True
                 yield delta
     except Unsettled:
         assert committed is not None
@@ -122,12 +120,6 @@ async def _round(
             await committed.wait()
         async with aclosing(_round(responder, messages, work, tools, deadlines, committed, forced=forced)) as settled:
             async for delta in settled:
-                yield delta
-    except EngineError as error:
-        if begun or forced or not tools or not refused(responder, error):
-            raise
-        async with aclosing(_round(responder, messages, work, (), deadlines, committed)) as again:
-            async for delta in again:
                 yield delta
 
 

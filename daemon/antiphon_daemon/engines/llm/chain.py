@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
-from typing import TypeAlias, cast
+from typing import cast
 
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential
@@ -31,7 +31,7 @@ from antiphon_daemon.engines.contracts import (
     Work,
 )
 from antiphon_daemon.engines.llm.health import Backend, Health
-from antiphon_daemon.engines.llm.tools import does_without, refused, uses_tools
+from antiphon_daemon.engines.llm.tools import Pieces, offered, reply, uses_tools
 
 OWN_SHARE = 0.95
 """The part of the deadline that is used: what is wrong must be known a little before the conversation gives up."""
@@ -47,8 +47,6 @@ LOOKING_S = 0.5
 
 AGAIN = {Fault.BUSY, Fault.BROKE}
 """Failures that asking again may mend."""
-
-Reply: TypeAlias = AsyncGenerator[TextDelta | ToolCall, None]
 
 log = structlog.get_logger(__name__)
 
@@ -143,7 +141,7 @@ class Chain:
         """Pass it on to the model that will be asked, if any is well."""
         model = self._asked()[0]
         if model.well:
-            await model.backend.prefill(messages, work, tools=() if does_without(model.backend) else tools)
+            await model.backend.prefill(messages, work, tools=offered(model.backend, tools))
 
     async def close(self) -> None:
         """Close all of them."""
@@ -157,7 +155,7 @@ class Chain:
 
 async def _begun(
     backend: Backend, messages: Sequence[Message], work: Work, tools: Sequence[Tool], within_s: float, *, last: bool
-) -> tuple[TextDelta | ToolCall, Reply]:
+) -> tuple[TextDelta | ToolCall, Pieces]:
     """Return a reply that has begun: its first piece, and the rest. One that is busy is asked again.
 
     Raises:
@@ -193,15 +191,9 @@ async def _begun(
 
 async def _first(
     backend: Backend, messages: Sequence[Message], work: Work, tools: Sequence[Tool]
-) -> tuple[TextDelta | ToolCall, Reply]:
-    offered = () if does_without(backend) else tools
-    try:
-        pieces = cast(Reply, backend.respond(messages, work, tools=offered))  # a generator, as in every engine
-        piece = await anext(pieces, None)
-    except EngineError as error:
-        if not offered or not refused(backend, error):
-            raise
-        return await _first(backend, messages, work, ())
+) -> tuple[TextDelta | ToolCall, Pieces]:
+    pieces = reply(backend, messages, work, tools)
+    piece = await anext(pieces, None)
     if piece is None:
         raise EngineError("llm", f"{backend.name} answered nothing: ask again, or choose another.", Fault.EMPTY)
     return piece, pieces

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import TypeAlias, cast
 from weakref import WeakSet
 
 import structlog
 
-from antiphon_daemon.engines.contracts import EngineError, Responder
+from antiphon_daemon.engines.contracts import EngineError, Message, Responder, TextDelta, Tool, ToolCall, Work
+
+Pieces: TypeAlias = AsyncGenerator[TextDelta | ToolCall, None]
 
 _REFUSED = re.compile(r"(?:not|n't) support (?:\w+ )?tools|tools? (?:\w+ )?(?:is|are) not supported", re.IGNORECASE)
 """What servers answer whose model knows no tools; there is no code for it."""
@@ -22,15 +27,31 @@ def uses_tools(responder: Responder) -> bool:
     return bool(getattr(responder, "uses_tools", False)) and responder not in _without
 
 
-def does_without(responder: Responder) -> bool:
-    """Return whether its server has refused tools."""
-    return responder in _without
+def offered(responder: Responder, tools: Sequence[Tool]) -> Sequence[Tool]:
+    """Return which of `tools` it is offered: none once its server has refused them."""
+    return () if responder in _without else tools
 
 
-def refused(responder: Responder, error: EngineError) -> bool:
-    """Return whether `error` says that the model knows no tools; from then on it is offered none."""
-    if not _REFUSED.search(str(error)):
-        return False
+async def reply(responder: Responder, messages: Sequence[Message], work: Work, tools: Sequence[Tool]) -> Pieces:
+    """Yield a model's reply; one whose server refuses tools is asked again without.
+
+    Raises:
+        EngineError: the model failed.
+        Revoked: the work was given up.
+    """
+    given, begun = offered(responder, tools), False
+    pieces = cast(Pieces, responder.respond(messages, work, tools=given))  # a generator, as in every engine
+    try:
+        async with aclosing(pieces):
+            async for piece in pieces:
+                begun = True
+                yield piece
+        return
+    except EngineError as error:
+        if begun or not given or not _REFUSED.search(str(error)):
+            raise
     log.info("the language model knows no tools", model=responder.name)
     _without.add(responder)
-    return True
+    async with aclosing(reply(responder, messages, work, ())) as pieces:
+        async for piece in pieces:
+            yield piece
