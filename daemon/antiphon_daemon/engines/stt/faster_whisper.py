@@ -7,7 +7,6 @@ Decoding is greedy, once: a ladder of temperatures would make the worst recordin
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -117,7 +116,7 @@ class FasterWhisper:
         text = " ".join(said for said, _ in parts if said)
         tokens = sum(heard.tokens for _, heard in parts)
         return Transcript(
-            unicodedata.normalize("NFC", text),
+            text,
             language,
             avg_logprob=sum(heard.avg_logprob * heard.tokens for _, heard in parts) / max(1, tokens),
             no_speech_prob=min((heard.no_speech_prob for _, heard in parts), default=1.0),

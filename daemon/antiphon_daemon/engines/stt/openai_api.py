@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import unicodedata
 import wave
 from collections.abc import Sequence
 from dataclasses import replace
@@ -125,7 +124,7 @@ class OpenAiTranscriber:
         scored = any(_number(part, "avg_logprob", None) is not None for part in parts)
         said = getattr(answer, "language", None)
         return Transcript(
-            unicodedata.normalize("NFC", kept(heard, duration_s, loudest_db(audio))),
+            kept(heard, duration_s, loudest_db(audio)),
             language or (code(said) if isinstance(said, str) else None),
             avg_logprob=heard.avg_logprob if scored else None,
             no_speech_prob=heard.no_speech_prob if scored else None,

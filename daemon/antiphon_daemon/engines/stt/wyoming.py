@@ -6,7 +6,6 @@ transcribe{name?, language?, transcript_names?} · audio-start · audio-chunk…
 from __future__ import annotations
 
 import asyncio
-import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
@@ -81,8 +80,8 @@ class WyomingTranscriber:
                         await self._describe()
                     code = self._known(language)
                     heard = await self._ask(audio, work, code, hints)
-        said = unicodedata.normalize("NFC", heard.text.strip())
-        return Transcript(said, plain(heard.language) if heard.language else code, duration_s=duration_s)
+        spoken_in = plain(heard.language) if heard.language else code
+        return Transcript(heard.text.strip(), spoken_in, duration_s=duration_s)
 
     async def close(self) -> None:
         """Nothing is held between requests."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import textwrap
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing
+from functools import partial
 from typing import Any
 
 from antiphon.settings import Deadlines, Tts
 from antiphon_daemon.engines.contracts import EngineError, Voice, Work
 from antiphon_daemon.engines.openai_audio import AudioServer, hung_up
+from antiphon_daemon.engines.timely import timely
 from antiphon_daemon.engines.tts.wav import WavError, WavReader
 from antiphon_daemon.engines.work import Token
-from antiphon_daemon.engines.worker import revocable
 from antiphon_daemon.engines.wyoming import OWN_SHARE
 
 RATE = 24_000
@@ -83,14 +83,10 @@ class OpenAiSynthesizer:
         if not any(one.isalnum() for one in text):
             return
         for piece in textwrap.wrap(text, LONGEST_TEXT, replace_whitespace=False, drop_whitespace=False):
-            async with aclosing(self._sound(piece, work, voice or self._voice)) as blocks:
-                while True:
-                    async with revocable(work):
-                        with self._server.told(work, self._within_s):
-                            async with asyncio.timeout(self._within_s):
-                                block = await anext(blocks, None)
-                    if block is None:
-                        break
+            sound = self._sound(piece, work, voice or self._voice)
+            told = partial(self._server.told, work, self._within_s)
+            async with aclosing(timely(sound, work, self._within_s, told)) as blocks:
+                async for block in blocks:
                     if (given := given + len(block)) > self._most:
                         raise EngineError("tts", f"The server at {self._server.url} speaks without an end.")
                     if block:

@@ -5,9 +5,9 @@ synthesize{text, voice?}  →  audio-start · audio-chunk… · audio-stop
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from functools import partial
 
 from wyoming.audio import AudioChunk, AudioStop
 from wyoming.info import Info
@@ -18,8 +18,8 @@ from antiphon.settings import Deadlines, Tts
 from antiphon.wire.frames import parse
 from antiphon.wire.link import LinkError
 from antiphon_daemon.engines.contracts import EngineError, Voice, Work
+from antiphon_daemon.engines.timely import timely
 from antiphon_daemon.engines.work import Token
-from antiphon_daemon.engines.worker import revocable
 from antiphon_daemon.engines.wyoming import OWN_SHARE, Service, answer, installed, listed, plain
 
 RATE = 22_050
@@ -85,14 +85,10 @@ class WyomingSynthesizer:
 
     async def speak(self, text: str, work: Work, *, voice: str | None, language: str | None) -> AsyncIterator[bytes]:
         """Yield PCM as it comes from the service."""
-        async with aclosing(self._sound(text, work, voice, language)) as blocks:
-            while True:
-                async with revocable(work):
-                    with self._service.told(work, self._within_s):
-                        async with asyncio.timeout(self._within_s):
-                            block = await anext(blocks, None)
-                if block is None:
-                    return
+        sound = self._sound(text, work, voice, language)
+        told = partial(self._service.told, work, self._within_s)
+        async with aclosing(timely(sound, work, self._within_s, told)) as blocks:
+            async for block in blocks:
                 yield block
 
     async def tune(self, settings: Tts) -> None:

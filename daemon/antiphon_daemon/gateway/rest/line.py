@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 
-from antiphon_daemon.engines.contracts import Urgency
 from antiphon_daemon.engines.work import Token
 from antiphon_daemon.gateway.rest.errors import ApiError, ClientLeft
 
@@ -49,11 +48,6 @@ class Line:
                 yield
         finally:
             self.inside -= 1
-
-
-def patient() -> Token:
-    """Return the token of work that live turns go before."""
-    return Token(urgency=Urgency.PATIENT)
 
 
 async def unless_gone(request: Request, working: Coroutine[Any, Any, T], work: Token) -> T:

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import re
 import time
-import unicodedata
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -16,16 +15,17 @@ import structlog
 from fastapi import Request
 from fastapi.responses import Response
 
+from antiphon.text import composed
 from antiphon_daemon.conversation.clauses import ClauseCutter, Part
 from antiphon_daemon.conversation.pacing import Utterances, pace_of
 from antiphon_daemon.conversation.speaking import silence, sound_of
-from antiphon_daemon.engines.contracts import EngineError, Revoked, Voice
+from antiphon_daemon.engines.contracts import EngineError, Revoked, Urgency, Voice
 from antiphon_daemon.engines.work import Token
 from antiphon_daemon.gateway.rest import asking
 from antiphon_daemon.gateway.rest.errors import ApiError, of_engine
 from antiphon_daemon.gateway.rest.files import MEDIA, Encoder, Tempo
 from antiphon_daemon.gateway.rest.house import RestHouse
-from antiphon_daemon.gateway.rest.line import Line, following, patient, unless_gone
+from antiphon_daemon.gateway.rest.line import Line, following, unless_gone
 from antiphon_daemon.gateway.rest.models import Catalogue
 from antiphon_daemon.gateway.rest.streamed import EVENTS, Streamed, event
 from antiphon_daemon.insight import metrics
@@ -65,7 +65,7 @@ class SpeechDesk:
         """Answer one request."""
         asking.ready(self._house)
         asked = self._asked(await asking.body(request))
-        work = patient()
+        work = Token(urgency=Urgency.PATIENT)
         sound = self._file(asked, work)
         try:
             first = await unless_gone(request, following(sound), work)
@@ -103,7 +103,7 @@ class SpeechDesk:
         if isinstance(speed, bool) or not isinstance(speed, int | float) or not SLOWEST <= speed <= FASTEST:
             raise ApiError(400, f"The speed is a number from {SLOWEST} to {FASTEST}.", param="speed")
         voice, language = self._voice(body.get("voice"))
-        plain = unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode())
+        plain = composed(text.encode("utf-8", "replace").decode())
         return Asked(plain, voice, language, str(form), stream == "sse", float(speed))
 
     def _voice(self, asked: Any) -> tuple[str | None, str | None]:

@@ -19,13 +19,13 @@ from starlette.datastructures import FormData, UploadFile
 
 from antiphon.audio import vad
 from antiphon.audio.pcm import RATE
-from antiphon_daemon.engines.contracts import EngineError, Revoked, Transcript
+from antiphon_daemon.engines.contracts import EngineError, Revoked, Transcript, Urgency
 from antiphon_daemon.engines.work import Token
 from antiphon_daemon.gateway.rest import asking, captions
 from antiphon_daemon.gateway.rest.errors import ApiError, of_engine
 from antiphon_daemon.gateway.rest.files import blocks
 from antiphon_daemon.gateway.rest.house import RestHouse
-from antiphon_daemon.gateway.rest.line import Line, following, patient, unless_gone
+from antiphon_daemon.gateway.rest.line import Line, following, unless_gone
 from antiphon_daemon.gateway.rest.models import Catalogue
 from antiphon_daemon.gateway.rest.parts import Cutter, Part
 from antiphon_daemon.gateway.rest.streamed import EVENTS, Streamed, event
@@ -85,7 +85,7 @@ class TranscriptionDesk:
         form = await asking.form(request, FIELDS)
         streamed: Streamed | None = None
         try:
-            asked, work, found = self._asked(form), patient(), Found()
+            asked, work, found = self._asked(form), Token(urgency=Urgency.PATIENT), Found()
             if asked.stream:
                 streamed = await self._streamed(request, asked, found, work, form)
                 return streamed
