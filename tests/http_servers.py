@@ -83,7 +83,7 @@ class ScriptServer:
         if not body.get("stream", True):
             for item in self.script:
                 if isinstance(item, asyncio.Event):
-                    await self._wait(item, reader)
+                    await wait_unless_gone(item, reader)
             return await self._page(writer, "200 OK", json.dumps(self.whole()).encode())
         return await self._stream(reader, writer)
 
@@ -109,7 +109,7 @@ class ScriptServer:
             if item is None:
                 return False
             if isinstance(item, asyncio.Event):
-                await self._wait(item, reader)
+                await wait_unless_gone(item, reader)
             else:
                 writer.write(f"{len(item):x}\r\n".encode() + item + b"\r\n")
                 await writer.drain()
@@ -117,17 +117,22 @@ class ScriptServer:
         await writer.drain()
         return True
 
-    async def _wait(self, event: asyncio.Event, reader: asyncio.StreamReader) -> None:
-        """Wait, unless the client leaves first."""
-        gone = asyncio.create_task(reader.read(1))
-        waiting = asyncio.create_task(event.wait())
-        try:
-            await asyncio.wait((gone, waiting), return_when=asyncio.FIRST_COMPLETED)
-            if gone.done():
-                raise ConnectionError
-        finally:
-            gone.cancel()
-            waiting.cancel()
+
+async def wait_unless_gone(event: asyncio.Event, reader: asyncio.StreamReader) -> None:
+    """Wait for an event.
+
+    Raises:
+        ConnectionError: the client has left.
+    """
+    gone = asyncio.create_task(reader.read(1))
+    waiting = asyncio.create_task(event.wait())
+    try:
+        await asyncio.wait((gone, waiting), return_when=asyncio.FIRST_COMPLETED)
+        if gone.done():
+            raise ConnectionError
+    finally:
+        gone.cancel()
+        waiting.cancel()
 
 
 def line(text: str = "", *, done: bool = False, **message: Any) -> bytes:

@@ -13,6 +13,8 @@ import wave
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, TypeAlias
 
+from http_servers import wait_unless_gone
+
 from antiphon.audio.pcm import to_samples
 from antiphon_daemon.engines.contracts import Synthesizer, Transcriber
 from antiphon_daemon.engines.work import Token
@@ -166,25 +168,13 @@ class OpenAiAudioServer:
             if isinstance(item, bytes):
                 await _chunk(writer, item)
             else:
-                await self._wait(item, reader)
+                await wait_unless_gone(item, reader)
         await _chunk(writer, b"")
         return True
 
     def _begin(self, writer: asyncio.StreamWriter) -> None:
         kind = self.kind or "audio/wav"
         writer.write(f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
-
-    async def _wait(self, event: asyncio.Event, reader: asyncio.StreamReader) -> None:
-        """Wait, unless the client leaves first."""
-        gone = asyncio.create_task(reader.read(1))
-        waiting = asyncio.create_task(event.wait())
-        try:
-            await asyncio.wait((gone, waiting), return_when=asyncio.FIRST_COMPLETED)
-            if gone.done():
-                raise ConnectionError
-        finally:
-            gone.cancel()
-            waiting.cancel()
 
 
 def _form(headers: dict[str, str], body: bytes) -> dict[str, Any]:

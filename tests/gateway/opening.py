@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -32,15 +33,28 @@ async def opened(
         yield gateways[-1]
 
 
+async def narrow(port: int, path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Open a WebSocket by hand over a connection that holds little: who does not read it fills it soon."""
+    thin = socket.socket()
+    thin.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    thin.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(thin, ("127.0.0.1", port))
+    reader, writer = await asyncio.open_connection(sock=thin, limit=1024)
+    asked = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    writer.write(f"{asked}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode())
+    await reader.readuntil(b"\r\n\r\n")
+    return reader, writer
+
+
 async def get(port: int, path: str, **headers: str) -> httpx.Response:
     async with httpx.AsyncClient(trust_env=False) as http:
         return await http.get(f"http://127.0.0.1:{port}{path}", headers=headers)
 
 
-async def refused(port: int, query: str = "", **options: Any) -> tuple[int, str]:
+async def refused(port: int, query: str = "", *, path: str = "/ws", **options: Any) -> tuple[int, str]:
     """Return status and code of a refused WebSocket."""
     with pytest.raises(InvalidStatus) as caught:
-        async with connect(f"ws://127.0.0.1:{port}/ws{query}", proxy=None, **options):
+        async with connect(f"ws://127.0.0.1:{port}{path}{query}", proxy=None, **options):
             pass
     response = caught.value.response
     return response.status_code, json.loads(response.body or b"{}")["error"]["code"]

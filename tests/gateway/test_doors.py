@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import socket
 import stat
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from antiphon_daemon.gateway.doors import DoorError, Doors, needed_token
 from antiphon_daemon.gateway.outbox import Outbox, Stuck
 
 from .client import client
-from .opening import get, opened, refused
+from .opening import get, narrow, opened, refused
 
 TOKEN = "open-sesame"
 
@@ -175,16 +174,7 @@ async def test_a_client_that_never_reads_is_dropped(
 ) -> None:
     monkeypatch.setattr(sessions, "Outbox", lambda: Outbox(send_s=0.3))
     async with opened(gateways, voice, bytes_per_s=16_000_000) as gateway:
-        narrow = socket.socket()
-        narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        narrow.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(narrow, ("127.0.0.1", gateway.port))
-        reader, writer = await asyncio.open_connection(sock=narrow, limit=1024)
-        writer.write(
-            b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-        )
-        await reader.readuntil(b"\r\n\r\n")
+        _, writer = await narrow(gateway.port, "/ws")
         async with asyncio.timeout(5):
             while not gateway.sessions:
                 await asyncio.sleep(0.01)

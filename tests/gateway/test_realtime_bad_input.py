@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import socket
 from typing import Any
 
 import httpx
@@ -13,14 +12,16 @@ import pytest
 from pydantic import SecretStr
 from scripted import Ears, Script, quick
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed
 
 from antiphon_daemon.engines.contracts import Engines, Synthesizer
 from antiphon_daemon.gateway.outbox import Outbox
 from antiphon_daemon.gateway.realtime import session as sessions
 
+from .opening import narrow, refused
 from .realtime_client import client, opened
 
+PATH = "/v1/realtime"
 Running = tuple[int, Any, Any]
 TOKEN = "open-sesame"
 
@@ -107,16 +108,7 @@ async def test_a_client_that_never_reads_is_dropped_and_others_are_served(
 
     monkeypatch.setattr(sessions, "Outbox", impatient)
     async with opened(gateways, Engines(Ears(), Script(quick), voice)) as gateway:
-        narrow = socket.socket()
-        narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        narrow.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(narrow, ("127.0.0.1", gateway.port))
-        reader, writer = await asyncio.open_connection(sock=narrow, limit=1024)
-        writer.write(
-            b"GET /v1/realtime HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-        )
-        await reader.readuntil(b"\r\n\r\n")
+        _, writer = await narrow(gateway.port, PATH)
         async with asyncio.timeout(10):
             while not gateway.sessions:
                 await asyncio.sleep(0.01)
@@ -166,15 +158,6 @@ async def test_a_daemon_that_ends_closes_the_session(gateways: list[Any], voice:
 # Who may come in.
 
 
-async def refused(port: int, path: str = "/v1/realtime", **options: Any) -> tuple[int, str]:
-    """Return status and code of a refused WebSocket."""
-    with pytest.raises(InvalidStatus) as caught:
-        async with connect(f"ws://127.0.0.1:{port}{path}", proxy=None, **options):
-            pass
-    response = caught.value.response
-    return response.status_code, json.loads(response.body or b"{}")["error"]["code"]
-
-
 async def post(port: int, body: Any, **headers: str) -> httpx.Response:
     async with httpx.AsyncClient(trust_env=False) as http:
         address = f"http://127.0.0.1:{port}/v1/realtime/client_secrets"
@@ -206,10 +189,10 @@ async def test_a_client_secret_opens_the_realtime_door_alone_and_holds_its_sessi
                 assert one.socket.subprotocol == ("realtime" if "subprotocols" in options else None)
         async with client(gateway.port, additional_headers=bearer(TOKEN)) as one:
             assert one.events[0]["session"]["instructions"] != "Speak like a sailor."
-        assert await refused(gateway.port, "/ws", additional_headers=bearer(key)) == (401, "token_needed")
+        assert await refused(gateway.port, additional_headers=bearer(key)) == (401, "token_needed")
         assert (await post(gateway.port, {}, **bearer(key))).status_code == 401
-        assert await refused(gateway.port, additional_headers=bearer("ek_other")) == (401, "token_needed")
-        assert await refused(gateway.port) == (401, "token_needed")
+        assert await refused(gateway.port, path=PATH, additional_headers=bearer("ek_other")) == (401, "token_needed")
+        assert await refused(gateway.port, path=PATH) == (401, "token_needed")
 
 
 async def test_secrets_that_cannot_be_made_and_sessions_that_cannot_be_had(
@@ -226,9 +209,9 @@ async def test_secrets_that_cannot_be_made_and_sessions_that_cannot_be_had(
             assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
         form = await post(gateway.port, {}, **{"content-type": "text/plain"})
         assert form.json()["error"]["code"] == "invalid_content_type", "a page elsewhere may post that unasked"
-        assert await refused(gateway.port, additional_headers=bearer("ek_past")) == (401, "invalid_api_key")
+        assert await refused(gateway.port, path=PATH, additional_headers=bearer("ek_past")) == (401, "invalid_api_key")
         async with client(gateway.port):
-            assert await refused(gateway.port) == (503, "too_many_sessions")
+            assert await refused(gateway.port, path=PATH) == (503, "too_many_sessions")
         gateway.why_not = "the daemon is ending"
-        assert await refused(gateway.port) == (503, "not_ready")
-        assert await refused(gateway.port, origin="http://evil.example") == (403, "foreign_origin")
+        assert await refused(gateway.port, path=PATH) == (503, "not_ready")
+        assert await refused(gateway.port, path=PATH, origin="http://evil.example") == (403, "foreign_origin")

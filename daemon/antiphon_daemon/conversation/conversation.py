@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 
@@ -27,6 +27,7 @@ from antiphon_daemon.conversation.listening import Listening
 from antiphon_daemon.conversation.manner import HOUSE, Manner
 from antiphon_daemon.conversation.memory import Recollection, new_memory
 from antiphon_daemon.conversation.one_moment import OneMoment
+from antiphon_daemon.conversation.owned import Tasks
 from antiphon_daemon.conversation.partials import EVERY_S, Agreement, bare
 from antiphon_daemon.conversation.shelf import Shelf
 from antiphon_daemon.conversation.turns import step
@@ -124,7 +125,8 @@ class Conversation:
         self._recorder = recorder
         self._answers, self._interrupts, self._resumes = True, interrupts, True
         self._drafts = Drafts(engines, settings, voice, place)
-        self._moment = OneMoment(engines.synthesizer, peer, self._spawn)
+        self._tasks = Tasks(self._failed)
+        self._moment = OneMoment(engines.synthesizer, peer, self._tasks.start)
         self._settings = settings
         self._peer = peer
         self._memory = memory
@@ -143,7 +145,6 @@ class Conversation:
         self._partial_at = 0
         self._remembered: int | None = None
         """The revision whose turn was written into memory last."""
-        self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._adopted: Settings | None = None
         self.manner = HOUSE
@@ -282,9 +283,7 @@ class Conversation:
         self._parked.drop()
         self._stopped.drop()
         await self._judges.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
 
     # What the machine says is done.
 
@@ -333,14 +332,14 @@ class Conversation:
                 self._remember(action.heard_ms)
             case turns.AskTurnModel():
                 if self._draft is not None:
-                    self._spawn(self._judges.ask_sound(self._draft))
+                    self._tasks.start(self._judges.ask_sound(self._draft))
 
     def _prefill(self) -> None:
         """Speech begins: there is time until it ends."""
         if self._memory is not None and self._policy.speculate in ("reply", "speech"):
             self._prefilling.revoke()
             self._prefilling = Token(self._state.revision, urgency=Urgency.MEANWHILE)
-            self._spawn(self._drafts.prefill(self._prefilling, self._memory, self.language, self.manner))
+            self._tasks.start(self._drafts.prefill(self._prefilling, self._memory, self.language, self.manner))
 
     def _transcribe(self, revision: int) -> None:
         self._give_up()
@@ -355,7 +354,7 @@ class Conversation:
         self._draft = Draft(revision, trace)
         self._draft.speech_s = (ended - self._state.began) / RATE
         utterance = self._listening.utterance(self._state.began, ended)
-        self._spawn(self._hear_all(self._draft, utterance))
+        self._tasks.start(self._hear_all(self._draft, utterance))
 
     async def _hear_all(self, draft: Draft, utterance: Samples) -> None:
         heard = await self._drafts.hear(draft, utterance, self.language, self.hints)
@@ -404,7 +403,7 @@ class Conversation:
         manner = asked or self.manner
         self._drafts.answer(draft, text, self._memory, self.language, told, read=read, manner=manner)
         assert draft.reply is not None
-        draft.running = self._spawn(draft.reply.run())
+        draft.running = self._tasks.start(draft.reply.run())
 
     def _park(self) -> None:
         """The speaker goes on: keep the draft for a moment, in case they say nothing more."""
@@ -485,7 +484,7 @@ class Conversation:
         if self._heir is not None:
             self._draft = None
             if draft.running is not None:
-                self._tasks.discard(draft.running)
+                self._tasks.hand_over(draft.running)
             self._heir(draft)
             return
         draft.commit()
@@ -513,7 +512,7 @@ class Conversation:
         reply = self._drafts.apologise(apology, self.language, self._told(apology))
         self._peer.turn_over("", self.language)
         reply.release()
-        self._spawn(reply.run())
+        self._tasks.start(reply.run())
 
     def _remember(self, heard_ms: int | None) -> None:
         draft = self._draft
@@ -550,7 +549,7 @@ class Conversation:
             return
         self._partial_at = self._listening.now
         self._partial = Token(self._state.revision, urgency=Urgency.MEANWHILE)
-        self._spawn(self._hear_partial(self._partial, self._listening.utterance(self._state.began)))
+        self._tasks.start(self._hear_partial(self._partial, self._listening.utterance(self._state.began)))
 
     async def _hear_partial(self, token: Token, utterance: Samples) -> None:
         heard = await self._drafts.glance(token, utterance, self.language, self.hints)
@@ -619,20 +618,13 @@ class Conversation:
     def _told(self, draft: Draft) -> Told:
         return Told(self._peer, draft, lambda make: self._apply(make(self._now())), self._clock)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return task
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a turn failed for a reason of ours", exc_info=error)
-            if self._draft is not None:
-                self._draft.trace.failed("the turn failed for a reason of ours; the log says which")
-            self.stop()
-            self._peer.failed(EngineError("llm", "the turn failed for a reason of ours; the log says which"))
+    def _failed(self, error: BaseException) -> None:
+        log.error("a turn failed for a reason of ours", exc_info=error)
+        why = "the turn failed for a reason of ours; the log says which"
+        if self._draft is not None:
+            self._draft.trace.failed(why)
+        self.stop()
+        self._peer.failed(EngineError("llm", why))
 
 
 def policy_of(settings: Settings, *, answers: bool, prepares: bool = False) -> turns.Policy:

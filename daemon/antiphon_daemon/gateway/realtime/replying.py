@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
 from antiphon_daemon.conversation.drafts import Draft
+from antiphon_daemon.conversation.owned import Tasks
 from antiphon_daemon.conversation.turn_types import Phase
 from antiphon_daemon.engines.contracts import EngineError, Message
 from antiphon_daemon.gateway.realtime.config import Shape, Wish
@@ -64,7 +64,7 @@ class Replies:
         self._reply_bytes, self._rate = 0, 1
         self._playing: asyncio.TimerHandle | None = None
         self._beside: dict[str, Beside] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks(lambda error: log.error("a response failed for a reason of ours", exc_info=error))
 
     # What the client asks for.
 
@@ -194,9 +194,7 @@ class Replies:
         if self.active is not None:
             self.active.stop()
             await self.active.told()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
 
     # The conversation's own.
 
@@ -208,7 +206,7 @@ class Replies:
         if conversation.phase not in (Phase.IDLE, Phase.LISTENING):
             self._waiting = (wish, shape)
             return
-        self._starting = self._spawn(self._ask(self._start(shape), wish, shape))
+        self._starting = self._tasks.start(self._ask(self._start(shape), wish, shape))
 
     def _start(self, shape: Shape) -> Response:
         self._talk.items.speaking = None
@@ -285,7 +283,7 @@ class Replies:
         one = Beside(self._talk, shape)
         self._beside[one.response.id] = one
         one.response.start()
-        task = self._spawn(self._run_beside(one, wish, shape))
+        task = self._tasks.start(self._run_beside(one, wish, shape))
         task.add_done_callback(lambda _: self._beside.pop(one.response.id, None))
 
     async def _run_beside(self, one: Beside, wish: Wish, shape: Shape) -> None:
@@ -295,17 +293,6 @@ class Replies:
                 await one.run(messages, shape)
         except Refusal as refused:
             one.response.ended("", failure=str(refused))
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return task
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a response failed for a reason of ours", exc_info=error)
 
 
 def failure_of(draft: Draft, text: str) -> str | None:
