@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from http_servers import ScriptServer
+from http_servers import ScriptServer, wait_unless_gone
 from websockets.frames import Opcode
 from websockets.server import ServerProtocol
 
@@ -72,7 +72,7 @@ class HomeAssistantServer(ScriptServer):
     async def _converse(self, body: Any, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         self.asked.append(body)
         if self.waits is not None:
-            await self._wait(self.waits, reader)
+            await wait_unless_gone(self.waits, reader)
         if self.raw is not None:
             writer.write(self.raw)
             await writer.drain()
