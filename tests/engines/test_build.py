@@ -63,3 +63,17 @@ def test_threads_that_wait_for_each_other_are_told_to_let_go_before_openmp_is_lo
         script += "; print('libgomp' in open('/proc/self/maps').read())"
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert ran.stdout.split() in (["3000"], ["3000", "False"])
+
+
+def test_matrices_keep_no_core_when_they_are_done() -> None:
+    script = """
+import antiphon, numpy, time
+matrix = numpy.ones((400, 400), dtype=numpy.float32)
+matrix @ matrix
+began, used = time.perf_counter(), time.process_time()
+while time.perf_counter() - began < 0.5:
+    matrix @ matrix
+print((time.process_time() - used) / (time.perf_counter() - began))
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert float(ran.stdout) < 1.2  # cores; with a thread for each core about 2
