@@ -6,11 +6,11 @@ words: a low tone is "low", a high one "high".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from onnx_files import FLOAT, INT64, graph, model, node
 
 from antiphon.audio.pcm import RATE, Samples
 
@@ -23,7 +23,6 @@ RAMP = RATE // 50
 """A tone that begins at once would be a click, too."""
 
 BLANK, LOW, HIGH = 0, 1, 2
-FLOAT, INT64 = 1, 7
 
 
 def tones(*heights_hz: int, seconds: float = 0.5) -> Samples:
@@ -41,41 +40,41 @@ def streaming(folder: Path) -> Path:
     """Write a streaming transducer (icefall's LSTM type) into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     weights, bias = _listening(*KALDI)
-    encoder = _graph(
+    encoder = graph(
         [
-            _node("Slice", ["x", "from", "to", "time"], ["seen"]),
-            _node("ReduceMean", ["seen"], ["mean"], {"axes": [1]}),
-            _node("MatMul", ["mean", "weights"], ["scores"]),
-            _node("Add", ["scores", "bias"], ["encoder_out"]),
-            _node("Identity", ["h"], ["next_h"]),
-            _node("Identity", ["c"], ["next_c"]),
+            node("Slice", ["x", "from", "to", "time"], ["seen"]),
+            node("ReduceMean", ["seen"], ["mean"], {"axes": [1]}),
+            node("MatMul", ["mean", "weights"], ["scores"]),
+            node("Add", ["scores", "bias"], ["encoder_out"]),
+            node("Identity", ["h"], ["next_h"]),
+            node("Identity", ["c"], ["next_c"]),
         ],
         {"from": np.array([0]), "to": np.array([4]), "time": np.array([1]), "weights": weights, "bias": bias},
         {"x": (FLOAT, ["N", 9, 80]), "h": (FLOAT, [1, "N", 1]), "c": (FLOAT, [1, "N", 1])},
         {"encoder_out": (FLOAT, ["N", 1, 3]), "next_h": (FLOAT, [1, "N", 1]), "next_c": (FLOAT, [1, "N", 1])},
     )
     said = {"model_type": "lstm", "T": 9, "decode_chunk_len": 4, "num_encoder_layers": 1, "rnn_hidden_size": 1}
-    (folder / "encoder.onnx").write_bytes(_model(encoder, {**said, "d_model": 1}))
+    (folder / "encoder.onnx").write_bytes(model(encoder, {**said, "d_model": 1}))
     # What was said last is not said again.
     memory = np.zeros((3, 3), dtype=np.float32)
     memory[LOW, LOW] = memory[HIGH, HIGH] = -1000
-    decoder = _graph(
+    decoder = graph(
         [
-            _node("Gather", ["memory", "y"], ["each"]),
-            _node("ReduceSum", ["each", "time"], ["decoder_out"], {"keepdims": 0}),
+            node("Gather", ["memory", "y"], ["each"]),
+            node("ReduceSum", ["each", "time"], ["decoder_out"], {"keepdims": 0}),
         ],
         {"memory": memory, "time": np.array([1])},
         {"y": (INT64, ["N", 1])},
         {"decoder_out": (FLOAT, ["N", 3])},
     )
-    (folder / "decoder.onnx").write_bytes(_model(decoder, {"vocab_size": 3, "context_size": 1}))
-    joiner = _graph(
-        [_node("Add", ["encoder_out", "decoder_out"], ["logit"])],
+    (folder / "decoder.onnx").write_bytes(model(decoder, {"vocab_size": 3, "context_size": 1}))
+    joiner = graph(
+        [node("Add", ["encoder_out", "decoder_out"], ["logit"])],
         {},
         {"encoder_out": (FLOAT, ["N", 3]), "decoder_out": (FLOAT, ["N", 3])},
         {"logit": (FLOAT, ["N", 3])},
     )
-    (folder / "joiner.onnx").write_bytes(_model(joiner, {"joiner_dim": 3}))
+    (folder / "joiner.onnx").write_bytes(model(joiner, {"joiner_dim": 3}))
     (folder / "tokens.txt").write_text("<blk> 0\n▁low 1\n▁high 2\n", encoding="utf-8")
     return folder
 
@@ -84,18 +83,18 @@ def offline(folder: Path) -> Path:
     """Write an offline CTC model (NeMo's type) into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     weights, bias = _listening(*NEMO)
-    graph = _graph(
+    listener = graph(
         [
-            _node("Transpose", ["audio_signal"], ["frames"], {"perm": [0, 2, 1]}),
-            _node("MatMul", ["frames", "weights"], ["scores"]),
-            _node("Add", ["scores", "bias"], ["logprobs"]),
+            node("Transpose", ["audio_signal"], ["frames"], {"perm": [0, 2, 1]}),
+            node("MatMul", ["frames", "weights"], ["scores"]),
+            node("Add", ["scores", "bias"], ["logprobs"]),
         ],
         {"weights": weights, "bias": bias},
         {"audio_signal": (FLOAT, ["N", 80, "T"]), "length": (INT64, ["N"])},
         {"logprobs": (FLOAT, ["N", "T", 3])},
     )
     said = {"model_type": "EncDecCTCModel", "vocab_size": 3, "subsampling_factor": 1, "normalize_type": ""}
-    (folder / "model.onnx").write_bytes(_model(graph, said))
+    (folder / "model.onnx").write_bytes(model(listener, said))
     (folder / "tokens.txt").write_text("<blk> 0\n▁low 1\n▁high 2\n", encoding="utf-8")
     return folder
 
@@ -109,68 +108,3 @@ def _listening(
         weights[first:end, word] = 1 / (end - first)
         bias[word] = -loud
     return weights, bias
-
-
-# What follows writes protocol buffers as onnx.proto3 has them: the numbers are its fields.
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    return bytes((*out, value))
-
-
-def _int(field: int, value: int) -> bytes:
-    return _varint(field << 3) + _varint(value)
-
-
-def _bytes(field: int, data: bytes | str) -> bytes:
-    raw = data.encode() if isinstance(data, str) else data
-    return _varint(field << 3 | 2) + _varint(len(raw)) + raw
-
-
-def _node(
-    kind: str, takes: Iterable[str], gives: Iterable[str], options: Mapping[str, int | list[int]] | None = None
-) -> bytes:
-    made = b"".join(_bytes(1, name) for name in takes) + b"".join(_bytes(2, name) for name in gives) + _bytes(4, kind)
-    for name, value in (options or {}).items():
-        if isinstance(value, int):
-            made += _bytes(5, _bytes(1, name) + _int(3, value) + _int(20, 2))
-        else:
-            made += _bytes(5, _bytes(1, name) + b"".join(_int(8, one) for one in value) + _int(20, 7))
-    return made
-
-
-def _tensor(name: str, values: npt.NDArray[np.generic]) -> bytes:
-    kind = INT64 if values.dtype.kind == "i" else FLOAT
-    raw = values.astype(np.int64 if kind == INT64 else np.float32).tobytes()
-    return b"".join(_int(1, size) for size in values.shape) + _int(2, kind) + _bytes(8, name) + _bytes(9, raw)
-
-
-def _value(name: str, kind: int, shape: Iterable[int | str]) -> bytes:
-    sizes = b"".join(_bytes(1, _int(1, size) if isinstance(size, int) else _bytes(2, size)) for size in shape)
-    return _bytes(1, name) + _bytes(2, _bytes(1, _int(1, kind) + _bytes(2, sizes)))
-
-
-def _graph(
-    nodes: Iterable[bytes],
-    weights: Mapping[str, npt.NDArray[np.generic]],
-    takes: Mapping[str, tuple[int, list[int | str]]],
-    gives: Mapping[str, tuple[int, list[int | str]]],
-) -> bytes:
-    return b"".join(
-        [
-            *(_bytes(1, node) for node in nodes),
-            _bytes(2, "tones"),
-            *(_bytes(5, _tensor(name, values)) for name, values in weights.items()),
-            *(_bytes(11, _value(name, *what)) for name, what in takes.items()),
-            *(_bytes(12, _value(name, *what)) for name, what in gives.items()),
-        ]
-    )
-
-
-def _model(graph: bytes, said: Mapping[str, str | int]) -> bytes:
-    metadata = b"".join(_bytes(14, _bytes(1, key) + _bytes(2, str(value))) for key, value in said.items())
-    return _int(1, 8) + _bytes(7, graph) + _bytes(8, _bytes(1, "") + _int(2, 13)) + metadata

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,11 @@ from piper.config import PiperConfig
 from antiphon.audio.pcm import Resampler, to_bytes
 from antiphon.settings import Tts
 from antiphon_daemon.engines import catalogue, models
-from antiphon_daemon.engines.contracts import EngineError, Load, Voice, Work
+from antiphon_daemon.engines.contracts import EngineError, Voice, Work
+from antiphon_daemon.engines.tts.in_process import InProcess
+from antiphon_daemon.engines.tts.onnx import READY, gain_for, options, peak_of, unclipped
 from antiphon_daemon.engines.tts.vits import Vits
-from antiphon_daemon.engines.worker import Worker, threads
+from antiphon_daemon.engines.worker import threads
 
 RATE = 22_050
 """What every voice is given out at, whatever it was trained at."""
@@ -28,12 +30,6 @@ RATE = 22_050
 LONGEST_PIECE = 400
 """Characters that are turned into phonemes at once. Longer text is cut: espeak-ng holds the interpreter's lock while it
 works, and a sentence without an end would be synthesised in one go."""
-
-READY = "Ready. One, two, three."
-"""Said once, unheard, to warm the voice up and to learn how loud it is."""
-PEAK = 0.9
-MOST_GAIN = 4.0
-"""A voice is made as loud as its peak in `READY` allows, but no more than this."""
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…。！？])\s+")
 
@@ -84,15 +80,14 @@ class Loaded:
     def _learn_gain(self) -> float:
         peak = 0.0
         for arguments in self._sentences(READY, self._speaker, still=True):
-            peak = max(peak, float(np.abs(self._model.warm_up(arguments)).max(initial=0)))
-        return min(MOST_GAIN, PEAK / peak) if peak > 0 else 1.0
+            peak = max(peak, peak_of(self._model.warm_up(arguments)))
+        return gain_for(peak)
 
     def _sound(self, arguments: Mapping[str, Any]) -> Iterator[bytes]:
         """Yield one sentence at the one rate, as loud as all others, never clipped."""
         resampler, gain = Resampler(self._voice.config.sample_rate, RATE), self._gain
         for samples in self._model.speak(arguments):
-            peak = float(np.abs(samples).max(initial=0))
-            gain = min(gain, 1 / peak) if peak > 0 else gain
+            gain = unclipped(gain, samples)
             if len(ready := resampler.feed(samples * np.float32(gain))):
                 yield to_bytes(ready)
         if len(ready := resampler.feed(np.empty(0, dtype=np.float32), last=True)):
@@ -116,7 +111,7 @@ class Loaded:
             yield arguments
 
 
-class Piper:
+class Piper(InProcess[Loaded]):
     """A `Synthesizer` on Piper. Making one loads the voice, which blocks for a second: do it in a thread.
 
     A voice is asked for by its name, by the name of one of its speakers, or by both as `name/speaker`.
@@ -127,9 +122,7 @@ class Piper:
     """
 
     def __init__(self, settings: Tts) -> None:
-        self._loaded = Loaded(settings)
-        self._worker = Worker("tts")
-        self.rate = RATE
+        super().__init__(Loaded, settings, RATE)
 
     @property
     def name(self) -> str:
@@ -151,24 +144,9 @@ class Piper:
                 f"The voice {loaded.name} speaks {loaded.language}, not {language}: name a voice for {language} as "
                 "tts.voice in config.yaml.",
             )
-        blocks = self._worker.stream(partial(loaded.say, text, speaker), work)
-        try:
+        async with aclosing(self._say(partial(loaded.say, text, speaker), work)) as blocks:
             async for block in blocks:
                 yield block
-        finally:
-            await blocks.aclose()
-
-    async def tune(self, settings: Tts) -> None:
-        """Speak with other settings from the next sentence on; what is being said ends as it began."""
-        self._loaded = await asyncio.to_thread(Loaded, settings)
-
-    def load(self) -> Load:
-        """Return how much there is to do."""
-        return self._worker.load()
-
-    async def close(self) -> None:
-        """Free the voice once the sentence in the making is done."""
-        await self._worker.close()
 
 
 def pieces(text: str) -> Iterator[str]:
@@ -213,18 +191,10 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _load(path: Path, threads: int) -> Vits:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    # Waiting threads would spin on cores that the language model needs at the same moment.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Every sentence has another length: remembered layouts and a growing arena double the memory and win nothing.
-    options.enable_mem_pattern = False
-    options.enable_cpu_mem_arena = False
+    how = options(threads)
     # The higher levels load at half the speed and run no faster on these models.
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.log_severity_level = 4
+    how.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     try:
-        return Vits(path, options)
+        return Vits(path, how)
     except Exception as error:  # onnxruntime's errors have no common base
         raise catalogue.broken("tts", path, error) from error
