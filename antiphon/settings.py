@@ -243,7 +243,7 @@ class Llm(Section):
 
 
 class Tts(Section):
-    engine: Literal["piper", "espeak", "openai_api", "wyoming", "auto"] = "piper"
+    engine: Literal["piper", "kokoro", "supertonic", "espeak", "openai_api", "wyoming", "auto"] = "piper"
     """auto: what fits what is installed and the language."""
     url: Service = ""
     """wyoming: where the service is, such as tcp://192.168.1.20:10200. openai_api: http://192.168.1.20:8000/v1."""
@@ -255,10 +255,12 @@ class Tts(Section):
     """openai_api: the model's name; empty: the one that the server has."""
     voice: str = "embedded"
     """`embedded` (en_US joe), or the path of a Piper voice (.onnx with its .onnx.json beside it). espeak: a voice such
-    as `en-us`; `embedded`: the one of the house's language. wyoming, openai_api: one of the service's voices;
-    `embedded`: its own choice."""
+    as `en-us`; `embedded`: the one of the house's language. kokoro, supertonic: a pulled model, or its folder;
+    `embedded`: the first of the catalogue. wyoming, openai_api: one of the service's voices; `embedded`: its own
+    choice."""
     speaker: str = ""
-    """One of the voice's speakers; empty: its first. espeak: a variant, such as `f2`."""
+    """One of the voice's speakers; empty: its first. espeak: a variant, such as `f2`. kokoro, supertonic: one of the
+    model's voices, such as `af_heart`, `F1`."""
     speed: float = Field(1.0, ge=0.25, le=4)
     threads: int = Field(0, ge=0, le=256)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PROJECTS = (ROOT / "pyproject.toml", ROOT / "satellite/pyproject.toml", ROOT / "daemon/pyproject.toml")
 
-ASKED_FOR = ("vosk", "vosk-ko", "sherpa-onnx")
+ASKED_FOR = ("vosk", "vosk-ko", "sherpa-onnx", "kokoro", "supertonic")
 """Extras with engines that are only installed where somebody wants them, and for the tests."""
 
 LOCKS: dict[str, list[str]] = {
@@ -36,7 +36,13 @@ LOCKS: dict[str, list[str]] = {
         "dev",
     ],
     # What the tests put beside that.
-    "requirements-engines.lock": ["--package", "antiphon-daemon", *(f"--extra={name}" for name in ASKED_FOR)],
+    "requirements-engines.lock": [
+        "--package",
+        "antiphon-daemon",
+        *(f"--extra={name}" for name in ASKED_FOR),
+        "--group",
+        "kokoro-weights",
+    ],
     # A satellite alone, as it runs on a small board.
     "requirements-satellite.lock": ["--package", "antiphon-satellite", "--group", "build"],
 }

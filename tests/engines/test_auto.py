@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
+from tone_voices import kokoro, supertonic
 
 from antiphon.settings import Llm, Settings, Stt, Tts
 from antiphon_daemon import app, checks
@@ -96,22 +97,48 @@ def test_a_model_that_does_not_know_the_language_is_never_taken(machine: str, la
 
 @pytest.mark.parametrize("language", sorted(SPOKEN))
 def test_what_speaks(language: str) -> None:
-    voices = [name for name, one in models.catalogue().items() if one.stage == "tts" and one.knows(language)]
+    voices = {
+        name: one.engine for name, one in models.catalogue().items() if one.stage == "tts" and one.knows(language)
+    }
     machine = MACHINES["small"]
+    offered = f"antiphon models pull {next(iter(voices))}" if voices else auto.NO_MODEL
     bare = Here(BARE)
     if language == "en":
         assert speak(machine, bare, "en").settings == {"voice": "embedded"}
     else:
         with pytest.raises(EngineMissing, match=f"^Nothing here speaks '{language}'.*install espeak-ng$") as raised:
             speak(machine, bare, language)
-        assert (f"antiphon models pull {voices[0]}" if voices else auto.NO_MODEL) in str(raised.value)
+        assert offered in str(raised.value)
         chosen = speak(machine, Here(EVERY, espeak=ESPEAK), language)
         assert (chosen.engine, chosen.settings) == ("espeak", {"voice": "embedded"})
-        better = f"; a voice of Piper's sounds better: antiphon models pull {voices[0]}" if voices else ""
+        better = f"; what sounds better: {offered}" if voices else ""
         assert chosen.why == f"espeak speaks {language!r}{better}"
-    for voice in voices:
+    for voice, engine in voices.items():
         chosen = speak(machine, Here(EVERY, frozenset({voice}), espeak=ESPEAK), language)
-        assert (chosen.engine, chosen.settings["voice"]) == ("piper", voice)
+        assert (chosen.engine, chosen.settings["voice"]) == (engine, voice)
+
+
+VOICES = {
+    # what was pulled, language → engine, voice
+    ("kokoro-82m supertonic-3 de_DE-thorsten-medium", "de"): ("piper", "de_DE-thorsten-medium"),
+    ("kokoro-82m supertonic-3", "en"): ("supertonic", "supertonic-3"),
+    ("kokoro-82m", "en"): ("kokoro", "kokoro-82m"),
+    ("kokoro-82m", "ko"): ("espeak", "embedded"),
+    ("supertonic-3", "ko"): ("supertonic", "supertonic-3"),
+}
+
+
+@pytest.mark.parametrize(("names", "language"), VOICES)
+def test_what_speaks_where_nothing_was_measured(names: str, language: str) -> None:
+    chosen = speak(MACHINES["small"], Here(EVERY, frozenset(names.split()), espeak=ESPEAK), language)
+    assert (chosen.engine, chosen.settings["voice"]) == VOICES[names, language]
+
+
+def test_a_voice_whose_engine_is_not_installed_is_offered_with_it() -> None:
+    installed: Mapping[Stage, frozenset[str]] = {**EVERY, "tts": frozenset({"piper", "espeak"})}
+    chosen = speak(MACHINES["small"], Here(installed, frozenset({"supertonic-3"}), espeak=ESPEAK), "ko")
+    assert chosen.engine == "espeak"
+    assert chosen.why.endswith("uv pip install 'antiphon-daemon[supertonic]' && antiphon models pull supertonic-3")
 
 
 def test_without_piper_espeak_speaks_english_too() -> None:
@@ -159,6 +186,8 @@ def test_which_language_models_answer() -> None:
         (Stt(engine="auto", url="tcp://box:10300"), "wyoming"),
         (Stt(engine="auto", url="http://box:8000"), "openai_api"),
         (Tts(engine="auto", voice="de_DE-thorsten-medium"), "piper"),
+        (Tts(engine="auto", voice="kokoro-82m"), "kokoro"),
+        (Tts(engine="auto", voice="supertonic-3"), "supertonic"),
         (Tts(engine="auto", voice="/my/voice.onnx"), "piper"),
         (Tts(engine="auto", voice="ko+f2"), "espeak"),
         (Tts(engine="auto", url="tcp://box:10200"), "wyoming"),
@@ -182,6 +211,11 @@ def test_a_folder_tells_its_engine(tmp_path: Path) -> None:
     for name, engine in (("vosk", "vosk"), ("sherpa", "sherpa_onnx")):
         settings, _ = auto.resolve(Settings(stt=Stt(engine="auto", model=str(tmp_path / name))))
         assert settings.stt.engine == engine
+    kokoro(tmp_path / "kokoro", {"af_heart": 200})
+    supertonic(tmp_path / "supertonic", {"F1": 200})
+    for name in ("kokoro", "supertonic"):
+        settings, _ = auto.resolve(Settings(tts=Tts(engine="auto", voice=str(tmp_path / name))))
+        assert settings.tts.engine == name
 
 
 async def test_the_choice_is_told_in_the_log_in_the_description_and_by_the_doctor() -> None:
@@ -220,3 +254,4 @@ def test_settings_that_name_engines_are_left_as_they_are() -> None:
 def test_the_ranking_names_models_of_the_catalogue() -> None:
     assert set(auto.FOR_A_GPU) == set(auto.FOR_FEW_CORES) == set(auto.FOR_MANY_CORES)
     assert set(auto.FOR_A_GPU) <= set(models.catalogue())
+    assert set(auto.UNMEASURED_VOICES) <= set(available.ENGINES["tts"])

@@ -22,6 +22,7 @@ from http_servers import OllamaServer, OpenAiServer
 from openai_audio_server import OpenAiAudioServer
 from speech import Say, espeak, silence
 from tone_models import HIGH_HZ, LOW_HZ, streaming, tones
+from tone_voices import kokoro, supertonic
 
 from antiphon.audio.pcm import RATE
 from antiphon.settings import Llm, Settings, Stt, Tts
@@ -96,6 +97,7 @@ def bench(own_state: None, say: Say, engines: Engines, tmp_path_factory: pytest.
     korean = np.concatenate((silence(0.2), espeak("아버지", "ko+f2", speed=150), silence(0.2)))
     sentence = "This goes on and on, and nobody knows the end of it. "
     model = str(streaming(tmp_path_factory.mktemp("tones")))
+    voices = tmp_path_factory.mktemp("voices")
     gone = "/nowhere/model"
     heard = {"given": word, "huge": np.tile(word, 40)}
     spoken = {"given": "Hello.", "huge": sentence * 2000}
@@ -124,6 +126,20 @@ def bench(own_state: None, say: Say, engines: Engines, tmp_path_factory: pytest.
                 server=lambda: OpenAiAudioServer(engines.transcriber, engines.synthesizer),
             ),
             ("tts", "piper"): Case(**spoken, wrong={"voice": gone}, says=NO_FILE),
+            ("tts", "kokoro"): Case(
+                {"voice": str(kokoro(voices / "kokoro", {"af_heart": 200}))},
+                **spoken,
+                wrong={"voice": gone},
+                says=NO_FILE,
+            ),
+            ("tts", "supertonic"): Case(
+                {"voice": str(supertonic(voices / "supertonic", {"F1": 200}))},
+                language="ko",
+                given="안녕하세요.",
+                huge="부엌의 불은 켜져 있고, 창문은 열려 있습니다. " * 2000,
+                wrong={"voice": gone},
+                says="There is no folder /nowhere/model",
+            ),
             ("tts", "espeak"): Case(
                 **spoken, wrong={"voice": "xx"}, says="has no voice xx: take one that espeak-ng --voices"
             ),
@@ -181,6 +197,8 @@ def each(*stages: Stage, local: bool = False, but: tuple[Stage, str] | None = No
         ("stt", "vosk"),
         ("stt", "sherpa_onnx"),
         ("tts", "piper"),
+        ("tts", "kokoro"),
+        ("tts", "supertonic"),
         ("tts", "espeak"),
         ("llm", "embedded"),
     ]
@@ -367,7 +385,7 @@ async def test_the_table_has_every_engine_and_the_reasons_are_the_engines_own(
     for stage in ("stt", "tts"):
         assert rows[stage, "wyoming"].startswith(f"No service is named: set {stage}.url")  # type: ignore[index]
     assert rows["llm", "homeassistant"].startswith("No Home Assistant is named: set home_assistant.url")
-    for package in ("vosk", "sherpa_onnx", "openai", "piper"):
+    for package in ("vosk", "sherpa_onnx", "openai", "piper", "kokoro_onnx", "supertonic"):
         monkeypatch.setitem(sys.modules, package, None)
     lacking = {key: why for key, why in (await table(bench)).items() if why and not rows[key]}
     assert set(lacking) == {
@@ -377,7 +395,9 @@ async def test_the_table_has_every_engine_and_the_reasons_are_the_engines_own(
         ("tts", "openai_api"),
         ("llm", "openai_api"),
         ("tts", "piper"),
-    }
+        ("tts", "kokoro"),
+        ("tts", "supertonic"),
+    } - {key for key, why in rows.items() if why}
     for (stage, engine), why in lacking.items():
         extra = available.ENGINES[stage][engine].extra
         assert why.endswith(f"is not installed: install it with: uv pip install 'antiphon-daemon[{extra}]'")

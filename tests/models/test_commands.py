@@ -51,7 +51,8 @@ def test_every_entry_of_the_catalogue_can_be_pulled_and_used() -> None:
             assert abs(sum(file.size or 0 for file in model.files) / 1e6 - model.size_mb) < 2, model.name
     assert models.offer("stt", "ko").startswith("antiphon models pull whisper-")
     assert "qwen3" in models.offer("llm", "ko")
-    assert models.offer("tts", "ko") == "", "Piper has no Korean voice"
+    assert "supertonic-3" in models.offer("tts", "ko"), "Piper has no Korean voice"
+    assert models.offer("tts", "fa") == ""
     assert "thorsten" in models.offer("tts", "de")
 
 
@@ -59,7 +60,8 @@ def test_list_by_language_and_as_json(config: Path) -> None:
     table = run("list", "--language", "ko").output
     assert "whisper-small " in table
     assert "whisper-small.en" not in table
-    assert "For tts the catalogue has no model that knows ko" in table
+    assert "supertonic-3 " in table
+    assert "For tts the catalogue has no model that knows fa" in run("list", "--language", "fa").output
     listed = {entry["name"]: entry for entry in json.loads(run("list", "--json").output)}
     assert listed["tiny-test"]["here"] is False
     assert listed["whisper-small"]["licence"] == "MIT"
@@ -226,7 +228,7 @@ async def test_the_start_says_how_to_get_models_for_the_language(folder: Path) -
     ]
     assert says[0].endswith("antiphon models pull whisper-small && antiphon models use whisper-small")
     assert "antiphon models pull qwen3-1.7b" in says[1]
-    assert "docs/models.md" in says[2]
+    assert says[2].endswith("antiphon models pull supertonic-3 && antiphon models use supertonic-3")
     assert unsuited(Engines(hearing, thinking, speaking), Settings()) == []
     for engine in (hearing, speaking, thinking):
         await engine.close()

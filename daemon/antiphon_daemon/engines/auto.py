@@ -30,6 +30,8 @@ WHISPERS = ("whisper-tiny", "whisper-base", "whisper-small", "whisper-medium", "
 FOR_A_GPU = ("whisper-large-v3-turbo", *reversed(WHISPERS))
 FOR_MANY_CORES = ("whisper-medium", "whisper-small", "whisper-base", "whisper-tiny", *FOR_A_GPU)
 FOR_FEW_CORES = ("whisper-small", "whisper-base", "whisper-tiny", *reversed(FOR_A_GPU))
+UNMEASURED_VOICES = ("piper", "supertonic", "kokoro")
+"""Of what was not measured, that which is quick enough almost anywhere goes first."""
 
 
 @dataclass(frozen=True)
@@ -108,15 +110,17 @@ def speak(machine: Machine, here: Here, language: str) -> Chosen:
             that brings what does.
     """
     installed = here.installed.get("tts", frozenset())
-    if "piper" in installed:
-        voice = next((name for name in _voices(language) if name in here.pulled), None)
-        voice = voice or ("embedded" if language == "en" else None)
-        if voice:
-            what = "the embedded en_US-joe" if voice == "embedded" else voice
-            return Chosen("tts", "piper", f"piper with {what} speaks {language!r}", {"voice": voice})
-    offered = _pull("tts", language)
+    voices = [(engine, name) for engine in UNMEASURED_VOICES for name in _models("tts", language, engine)]
+    here_now = [(engine, name) for engine, name in voices if engine in installed and name in here.pulled]
+    if "piper" in installed and language == "en":
+        here_now.append(("piper", "embedded"))
+    if here_now:
+        engine, voice = here_now[0]
+        what = "the embedded en_US-joe" if voice == "embedded" else voice
+        return Chosen("tts", engine, f"{engine} with {what} speaks {language!r}", {"voice": voice})
+    offered = _pull("tts", language, machine, installed)
     if "espeak" in installed and language in here.espeak:
-        better = f"; a voice of Piper's sounds better: {offered}" if _voices(language) else ""
+        better = f"; what sounds better: {offered}" if voices else ""
         return Chosen("tts", "espeak", f"espeak speaks {language!r}{better}", {"voice": "embedded"})
     says = f"Nothing here speaks {language!r}, and the embedded voice en_US-joe knows English only: {offered}"
     if "espeak" not in installed:
@@ -235,8 +239,10 @@ def _named_speaking(settings: Settings) -> Chosen | None:
     elif tts.voice == "embedded":
         return None
     else:
-        model, what = models.catalogue().get(tts.voice), tts.voice
+        model, what, folder = models.catalogue().get(tts.voice), tts.voice, Path(tts.voice).expanduser()
         engine = model.engine if model else "piper" if tts.voice.endswith(".onnx") else "espeak"
+        if folder.is_dir():
+            engine = "supertonic" if next(folder.rglob("tts.json"), None) else "kokoro"
     return Chosen("tts", engine, f"{engine} speaks: the settings name {what}")
 
 
@@ -253,18 +259,23 @@ def _knows(name: str, here: Here, language: str) -> bool:
     return name in here.pulled and model is not None and model.knows(language)
 
 
-def _models(stage: Stage, language: str) -> list[str]:
-    return [one.name for one in models.catalogue().values() if one.stage == stage and one.knows(language)]
+def _models(stage: Stage, language: str, engine: str = "") -> list[str]:
+    """Return the catalogue's models that know `language`: all, or those of one engine."""
+    known = [one for one in models.catalogue().values() if one.stage == stage and one.knows(language)]
+    return [one.name for one in known if engine in ("", one.engine)]
 
 
-def _voices(language: str) -> list[str]:
-    return _models("tts", language)
-
-
-def _pull(stage: Stage, language: str) -> str:
-    """Return the command that brings what is missing."""
+def _pull(stage: Stage, language: str, machine: Machine | None = None, installed: frozenset[str] | None = None) -> str:
+    """Return the command that brings what is missing: a model, and its engine where that is not `installed` either."""
     names = _models(stage, language)
-    return f"antiphon models pull {names[0]}" if names else NO_MODEL
+    if not names:
+        return NO_MODEL
+    engine = models.catalogue()[names[0]].engine
+    system = machine.system if machine else platform.system()
+    brings = (
+        f"{available.brings(stage, engine, system)} && " if installed is not None and engine not in installed else ""
+    )
+    return f"{brings}antiphon models pull {names[0]}"
 
 
 def _is_here(find: Callable[[], object]) -> bool:

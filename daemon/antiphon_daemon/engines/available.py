@@ -39,6 +39,8 @@ ENGINES: Mapping[Stage, Mapping[str, Needs]] = {
     },
     "tts": {
         "piper": Needs("piper", ("piper",)),
+        "kokoro": Needs("kokoro", ("kokoro_onnx", "phonemizer")),
+        "supertonic": Needs("supertonic", ("supertonic",)),
         "espeak": Needs(program="espeak-ng"),
         "openai_api": Needs("openai", ("openai",)),
         "wyoming": Needs(),

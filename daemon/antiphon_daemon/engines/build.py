@@ -161,6 +161,16 @@ async def build_synthesizer(settings: Settings) -> Synthesizer:
             from antiphon_daemon.engines.tts.espeak import Espeak
 
             return Espeak(settings.tts, settings.language)
+        if settings.tts.engine == "kokoro":
+            with _importing:
+                from antiphon_daemon.engines.tts.kokoro import Kokoro
+
+            return Kokoro(settings.tts, settings.language)
+        if settings.tts.engine == "supertonic":
+            with _importing:
+                from antiphon_daemon.engines.tts.supertonic import Supertonic
+
+            return Supertonic(settings.tts, settings.language)
         if settings.tts.engine == "openai_api":
             with _importing:
                 from antiphon_daemon.engines.tts.openai_api import OpenAiSynthesizer

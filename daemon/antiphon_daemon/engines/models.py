@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from antiphon.configuration import state_dir
+from antiphon_daemon.engines import available
 from antiphon_daemon.engines.contracts import EngineError, EngineMissing, Stage
 from antiphon_daemon.engines.stt.whisper_languages import LANGUAGES
 
@@ -24,7 +25,10 @@ MANIFEST = "antiphon.json"
 SETTINGS = {"stt": "stt.model", "llm": "llm.model", "tts": "tts.voice"}
 """The setting that names a stage's model."""
 
-Kind = Literal["ctranslate2", "gguf", "onnx", "json", "text"]
+FOLDERS = frozenset({"faster_whisper", "kokoro", "supertonic"})
+"""Engines that open a folder of files; others open the first file."""
+
+Kind = Literal["ctranslate2", "gguf", "onnx", "json", "text", "floats"]
 
 
 class File(BaseModel):
@@ -76,8 +80,8 @@ class Model(BaseModel):
         return f"{hub.rstrip('/')}/{self.source}/resolve/{self.revision}/{file.path}"
 
     def opened(self, folder: Path) -> Path:
-        """Return what an engine opens: the folder of a Whisper, the file of others."""
-        return folder if self.files[0].kind == "ctranslate2" else folder / self.files[0].name
+        """Return what its engine opens: the folder, or the first file."""
+        return folder if self.engine in FOLDERS else folder / self.files[0].name
 
 
 @cache
@@ -146,4 +150,8 @@ def offer(stage: Stage, language: str) -> str:
     here = next((name for name in fitting if place(name)), None)
     if here:
         return f"antiphon models use {here}"
-    return f"antiphon models pull {fitting[0]} && antiphon models use {fitting[0]}" if fitting else ""
+    if not fitting:
+        return ""
+    engine = catalogue()[fitting[0]].engine
+    brings = f"{available.brings(stage, engine)} && " if available.missing(stage, engine) else ""
+    return f"{brings}antiphon models pull {fitting[0]} && antiphon models use {fitting[0]}"

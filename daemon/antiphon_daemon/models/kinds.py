@@ -19,6 +19,7 @@ NAMES: dict[Kind, str] = {
     "onnx": "an ONNX model",
     "json": "JSON",
     "text": "plain text",
+    "floats": "numbers (float32)",
 }
 
 
@@ -57,6 +58,8 @@ def _begins(kind: Kind, head: bytes) -> bool:
         return len(head) > 3 and head[0] == 0x08 and 3 <= head[1] <= 32 and head[2] & 7 in (0, 2)
     if kind == "json":
         return head.lstrip()[:1] in (b"{", b"[")
+    if kind == "floats":
+        return bool(head)
     return b"\0" not in head and bool(head)
 
 
@@ -73,6 +76,8 @@ def check_whole(kind: Kind, path: Path) -> None:
             json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
             raise WrongKind("cut short, or not JSON") from None
+    if kind == "floats" and path.stat().st_size % 4:
+        raise WrongKind("cut short, or not numbers (float32)")
     if kind == "onnx" and not _fields_fill(path):
         raise WrongKind("cut short, or not an ONNX model")
 
