@@ -11,10 +11,11 @@ from tone_voices import kokoro, supertonic
 
 from antiphon.settings import Llm, Settings, Stt, Tts
 from antiphon_daemon import app, checks
-from antiphon_daemon.engines import auto, available, models
+from antiphon_daemon.engines import auto, available, by_speed, measured, models
 from antiphon_daemon.engines.auto import Here, Machine, hear, speak, think
 from antiphon_daemon.engines.build import build_synthesizer
 from antiphon_daemon.engines.contracts import EngineMissing, Stage
+from antiphon_daemon.engines.measured import Speed
 from antiphon_daemon.gateway.web import describe
 
 MACHINES = {
@@ -141,6 +142,108 @@ def test_a_voice_whose_engine_is_not_installed_is_offered_with_it() -> None:
     assert chosen.why.endswith("uv pip install 'antiphon-daemon[supertonic]' && antiphon models pull supertonic-3")
 
 
+def times(*rows: str) -> tuple[Speed, ...]:
+    """Return measurements out of lines: stage engine model language ms [rtf]."""
+    found = []
+    for row in rows:
+        stage, engine, model, language, ms, *rtf = row.split()
+        told = {"stage": stage, "engine": engine, "model": model, "language": language, "ms": ms}
+        found.append(Speed.model_validate(told | ({"rtf": rtf[0]} if rtf else {})))
+    return tuple(found)
+
+
+W = "stt faster_whisper whisper-"
+BY_SPEED = {
+    # what it is about: what was measured, stage, language → engine, model, what is said of it
+    "the best that is quick enough": (
+        (f"{W}tiny ko 90", f"{W}small ko 280", f"{W}medium ko 700"),
+        "stt", "ko", "faster_whisper", "whisper-small", ": measured 280 ms on this machine",
+    ),
+    "a large one, where it is quick": (
+        (f"{W}small ko 50", f"{W}large-v3 ko 250", f"{W}large-v3-turbo ko 120"),
+        "stt", "ko", "faster_whisper", "whisper-large-v3", ": measured 250 ms on this machine",
+    ),
+    "the quickest, where none is": (
+        (f"{W}small ko 900", f"{W}base ko 450"),
+        "stt", "ko", "faster_whisper", "whisper-base", "the best that there is; 300 ms would be quick enough",
+    ),
+    "an English-only one before its sibling": (
+        (f"{W}small en 200", f"{W}small.en en 210"),
+        "stt", "en", "faster_whisper", "whisper-small.en", ": measured 210 ms",
+    ),
+    "another language's times say nothing": (
+        (f"{W}tiny en 90",), "stt", "ko", "faster_whisper", "whisper-small", "(int8) hears 'ko' on a CPU with 4 cores",
+    ),
+    "what does not know the language is never taken": (
+        (f"{W}small.en ko 10", f"{W}base ko 200", "stt faster_whisper embedded ko 5"),
+        "stt", "ko", "faster_whisper", "whisper-base", ": measured 200 ms",
+    ),
+    "what is elsewhere is taken only by its address": (
+        ("stt wyoming embedded en 10", "stt faster_whisper embedded en 100"),
+        "stt", "en", "faster_whisper", "embedded", "with what is embedded hears 'en': measured 100 ms",
+    ),
+    "what is not here any more": (
+        (f"{W}large-v3-gone ko 10", f"{W}tiny ko 200"),
+        "stt", "ko", "faster_whisper", "whisper-tiny", ": measured 200 ms",
+    ),
+    "vosk, where the Whispers are slow": (
+        ("stt vosk embedded ko 60", f"{W}tiny ko 800"),
+        "stt", "ko", "vosk", "embedded", ": measured 60 ms",
+    ),
+    "the best voice that is quick enough": (
+        ("tts kokoro kokoro-82m en 150 0.5", "tts piper embedded en 40 0.1", "tts espeak embedded en 10 0.01"),
+        "tts", "en", "kokoro", "kokoro-82m", "kokoro with kokoro-82m speaks 'en': measured 150 ms on this machine",
+    ),
+    "a voice whose first sound comes late": (
+        ("tts kokoro kokoro-82m en 450 0.5", "tts piper embedded en 40 0.1"),
+        "tts", "en", "piper", "embedded", ": measured 40 ms",
+    ),
+    "a voice that does not keep up": (
+        ("tts kokoro kokoro-82m en 150 0.9", "tts piper embedded en 40 0.1"),
+        "tts", "en", "piper", "embedded", ": measured 40 ms",
+    ),
+    "a late voice that keeps up before an early one that does not": (
+        ("tts kokoro kokoro-82m en 250 1.2", "tts supertonic supertonic-3 en 300 0.5"),
+        "tts", "en", "supertonic", "supertonic-3", "the best that there is; 200 ms and 0.7 s of work",
+    ),
+    "a Korean voice": (
+        ("tts supertonic supertonic-3 ko 180 0.4", "tts espeak embedded ko 10 0.01"),
+        "tts", "ko", "supertonic", "supertonic-3", ": measured 180 ms",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("about", BY_SPEED)
+def test_what_was_measured_decides(about: str) -> None:
+    rows, stage, language, engine, model, says = BY_SPEED[about]
+    pulled_names = frozenset(models.catalogue())
+    here = Here(EVERY, pulled_names, frozenset({"ko"}), ESPEAK, times(*rows))
+    chosen = (hear if stage == "stt" else speak)(MACHINES["small"], here, language)
+    assert (chosen.engine, chosen.settings["model" if stage == "stt" else "voice"]) == (engine, model)
+    assert says in chosen.why
+
+
+def test_what_is_here_and_was_not_measured_is_told() -> None:
+    here = Here(EVERY, frozenset({"whisper-tiny", "whisper-small"}), measured=times(f"{W}tiny ko 90"))
+    chosen = hear(MACHINES["cuda"], here, "ko")
+    assert chosen.why.endswith("on this machine; not measured: whisper-small (antiphon models bench)")
+    assert chosen.settings == {"model": "whisper-tiny", "device": "cuda", "compute_type": "float16"}
+
+
+async def test_measurements_that_cannot_be_used_are_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTIPHON_STATE", str(tmp_path))
+    measured.add(times("tts espeak embedded en 10 0.01", "tts piper embedded en 40 0.1"))
+    settings = Settings(language="en", tts=Tts(engine="auto"))
+    _, (chosen,) = auto.resolve(settings)
+    assert chosen.engine == "espeak", "piper's was measured with no version of its package"
+    assert "measured 10 ms on this machine" in chosen.why
+    assert chosen.why.endswith("with another version of piper is ignored: antiphon models bench measures anew")
+    measured.file().write_text("{")
+    _, (chosen,) = auto.resolve(settings)
+    assert chosen.engine == "piper"
+    assert chosen.why.endswith("measured.json is no measurement and is ignored: antiphon models bench makes it anew")
+
+
 def test_without_piper_espeak_speaks_english_too() -> None:
     here = Here({**EVERY, "tts": frozenset({"espeak"})}, espeak=ESPEAK)
     assert speak(MACHINES["small"], here, "en").engine == "espeak"
@@ -253,5 +356,5 @@ def test_settings_that_name_engines_are_left_as_they_are() -> None:
 
 def test_the_ranking_names_models_of_the_catalogue() -> None:
     assert set(auto.FOR_A_GPU) == set(auto.FOR_FEW_CORES) == set(auto.FOR_MANY_CORES)
-    assert set(auto.FOR_A_GPU) <= set(models.catalogue())
-    assert set(auto.UNMEASURED_VOICES) <= set(available.ENGINES["tts"])
+    assert set(auto.FOR_A_GPU) == set(by_speed.EARS) <= set(models.catalogue())
+    assert set(by_speed.VOICES) == set(auto.UNMEASURED_VOICES) | {"espeak"} <= set(available.ENGINES["tts"])

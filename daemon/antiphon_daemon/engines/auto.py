@@ -10,13 +10,13 @@ import contextlib
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from antiphon.settings import Llm, Settings
-from antiphon_daemon.engines import available, catalogue, models
+from antiphon_daemon.engines import available, by_speed, catalogue, measured, models
 from antiphon_daemon.engines.contracts import Chosen, EngineError, EngineMissing, Stage
 
 STAGES: tuple[Stage, ...] = ("stt", "llm", "tts")
@@ -30,6 +30,8 @@ WHISPERS = ("whisper-tiny", "whisper-base", "whisper-small", "whisper-medium", "
 FOR_A_GPU = ("whisper-large-v3-turbo", *reversed(WHISPERS))
 FOR_MANY_CORES = ("whisper-medium", "whisper-small", "whisper-base", "whisper-tiny", *FOR_A_GPU)
 FOR_FEW_CORES = ("whisper-small", "whisper-base", "whisper-tiny", *reversed(FOR_A_GPU))
+ELSEWHERE = frozenset({"wyoming", "openai_api"})
+"""Engines that are taken only where the settings say where they are."""
 UNMEASURED_VOICES = ("piper", "supertonic", "kokoro")
 """Of what was not measured, that which is quick enough almost anywhere goes first."""
 
@@ -69,6 +71,8 @@ class Here:
     """Languages for which a package brings a model of vosk."""
     espeak: frozenset[str] = frozenset()
     """Languages that espeak-ng speaks."""
+    measured: tuple[measured.Speed, ...] = ()
+    """What was measured on this machine."""
 
 
 def hear(machine: Machine, here: Here, language: str) -> Chosen:
@@ -79,6 +83,8 @@ def hear(machine: Machine, here: Here, language: str) -> Chosen:
             that brings what does.
     """
     installed = here.installed.get("stt", frozenset())
+    if taken := _measured("stt", machine, here, language):
+        return taken
     order = FOR_A_GPU if machine.cuda else FOR_MANY_CORES if machine.cores >= MANY_CORES else FOR_FEW_CORES
     if "faster_whisper" in installed:
         device, form = ("cuda", "float16") if machine.cuda else ("cpu", "int8")
@@ -110,6 +116,8 @@ def speak(machine: Machine, here: Here, language: str) -> Chosen:
             that brings what does.
     """
     installed = here.installed.get("tts", frozenset())
+    if taken := _measured("tts", machine, here, language):
+        return taken
     voices = [(engine, name) for engine in UNMEASURED_VOICES for name in _models("tts", language, engine)]
     here_now = [(engine, name) for engine, name in voices if engine in installed and name in here.pulled]
     if "piper" in installed and language == "en":
@@ -168,7 +176,8 @@ def resolve(settings: Settings, stages: Sequence[Stage] = STAGES) -> tuple[Setti
     asked = [stage for stage in stages if getattr(settings, stage).engine == "auto"]
     if not asked:
         return settings, ()
-    machine, here, language = this_machine(), on_this_machine(), settings.language
+    speeds, ignored = measured.read()
+    machine, here, language = this_machine(), replace(on_this_machine(), measured=speeds), settings.language
     choices: list[Chosen] = []
     if "stt" in asked:
         choices.append(_named_hearing(settings) or hear(machine, here, language))
@@ -181,6 +190,8 @@ def resolve(settings: Settings, stages: Sequence[Stage] = STAGES) -> tuple[Setti
         section = getattr(settings, one.stage)
         fields = {name: getattr(section, name) for name in section.model_fields_set}
         changed[one.stage] = type(section)(**{**fields, **one.settings, "engine": one.engine})
+    if ignored:
+        choices = [replace(one, why=f"{one.why}; {ignored}") if one.stage != "llm" else one for one in choices]
     return settings.model_copy(update=changed), tuple(choices)
 
 
@@ -257,6 +268,27 @@ def _with_english(order: tuple[str, ...], language: str) -> list[str]:
 def _knows(name: str, here: Here, language: str) -> bool:
     model = models.catalogue().get(name)
     return name in here.pulled and model is not None and model.knows(language)
+
+
+def _measured(stage: Stage, machine: Machine, here: Here, language: str) -> Chosen | None:
+    """Return what measurements decide; None where nothing that can be used was measured in this language."""
+
+    def usable(engine: str, model: str) -> bool:
+        if engine in ELSEWHERE or engine not in here.installed.get(stage, frozenset()):
+            return False
+        embedded = {"vosk": here.vosk, "espeak": here.espeak}.get(engine, frozenset({"en"}))
+        return language in embedded if model == "embedded" else _knows(model, here, language)
+
+    found = by_speed.choose(stage, language, here.measured, usable)
+    if found is None:
+        return None
+    one, why = found
+    what = "what is embedded" if one.model == "embedded" else one.model
+    why = f"{one.engine} with {what} {'hears' if stage == 'stt' else 'speaks'} {language!r}: {why}"
+    told: dict[str, Any] = {"model" if stage == "stt" else "voice": one.model}
+    if one.engine == "faster_whisper":
+        told["device"], told["compute_type"] = ("cuda", "float16") if machine.cuda else ("cpu", "int8")
+    return Chosen(stage, one.engine, why + by_speed.unmeasured(one, here.measured, here.pulled, language), told)
 
 
 def _models(stage: Stage, language: str, engine: str = "") -> list[str]:
