@@ -1,4 +1,4 @@
-"""`antiphon models`: list, pull, verify, remove, use."""
+"""`antiphon models`: list, pull, verify, remove, use, bench."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from antiphon.settings import Settings
     from antiphon_daemon.engines.models import Model
     from antiphon_daemon.models.fetching import Progress
     from antiphon_daemon.models.keeping import Keeper
+    from antiphon_daemon.models.measuring import Measured
 
 ALL = 99
 """How many languages `*` stands for."""
@@ -164,6 +167,123 @@ def use(context: click.Context, name: str) -> None:
     for variable in choosing.overridden(model):
         click.echo(f"But the variable {variable} is stronger than the file: take it away.")
     click.echo("Voices change while the daemon runs." if model.stage == "tts" else "Restart the daemon to load it.")
+
+
+@models.command()
+@click.option("--language", metavar="CODE", help="In this language instead of the settings', such as ko.")
+@click.option("--text", "texts", multiple=True, metavar="T", help="What is said and heard; may be given several times.")
+@click.option("--rounds", type=click.IntRange(1, 100), default=3, show_default=True, help="How often each is asked.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
+def bench(context: click.Context, language: str | None, texts: tuple[str, ...], rounds: int, as_json: bool) -> None:
+    """Measure how quickly the engines that are here hear and speak; `engine: auto` then chooses by it.
+
+    Each is measured with each model that is here, one after another. Let the machine do nothing else meanwhile: stop a
+    daemon that runs.
+    """
+    import asyncio
+
+    from antiphon_daemon.engines import measured
+    from antiphon_daemon.models import measuring
+
+    settings = context.obj.settings
+    language = language or settings.language
+    done = measuring.Measured()
+    try:
+        said = measuring.sentences(language, texts)
+        asked = measuring.subjects(settings, language)
+        if not asked:
+            raise measuring.CannotMeasure(
+                f"Nothing that is here knows {language!r}: antiphon models list --language {language} shows what does."
+            )
+        with _Status() as progress:
+            asyncio.run(measuring.measure(asked, said, rounds, done, progress))
+    except measuring.CannotMeasure as error:
+        raise click.ClickException(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"{measured.file()} cannot be written: {error.strerror or error}.") from None
+    except KeyboardInterrupt:
+        _show_speeds(done, language, as_json=as_json)
+        click.echo(f"Interrupted: {len(done.speeds)} of {len(asked)} were measured and are kept.", err=True)
+        context.exit(130)
+    _show_speeds(done, language, as_json=as_json)
+    if not done.speeds:
+        context.exit(1)
+
+
+def _show_speeds(done: Measured, language: str, *, as_json: bool) -> None:
+    """Print what was measured, and why the rest was not."""
+    from antiphon_daemon.engines import by_speed, measured
+
+    if as_json:
+        speeds = [{**one.model_dump(exclude_none=True), "quick_enough": by_speed.fits(one)} for one in done.speeds]
+        failed = [
+            {"stage": one.stage, "engine": one.engine, "model": one.model, "why": why} for one, why in done.failed
+        ]
+        told = {"machine": measured.machine(), "language": language, "speaker": done.speaker}
+        click.echo(json.dumps({**told, "speeds": speeds, "failed": failed}, ensure_ascii=False))
+        return
+    if done.speeds:
+        _print_speeds(done)
+        click.echo(f"Kept in {measured.file()} for engine: auto; ✓ is quick enough.")
+    for subject, why in done.failed:
+        click.echo(f"✗ {subject.stage} {subject.engine} {subject.model}: {why}")
+
+
+def _print_speeds(done: Measured) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from antiphon_daemon.engines import by_speed
+
+    table = Table(box=None, pad_edge=False)
+    for title in (
+        "",
+        "stage",
+        "engine",
+        "model",
+        "ms to transcript / first sound",
+        "s for 1 s of sound",
+        "wrong words",
+    ):
+        table.add_column(title, justify="left" if title in ("", "stage", "engine", "model") else "right")
+    for one in sorted(done.speeds, key=lambda one: (one.stage, one.ms)):
+        rtf = "" if one.rtf is None else f"{one.rtf:.2f}"
+        wrong = "" if one.wer is None else f"{one.wer:.0%}"
+        mark = "✓" if by_speed.fits(one) else ""
+        table.add_row(mark, one.stage, one.engine, one.model, f"{one.ms:,.0f}", rtf, wrong)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=200)
+    console.print(table)
+    if done.speaker:
+        console.print(f"What was heard was said by {done.speaker}: errors compare models, people are heard otherwise.")
+
+
+class _Status:
+    """A line that tells what is being done, on a terminal; elsewhere a line for each new thing."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self._console = Console(stderr=True, highlight=False)
+        self._shown = self._console.status("…") if self._console.is_terminal else None
+        self._last = ""
+
+    def __enter__(self) -> Callable[[str], None]:
+        if self._shown:
+            self._shown.start()
+        return self._tell
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown:
+            self._shown.stop()
+
+    def _tell(self, text: str) -> None:
+        if self._shown:
+            self._shown.update(text.replace("[", "\\["))
+        elif text.endswith("loading …"):
+            self._console.print(text, markup=False)
 
 
 def _model(name: str) -> Model:
