@@ -249,8 +249,12 @@ async def _tune(engines: Engines, now: Settings, changed: frozenset[str]) -> Non
     voice = engines.synthesizer
     if not isinstance(voice, Tunable):
         raise Refused(f"{voice.name} takes another voice or speed only at a restart", "tts")
+    chosen = engines.chosen.get("tts")
     try:
-        await voice.tune((await resolved(now, "tts")).tts)
+        tts = (await resolved(now, "tts")).tts
+        if chosen is not None and tts.engine != chosen.engine:
+            raise Refused(f"{tts.engine} would speak now, and {chosen.engine} does: it takes a restart", "tts")
+        await voice.tune(tts)
         one_moment.forget(voice)
     except EngineError as error:
         raise Refused(str(error), "tts") from None

@@ -9,12 +9,13 @@ import pytest
 from structlog.testing import capture_logs
 from tone_voices import kokoro, supertonic
 
+from antiphon.live import Refused
 from antiphon.settings import Llm, Settings, Stt, Tts
 from antiphon_daemon import app, checks
 from antiphon_daemon.engines import auto, available, by_speed, measured, models
 from antiphon_daemon.engines.auto import Here, Machine, hear, speak, think
 from antiphon_daemon.engines.build import build_synthesizer
-from antiphon_daemon.engines.contracts import EngineMissing, Stage
+from antiphon_daemon.engines.contracts import EngineMissing, Engines, Stage
 from antiphon_daemon.engines.measured import Speed
 from antiphon_daemon.gateway.web import describe
 
@@ -341,6 +342,20 @@ async def test_the_choice_is_told_in_the_log_in_the_description_and_by_the_docto
     assert {stage: described[stage]["why"] for stage in told} == told
     seen = {one.name: one.says for one in checks._chosen(settings)}
     assert seen == {f"{stage}.engine: auto": why for stage, why in told.items()}
+
+
+async def test_a_voice_of_another_engine_takes_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is measured, or pulled, while a daemon runs may change the choice."""
+    monkeypatch.setenv("ANTIPHON_STATE", str(tmp_path))
+    settings = Settings(language="en", tts=Tts(engine="auto", speed=1.5))
+    resolved, (chosen,) = auto.resolve(settings, ("tts",))
+    voice = await build_synthesizer(resolved)
+    built = Engines(None, None, voice, chosen={"tts": chosen})  # type: ignore[arg-type]
+    await app._tune(built, settings, frozenset({"tts.speed"}))
+    measured.add(times("tts espeak embedded en 10 0.01"))
+    with pytest.raises(Refused, match="^espeak would speak now, and piper does: it takes a restart$"):
+        await app._tune(built, settings, frozenset({"tts.speed"}))
+    await voice.close()
 
 
 async def test_a_house_without_a_voice_for_its_language_speaks_all_the_same() -> None:

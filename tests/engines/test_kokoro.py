@@ -153,6 +153,17 @@ async def test_other_settings_hold_from_the_next_sentence_on(tones: Any, tmp_pat
     assert pitch_of(b"".join(await said(tones, "Hello.")), RATE) == pytest.approx(PITCHES["am_puck"], abs=3)
 
 
+async def test_a_model_for_another_engine_is_told_apart(tones: Any) -> None:
+    """`antiphon models use` names engine and voice; the voice alone changes while a daemon runs."""
+    for engine, voice in (("kokoro", "supertonic-3"), ("supertonic", "kokoro-82m"), ("piper", "kokoro-82m")):
+        of = "supertonic" if voice == "supertonic-3" else "kokoro"
+        says = rf"^{voice} is a model for {of}, not for {engine}: correct tts\.engine or tts\.voice"
+        with pytest.raises(EngineError, match=says):
+            await build_synthesizer(Settings(tts=Tts(engine=engine, voice=voice)))  # type: ignore[arg-type]
+    with pytest.raises(EngineError, match="is a model for supertonic, not for kokoro"):
+        await tones.tune(Tts(engine="kokoro", voice="supertonic-3"))
+
+
 async def test_all_voices_in_one_file_and_the_other_name_of_an_input(tmp_path: Path) -> None:
     """As kokoro-onnx publishes it, and as it is on the hub: onnx/model.onnx, voices/*.bin."""
     one = kokoro(tmp_path / "one", {})

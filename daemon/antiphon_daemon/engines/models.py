@@ -120,9 +120,7 @@ def path(stage: Stage, name: str) -> Path | None:
     model = catalogue().get(name)
     if model is None:
         return None
-    if model.stage != stage:
-        says = f"{name} belongs into {SETTINGS[model.stage]}, not into {SETTINGS[stage]}: correct config.yaml."
-        raise EngineError(stage, says)
+    _same_stage(stage, model)
     folder = place(name)
     if folder is None:
         raise EngineMissing(stage, f"The model {name} is not here: fetch it with: antiphon models pull {name}")
@@ -136,8 +134,16 @@ def same_engine(stage: Stage, name: str, engine: str) -> None:
         EngineError: it is.
     """
     model = catalogue().get(name)
+    if model is not None:
+        _same_stage(stage, model)
     if model is not None and model.engine != engine:
         says = f"{name} is a model for {model.engine}, not for {engine}: correct {stage}.engine or {SETTINGS[stage]}."
+        raise EngineError(stage, says)
+
+
+def _same_stage(stage: Stage, model: Model) -> None:
+    if model.stage != stage:
+        says = f"{model.name} belongs into {SETTINGS[model.stage]}, not into {SETTINGS[stage]}: correct config.yaml."
         raise EngineError(stage, says)
 
 

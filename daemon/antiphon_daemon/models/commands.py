@@ -166,7 +166,8 @@ def use(context: click.Context, name: str) -> None:
     click.echo(f"{path} now names {name}.")
     for variable in choosing.overridden(model):
         click.echo(f"But the variable {variable} is stronger than the file: take it away.")
-    click.echo("Voices change while the daemon runs." if model.stage == "tts" else "Restart the daemon to load it.")
+    follows = model.stage == "tts" and model.engine == context.obj.settings.tts.engine
+    click.echo("Voices change while the daemon runs." if follows else "Restart the daemon to load it.")
 
 
 @models.command()

@@ -73,6 +73,7 @@ class Loaded:
     """
 
     def __init__(self, settings: Tts, language: str) -> None:
+        models.same_engine("tts", settings.voice, "kokoro")
         path = find(settings.voice)
         self._styles = _usable(path, _styles(path))
         self.name = _name(path)

@@ -43,6 +43,7 @@ class Loaded:
     """
 
     def __init__(self, settings: Tts) -> None:
+        models.same_engine("tts", settings.voice, "piper")
         named = catalogue.piper() if settings.voice == "embedded" else models.path("tts", settings.voice)
         path = named or Path(settings.voice).expanduser()
         config = _read_config(catalogue.check("tts", Path(f"{path}.json")))

@@ -55,6 +55,7 @@ class Loaded:
 
     def __init__(self, settings: Tts, language: str) -> None:
         named = settings.voice
+        models.same_engine("tts", named, "supertonic")
         folder = models.path("tts", DEFAULT if named == "embedded" else named) or Path(named).expanduser()
         if not folder.is_dir():
             says = f"There is no folder {folder}: correct tts.voice in config.yaml, or fetch the model."
