@@ -18,8 +18,8 @@ from antiphon_daemon.engines import catalogue
 from antiphon_daemon.engines.build import build_transcriber
 from antiphon_daemon.engines.contracts import EngineError, Engines, Revoked, Transcript
 from antiphon_daemon.engines.stt.cutting import CUT_TO_S, cut
-from antiphon_daemon.engines.stt.faster_whisper import WINDOWS_S, with_quiet_around
 from antiphon_daemon.engines.stt.guards import Heard, plain
+from antiphon_daemon.engines.stt.whisper import WINDOWS_S, with_quiet_around
 from antiphon_daemon.engines.work import Token
 
 Meanwhile = Callable[[Awaitable[Transcript]], Awaitable[Transcript]]

@@ -163,7 +163,7 @@ async def test_one_that_never_answers_keeps_nobody(
 
 def test_the_ears_are_given_a_whole_sentence_of_each_name_once() -> None:
     """What has no full stop before it is heard without one."""
-    from antiphon_daemon.engines.stt.faster_whisper import as_sentence
+    from antiphon_daemon.engines.stt.whisper import as_sentence
 
     assert as_sentence(["Velux", "Lounge", "Velux"]) == "Velux, Lounge."
     assert as_sentence([]) == ""
