@@ -47,6 +47,14 @@ async def test_a_result_and_an_error_reach_the_caller(worker: Worker) -> None:
         await worker.run(lambda: 1 // 0, Token())
 
 
+async def test_a_model_is_made_on_the_thread_that_it_works_on(worker: Worker) -> None:
+    made_on = await asyncio.to_thread(worker.first, threading.get_ident)
+    assert made_on != threading.get_ident()
+    assert [await worker.run(threading.get_ident, Token()) for _ in range(3)] == [made_on] * 3
+    with pytest.raises(ZeroDivisionError):
+        worker.first(lambda: 1 // 0)
+
+
 async def test_the_loop_goes_on_while_the_thread_is_inside_the_model(worker: Worker) -> None:
     gate = Gate()
     task = asyncio.create_task(worker.run(gate, Token()))

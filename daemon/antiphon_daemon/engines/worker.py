@@ -110,6 +110,11 @@ class Worker:
         self._lock = threading.Lock()
         self._closed = threading.Event()
 
+    def first(self, function: Callable[[], T]) -> T:
+        """Return what `function` returns on the thread, and block until then: for what belongs to the thread that made
+        it. There must be one thread alone, with nothing to do yet."""
+        return self._pool.submit(function).result()
+
     async def run(self, function: Callable[[], T], work: Work) -> T:
         """Return what `function` returns on the thread; it is never called when the work is revoked before its turn.
 
