@@ -134,7 +134,9 @@ class Gateway(Section):
 
 
 class Stt(Section):
-    engine: Literal["faster_whisper", "vosk", "sherpa_onnx", "openai_api", "wyoming", "auto"] = "faster_whisper"
+    engine: Literal["faster_whisper", "mlx_whisper", "vosk", "sherpa_onnx", "openai_api", "wyoming", "auto"] = (
+        "faster_whisper"
+    )
     """auto: what fits the machine, what is installed and the language."""
     url: Service = ""
     """wyoming: where the service is, such as tcp://192.168.1.20:10300. openai_api: http://192.168.1.20:8000/v1."""
@@ -143,12 +145,13 @@ class Stt(Section):
     ca_file: str = ""
     """openai_api: the certificate (PEM) of whoever signed the server's, where the system does not know them."""
     model: str = "embedded"
-    """`embedded` (Whisper tiny, English), a size such as `small`, or the folder of a CTranslate2 model. vosk,
-    sherpa_onnx: the folder of its model; `embedded`: the one that a package brings for the house's language (vosk).
-    wyoming, openai_api: one of the service's models; `embedded`: its own choice."""
+    """`embedded` (Whisper tiny, English), a size such as `small`, or the folder of a CTranslate2 model. mlx_whisper:
+    `embedded`, a pulled Whisper, or the folder of a model in mlx-whisper's form or CTranslate2's. vosk, sherpa_onnx:
+    the folder of its model; `embedded`: the one that a package brings for the house's language (vosk). wyoming,
+    openai_api: one of the service's models; `embedded`: its own choice."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     compute_type: str = "auto"
-    """auto: int8 on a CPU, float16 on CUDA."""
+    """auto: int8 on a CPU, float16 on CUDA. mlx_whisper: float16 or float32."""
     threads: int = Field(0, ge=0, le=256)
     """0: as many as the machine has cores, at most 4."""
     hints: list[str] = []

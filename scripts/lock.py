@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PROJECTS = (ROOT / "pyproject.toml", ROOT / "satellite/pyproject.toml", ROOT / "daemon/pyproject.toml")
 
-ASKED_FOR = ("vosk", "vosk-ko", "sherpa-onnx", "kokoro", "supertonic")
+ASKED_FOR = ("mlx-whisper", "vosk", "vosk-ko", "sherpa-onnx", "kokoro", "supertonic")
 """Extras with engines that are only installed where somebody wants them, and for the tests."""
 
 LOCKS: dict[str, list[str]] = {

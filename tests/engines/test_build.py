@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.settings import Llm, Settings
+from antiphon.settings import Llm, Settings, Stt
 from antiphon_daemon.engines.build import build_responder, build_synthesizer, build_transcriber
 from antiphon_daemon.engines.contracts import EngineError, EngineMissing, Engines, Message, TextDelta
 from antiphon_daemon.engines.work import Token
@@ -20,10 +20,12 @@ def test_the_embedded_engines_are_built_together_and_say_what_they_are(engines: 
 
 
 async def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    for package in ("faster_whisper", "xllamacpp", "ollama", "openai", "piper"):
+    for package in ("faster_whisper", "mlx_whisper", "xllamacpp", "ollama", "openai", "piper"):
         monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(EngineMissing, match=r"antiphon-daemon\[faster-whisper\]"):
         await build_transcriber(Settings())
+    with pytest.raises(EngineMissing, match=r"antiphon-daemon\[mlx-whisper\]"):
+        await build_transcriber(Settings(stt=Stt(engine="mlx_whisper")))
     with pytest.raises(EngineMissing, match=r"antiphon-daemon\[llama\]"):
         await build_responder(Settings())
     with pytest.raises(EngineMissing, match=r"antiphon-daemon\[ollama\]"):

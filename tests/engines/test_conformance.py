@@ -20,6 +20,7 @@ import psutil
 import pytest
 from http_servers import OllamaServer, OpenAiServer
 from openai_audio_server import OpenAiAudioServer
+from scripted_whisper import scripted
 from speech import Say, espeak, silence
 from tone_models import HIGH_HZ, LOW_HZ, streaming, tones
 from tone_voices import kokoro, supertonic
@@ -97,6 +98,7 @@ def bench(own_state: None, say: Say, engines: Engines, tmp_path_factory: pytest.
     korean = np.concatenate((silence(0.2), espeak("아버지", "ko+f2", speed=150), silence(0.2)))
     sentence = "This goes on and on, and nobody knows the end of it. "
     model = str(streaming(tmp_path_factory.mktemp("tones")))
+    whisper = str(scripted(tmp_path_factory.mktemp("whisper"), "Hello.", "en"))
     voices = tmp_path_factory.mktemp("voices")
     gone = "/nowhere/model"
     heard = {"given": word, "huge": np.tile(word, 40)}
@@ -105,6 +107,12 @@ def bench(own_state: None, say: Say, engines: Engines, tmp_path_factory: pytest.
     built = Bench(
         {
             ("stt", "faster_whisper"): Case(**heard, wrong={"model": gone}, says=NO_FILE),
+            ("stt", "mlx_whisper"): Case(
+                {"model": whisper},
+                **heard,
+                wrong={"model": gone},
+                says="There is no folder /nowhere/model",
+            ),
             ("stt", "vosk"): Case(
                 language="ko",
                 given=korean,
@@ -194,6 +202,7 @@ def each(*stages: Stage, local: bool = False, but: tuple[Stage, str] | None = No
     """
     asked: list[tuple[Stage, str]] = [
         ("stt", "faster_whisper"),
+        ("stt", "mlx_whisper"),
         ("stt", "vosk"),
         ("stt", "sherpa_onnx"),
         ("tts", "piper"),
@@ -385,10 +394,11 @@ async def test_the_table_has_every_engine_and_the_reasons_are_the_engines_own(
     for stage in ("stt", "tts"):
         assert rows[stage, "wyoming"].startswith(f"No service is named: set {stage}.url")  # type: ignore[index]
     assert rows["llm", "homeassistant"].startswith("No Home Assistant is named: set home_assistant.url")
-    for package in ("vosk", "sherpa_onnx", "openai", "piper", "kokoro_onnx", "supertonic"):
+    for package in ("mlx_whisper", "vosk", "sherpa_onnx", "openai", "piper", "kokoro_onnx", "supertonic"):
         monkeypatch.setitem(sys.modules, package, None)
     lacking = {key: why for key, why in (await table(bench)).items() if why and not rows[key]}
     assert set(lacking) == {
+        ("stt", "mlx_whisper"),
         ("stt", "vosk"),
         ("stt", "sherpa_onnx"),
         ("stt", "openai_api"),

@@ -44,6 +44,7 @@ def test_the_command_line_starts_without_the_engines() -> None:
         "numpy",
         "onnxruntime",
         "faster_whisper",
+        "mlx",
         "ctranslate2",
         "xllamacpp",
         "piper",

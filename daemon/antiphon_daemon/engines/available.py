@@ -26,6 +26,7 @@ class Needs:
 ENGINES: Mapping[Stage, Mapping[str, Needs]] = {
     "stt": {
         "faster_whisper": Needs("faster-whisper", ("faster_whisper",)),
+        "mlx_whisper": Needs("mlx-whisper", ("mlx", "mlx_whisper", "tiktoken")),
         "vosk": Needs("vosk", ("vosk",)),
         "sherpa_onnx": Needs("sherpa-onnx", ("sherpa_onnx",)),
         "openai_api": Needs("openai", ("openai",)),

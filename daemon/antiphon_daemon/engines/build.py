@@ -49,6 +49,11 @@ async def build_transcriber(settings: Settings) -> Transcriber:
 
     def load() -> Transcriber:
         available.require("stt", settings.stt.engine)
+        if settings.stt.engine == "mlx_whisper":
+            with _importing:
+                from antiphon_daemon.engines.stt.mlx_whisper import MlxWhisper
+
+            return MlxWhisper(settings.stt)
         if settings.stt.engine == "vosk":
             with _importing:
                 from antiphon_daemon.engines.stt.vosk import Vosk
