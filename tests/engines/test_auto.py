@@ -20,12 +20,14 @@ from antiphon_daemon.engines.measured import Speed
 from antiphon_daemon.gateway.web import describe
 
 MACHINES = {
+    "mlx": Machine("Darwin", "arm64", 8),
     "apple": Machine("Darwin", "arm64", 8),
     "cuda": Machine("Linux", "x86_64", 16, cuda=True),
     "small": Machine("Linux", "aarch64", 4),
 }
 EVERY: Mapping[Stage, frozenset[str]] = {stage: frozenset(engines) for stage, engines in available.ENGINES.items()}
 BARE: Mapping[Stage, frozenset[str]] = {**EVERY, "stt": EVERY["stt"] - {"vosk"}, "tts": EVERY["tts"] - {"espeak"}}
+LIGHT: Mapping[Stage, frozenset[str]] = {**BARE, "stt": BARE["stt"] - {"mlx_whisper"}}
 SPOKEN = frozenset(code for one in models.catalogue().values() for code in one.languages if code != "*")
 ESPEAK = SPOKEN | {"fa"}
 REFUSED = (
@@ -35,9 +37,11 @@ WHISPERS = frozenset(name for name in models.catalogue() if name.startswith("whi
 
 HEARD = {
     # machine, what was pulled, language → model; None: refused
+    ("mlx", "", "en"): "embedded",
     ("apple", "", "en"): "embedded",
     ("cuda", "", "en"): "embedded",
     ("small", "", "en"): "embedded",
+    ("mlx", "", "ko"): None,
     ("apple", "", "ko"): None,
     ("cuda", "", "ko"): None,
     ("small", "", "ko"): None,
@@ -45,6 +49,13 @@ HEARD = {
     ("small", "whisper-small.en", "ko"): None,
     ("small", "whisper-tiny", "ko"): "whisper-tiny",
     ("small", "whisper-large-v3", "ko"): "whisper-large-v3",
+    ("mlx", "whisper-small.en", "ko"): None,
+    ("mlx", "whisper-small.en", "en"): "whisper-small.en",
+    ("mlx", "whisper-large-v3", "ko"): "whisper-large-v3",
+    ("mlx", "whisper-large-v3 whisper-tiny", "ko"): "whisper-large-v3",
+    ("mlx", "whisper-large-v3 whisper-small", "ko"): "whisper-small",
+    ("mlx", "*", "ko"): "whisper-large-v3-turbo",
+    ("mlx", "*", "en"): "whisper-large-v3-turbo",
     ("apple", "*", "ko"): "whisper-medium",
     ("cuda", "*", "ko"): "whisper-large-v3-turbo",
     ("small", "*", "ko"): "whisper-small",
@@ -61,18 +72,22 @@ def pulled(names: str) -> frozenset[str]:
 @pytest.mark.parametrize(("machine", "names", "language"), HEARD)
 def test_what_hears(machine: str, names: str, language: str) -> None:
     expected = HEARD[machine, names, language]
-    here = Here(BARE, pulled(names))
+    here = Here(LIGHT if machine == "apple" else BARE, pulled(names))
     if expected is None:
         with pytest.raises(EngineMissing, match=REFUSED.format("ko")):
             hear(MACHINES[machine], here, language)
         return
     chosen = hear(MACHINES[machine], here, language)
+    what = "the embedded tiny.en" if expected == "embedded" else expected
+    if machine == "mlx":
+        assert (chosen.engine, chosen.settings) == ("mlx_whisper", {"model": expected, "compute_type": "float16"})
+        assert chosen.why == f"mlx_whisper with {what} (float16) hears {language!r} on the GPU of Apple silicon"
+        return
     form = ("cuda", "float16") if machine == "cuda" else ("cpu", "int8")
     assert (chosen.engine, chosen.settings) == (
         "faster_whisper",
         {"model": expected, "device": form[0], "compute_type": form[1]},
     )
-    what = "the embedded tiny.en" if expected == "embedded" else expected
     on = {"apple": "Apple silicon with 8 cores", "cuda": "a GPU with CUDA", "small": "a CPU with 4 cores"}[machine]
     assert chosen.why == f"faster_whisper with {what} ({form[1]}) hears {language!r} on {on}"
 
@@ -255,6 +270,31 @@ def test_without_any_package_its_command_is_named() -> None:
         hear(MACHINES["small"], Here({}), "en")
 
 
+@pytest.mark.parametrize("machine", MACHINES)
+def test_mlx_is_for_apple_silicon_alone(machine: str) -> None:
+    here = Here({"stt": frozenset({"mlx_whisper"})}, WHISPERS)
+    if MACHINES[machine].apple_silicon:
+        assert hear(MACHINES[machine], here, "ko").engine == "mlx_whisper"
+        with pytest.raises(EngineMissing, match=REFUSED.format("ko")):
+            hear(MACHINES[machine], Here(here.installed), "ko")
+        return
+    with pytest.raises(EngineMissing, match=r"no Whisper is installed: .*antiphon-daemon\[faster-whisper\]"):
+        hear(MACHINES[machine], here, "ko")
+
+
+@pytest.mark.parametrize(("machine", "engine"), [("mlx", "mlx_whisper"), ("small", "faster_whisper")])
+def test_a_pulled_whisper_that_is_named_is_heard_with_on_the_gpu_of_a_mac(
+    monkeypatch: pytest.MonkeyPatch, machine: str, engine: str
+) -> None:
+    monkeypatch.setattr(auto, "this_machine", lambda: MACHINES[machine])
+    monkeypatch.setattr(auto, "on_this_machine", lambda: Here(EVERY, WHISPERS))
+    for named, taken in (("whisper-small", engine), ("medium", "faster_whisper"), ("/my/folder", "faster_whisper")):
+        settings, _ = auto.resolve(Settings(stt=Stt(engine="auto", model=named)))
+        assert (settings.stt.engine, settings.stt.model) == (taken, named)
+    settings, _ = auto.resolve(Settings(stt=Stt(engine="auto", model="whisper-small", compute_type="int8")))
+    assert settings.stt.engine == "faster_whisper", "MLX does not know int8"
+
+
 def test_a_language_that_nobody_knows_is_refused_plainly() -> None:
     here = Here(EVERY, espeak=ESPEAK)
     with pytest.raises(EngineMissing, match=r"Nothing here speaks 'xx'.*the catalogue has no model for it"):
@@ -312,7 +352,10 @@ def test_a_folder_tells_its_engine(tmp_path: Path) -> None:
     (tmp_path / "vosk" / "am").mkdir(parents=True)
     (tmp_path / "sherpa").mkdir()
     (tmp_path / "sherpa" / "tokens.txt").write_text("a 1")
-    for name, engine in (("vosk", "vosk"), ("sherpa", "sherpa_onnx")):
+    (tmp_path / "mlx").mkdir()
+    for name in ("config.json", "weights.safetensors"):
+        (tmp_path / "mlx" / name).write_text("{}")
+    for name, engine in (("vosk", "vosk"), ("sherpa", "sherpa_onnx"), ("mlx", "mlx_whisper")):
         settings, _ = auto.resolve(Settings(stt=Stt(engine="auto", model=str(tmp_path / name))))
         assert settings.stt.engine == engine
     kokoro(tmp_path / "kokoro", {"af_heart": 200})
@@ -370,6 +413,6 @@ def test_settings_that_name_engines_are_left_as_they_are() -> None:
 
 
 def test_the_ranking_names_models_of_the_catalogue() -> None:
-    assert set(auto.FOR_A_GPU) == set(auto.FOR_FEW_CORES) == set(auto.FOR_MANY_CORES)
+    assert set(auto.FOR_A_GPU) == set(auto.FOR_FEW_CORES) == set(auto.FOR_MANY_CORES) == set(auto.FOR_APPLE_SILICON)
     assert set(auto.FOR_A_GPU) == set(by_speed.EARS) <= set(models.catalogue())
     assert set(by_speed.VOICES) == set(auto.UNMEASURED_VOICES) | {"espeak"} <= set(available.ENGINES["tts"])

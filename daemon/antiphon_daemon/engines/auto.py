@@ -28,6 +28,16 @@ MANY_CORES = 8
 WHISPERS = ("whisper-tiny", "whisper-base", "whisper-small", "whisper-medium", "whisper-large-v3")
 """By size. The best that the machine can run is taken; what is too large only if nothing smaller is here."""
 FOR_A_GPU = ("whisper-large-v3-turbo", *reversed(WHISPERS))
+FOR_APPLE_SILICON = (
+    "whisper-large-v3-turbo",
+    "whisper-medium",
+    "whisper-small",
+    "whisper-large-v3",
+    "whisper-base",
+    "whisper-tiny",
+)
+"""large-v3 has eight times the decoder layers of turbo to read for each token: it stands before those alone that hear
+little outside English."""
 FOR_MANY_CORES = ("whisper-medium", "whisper-small", "whisper-base", "whisper-tiny", *FOR_A_GPU)
 FOR_FEW_CORES = ("whisper-small", "whisper-base", "whisper-tiny", *reversed(FOR_A_GPU))
 ELSEWHERE = frozenset({"wyoming", "openai_api"})
@@ -85,15 +95,17 @@ def hear(machine: Machine, here: Here, language: str) -> Chosen:
     installed = here.installed.get("stt", frozenset())
     if taken := _measured("stt", machine, here, language):
         return taken
+    if _on_mlx(machine, here):
+        whisper = _whisper(FOR_APPLE_SILICON, here, language)
+        if whisper:
+            why = f"mlx_whisper with {_called(whisper)} (float16) hears {language!r} on the GPU of Apple silicon"
+            return Chosen("stt", "mlx_whisper", why, {"model": whisper, "compute_type": "float16"})
     order = FOR_A_GPU if machine.cuda else FOR_MANY_CORES if machine.cores >= MANY_CORES else FOR_FEW_CORES
     if "faster_whisper" in installed:
         device, form = ("cuda", "float16") if machine.cuda else ("cpu", "int8")
-        whisper = next((name for name in _with_english(order, language) if _knows(name, here, language)), None)
-        if whisper is None and language == "en":
-            whisper = "embedded"
+        whisper = _whisper(order, here, language)
         if whisper:
-            what = "the embedded tiny.en" if whisper == "embedded" else whisper
-            why = f"faster_whisper with {what} ({form}) hears {language!r} on {machine}"
+            why = f"faster_whisper with {_called(whisper)} ({form}) hears {language!r} on {machine}"
             told = {"model": whisper, "device": device, "compute_type": form}
             return Chosen("stt", "faster_whisper", why, told)
     if "vosk" in installed and language in here.vosk:
@@ -101,7 +113,7 @@ def hear(machine: Machine, here: Here, language: str) -> Chosen:
             f"vosk with its small model hears {language!r}: no Whisper that knows it is here, {_pull('stt', language)}"
         )
         return Chosen("stt", "vosk", why, {"model": "embedded"})
-    if "faster_whisper" not in installed:
+    if "faster_whisper" not in installed and not _on_mlx(machine, here):
         brings = available.brings("stt", "faster_whisper", machine.system)
         raise EngineMissing("stt", f"Nothing here hears {language!r}, and no Whisper is installed: {brings}")
     says = f"Nothing here hears {language!r}, and the embedded model tiny.en knows English only"
@@ -180,7 +192,7 @@ def resolve(settings: Settings, stages: Sequence[Stage] = STAGES) -> tuple[Setti
     machine, here, language = this_machine(), replace(on_this_machine(), measured=speeds), settings.language
     choices: list[Chosen] = []
     if "stt" in asked:
-        choices.append(_named_hearing(settings) or hear(machine, here, language))
+        choices.append(_named_hearing(settings, machine, here) or hear(machine, here, language))
     if "llm" in asked:
         choices.append(think(here, language, settings.llm))
     if "tts" in asked:
@@ -225,7 +237,7 @@ def on_this_machine() -> Here:
     )
 
 
-def _named_hearing(settings: Settings) -> Chosen | None:
+def _named_hearing(settings: Settings, machine: Machine, here: Here) -> Chosen | None:
     """Return the engine that what the settings name belongs to; None where they name nothing."""
     stt, folder = settings.stt, Path(settings.stt.model).expanduser()
     if stt.url:
@@ -235,10 +247,14 @@ def _named_hearing(settings: Settings) -> Chosen | None:
     else:
         model = models.catalogue().get(stt.model)
         engine, what = model.engine if model else "faster_whisper", stt.model
+        if model and stt.device == stt.compute_type == "auto" and _on_mlx(machine, here):
+            engine = "mlx_whisper"
         if (folder / "am").is_dir():
             engine = "vosk"
         elif next(folder.glob("*tokens.txt"), None) is not None:
             engine = "sherpa_onnx"
+        elif (folder / "config.json").is_file() and next(folder.glob("weights.*"), None) is not None:
+            engine = "mlx_whisper"
     return Chosen("stt", engine, f"{engine} hears: the settings name {what}")
 
 
@@ -255,6 +271,20 @@ def _named_speaking(settings: Settings) -> Chosen | None:
         if folder.is_dir():
             engine = "supertonic" if next(folder.rglob("tts.json"), None) else "kokoro"
     return Chosen("tts", engine, f"{engine} speaks: the settings name {what}")
+
+
+def _on_mlx(machine: Machine, here: Here) -> bool:
+    return machine.apple_silicon and "mlx_whisper" in here.installed.get("stt", frozenset())
+
+
+def _whisper(order: tuple[str, ...], here: Here, language: str) -> str | None:
+    """Return the first Whisper in order that is here and knows `language`; None: there is none."""
+    pulled = next((name for name in _with_english(order, language) if _knows(name, here, language)), None)
+    return pulled or ("embedded" if language == "en" else None)
+
+
+def _called(whisper: str) -> str:
+    return "the embedded tiny.en" if whisper == "embedded" else whisper
 
 
 def _with_english(order: tuple[str, ...], language: str) -> list[str]:
