@@ -85,7 +85,8 @@ def load(folder: Path, dtype: Any) -> Any:
     try:
         if is_mlx(folder):
             model = part("load_models").load_model(str(folder), dtype)
-            _complete(model, mx.load(str(next(folder / name for name in WEIGHTS if (folder / name).is_file()))))
+            weights: Any = mx.load(str(next(folder / name for name in WEIGHTS if (folder / name).is_file())))
+            _complete(model, weights)
             model.set_dtype(dtype)
         elif (folder / CTRANSLATE2).is_file():
             model = _converted(catalogue.check("stt", folder / CTRANSLATE2), dtype)
