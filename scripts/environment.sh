@@ -68,7 +68,8 @@ sync() {
             "$uv" venv --quiet --python "${ANTIPHON_PYTHON:->=3.11,<3.15}" "$venv" || fail "no Python 3.11 to 3.14 was found."
     fi
     say "Bringing $venv to $lock …"
-    "$uv" pip sync --quiet --python "$venv/bin/python" --require-hashes "$root/$lock" || fail "the packages could not be installed: is the package index reachable?"
+    # What comes as source alone is built with the setuptools that is locked, where one is.
+    "$uv" pip sync --quiet --python "$venv/bin/python" --require-hashes --build-constraints "$root/$lock" "$root/$lock" || fail "the packages could not be installed: is the package index reachable?"
     # hatchling and editables are in the lock: nothing is fetched to build our own three packages.
     local editable=()
     for project in "$@"; do editable+=(-e "$root/$project"); done
