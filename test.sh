@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# ./test.sh [--python 3.13] [PYTEST ARGUMENTS]: lint, types, floors and tests, with everything installed that they need.
+# ./test.sh [--python 3.13] [--torch] [PYTEST ARGUMENTS]: lint, types, floors and tests, with everything installed that
+# they need. --torch: instead the tests of the engines on PyTorch, which brings gigabytes, in an environment of their own.
 set -euo pipefail
 . "$(dirname "$0")/scripts/environment.sh"
 cd "$root"
@@ -9,6 +10,12 @@ if [ "${1:-}" = --python ]; then
     export ANTIPHON_PYTHON=$2
     venv="$root/.venv-$2"
     shift 2
+fi
+torch=
+if [ "${1:-}" = --torch ]; then
+    torch=yes
+    venv="$venv-torch"
+    shift
 fi
 bring_sound
 # Test speech, virtual sound cards and certificates; tests that miss sound skip with the reason.
@@ -23,6 +30,12 @@ fi
 # the network make machines with interfaces of their own.
 if [ "$(uname -s)" = Linux ] && ! { command -v systemd-analyze && command -v nsenter && command -v ps && command -v ip; } >/dev/null; then
     may_install && install_packages systemd util-linux procps iproute2 || say "some tests need: sudo apt install systemd util-linux procps iproute2"
+fi
+if [ "$torch" ]; then
+    sync "$venv" requirements-torch.lock . satellite daemon
+    PATH="$venv/bin:$PATH"
+    [ $# -gt 0 ] || set -- tests/engines/test_{openai_whisper,coqui,conformance}.py tests/ground/test_{floors,lock}.py
+    exec pytest --torch -n0 "$@"
 fi
 sync "$venv" requirements.lock . satellite daemon
 add "$venv" requirements-engines.lock

@@ -134,7 +134,9 @@ class Gateway(Section):
 
 
 class Stt(Section):
-    engine: Literal["faster_whisper", "mlx_whisper", "vosk", "sherpa_onnx", "openai_api", "wyoming", "auto"] = (
+    engine: Literal[
+        "faster_whisper", "mlx_whisper", "openai_whisper", "vosk", "sherpa_onnx", "openai_api", "wyoming", "auto"
+    ] = (
         "faster_whisper"
     )
     """auto: what fits the machine, what is installed and the language."""
@@ -146,12 +148,12 @@ class Stt(Section):
     """openai_api: the certificate (PEM) of whoever signed the server's, where the system does not know them."""
     model: str = "embedded"
     """`embedded` (Whisper tiny, English), a size such as `small`, or the folder of a CTranslate2 model. mlx_whisper:
-    `embedded`, a pulled Whisper, or the folder of a model in mlx-whisper's form or CTranslate2's. vosk, sherpa_onnx:
-    the folder of its model; `embedded`: the one that a package brings for the house's language (vosk). wyoming,
-    openai_api: one of the service's models; `embedded`: its own choice."""
+    `embedded`, a pulled Whisper, or the folder of a model in mlx-whisper's form or CTranslate2's. openai_whisper: a
+    size, or a .pt file. vosk, sherpa_onnx: the folder of its model; `embedded`: the one that a package brings for the
+    house's language (vosk). wyoming, openai_api: one of the service's models; `embedded`: its own choice."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     compute_type: str = "auto"
-    """auto: int8 on a CPU, float16 on CUDA. mlx_whisper: float16 or float32."""
+    """auto: int8 on a CPU (openai_whisper: float32), float16 on CUDA. mlx_whisper: float16 or float32."""
     threads: int = Field(0, ge=0, le=256)
     """0: as many as the machine has cores, at most 4."""
     hints: list[str] = []
@@ -245,8 +247,14 @@ class Llm(Section):
         return [ollama, self.model_copy(update={"engine": "embedded", "model": file})]
 
 
+NO_STYLETTS2 = (
+    "styletts2 cannot be had: none of its packages is kept, and they need versions that nothing else here can use; "
+    "take Kokoro, which is built like it, or run it as a service (openai_api, wyoming), see docs/engines.md"
+)
+
+
 class Tts(Section):
-    engine: Literal["piper", "kokoro", "supertonic", "espeak", "openai_api", "wyoming", "auto"] = "piper"
+    engine: Literal["piper", "kokoro", "supertonic", "espeak", "coqui", "openai_api", "wyoming", "auto"] = "piper"
     """auto: what fits what is installed and the language."""
     url: Service = ""
     """wyoming: where the service is, such as tcp://192.168.1.20:10200. openai_api: http://192.168.1.20:8000/v1."""
@@ -259,13 +267,20 @@ class Tts(Section):
     voice: str = "embedded"
     """`embedded` (en_US joe), or the path of a Piper voice (.onnx with its .onnx.json beside it). espeak: a voice such
     as `en-us`; `embedded`: the one of the house's language. kokoro, supertonic: a pulled model, or its folder;
-    `embedded`: the first of the catalogue. wyoming, openai_api: one of the service's voices; `embedded`: its own
-    choice."""
+    `embedded`: the first of the catalogue. coqui: a name such as `tts_models/en/ljspeech/vits`, a model's folder or
+    its .pth. wyoming, openai_api: one of the service's voices; `embedded`: its own choice."""
     speaker: str = ""
     """One of the voice's speakers; empty: its first. espeak: a variant, such as `f2`. kokoro, supertonic: one of the
     model's voices, such as `af_heart`, `F1`."""
     speed: float = Field(1.0, ge=0.25, le=4)
     threads: int = Field(0, ge=0, le=256)
+
+    @field_validator("engine", mode="before")
+    @classmethod
+    def _one_that_can_be_had(cls, engine: Any) -> Any:
+        if engine == "styletts2":
+            raise ValueError(NO_STYLETTS2)
+        return engine
 
     @model_validator(mode="after")
     def _fitting_url(self) -> Tts:

@@ -22,19 +22,15 @@ PROJECTS = (ROOT / "pyproject.toml", ROOT / "satellite/pyproject.toml", ROOT / "
 ASKED_FOR = ("mlx-whisper", "vosk", "vosk-ko", "sherpa-onnx", "kokoro", "supertonic")
 """Extras with engines that are only installed where somebody wants them, and for the tests."""
 
+TORCH = ("openai-whisper", "coqui")
+"""Extras with engines on PyTorch, which weighs gigabytes: in an environment of their own."""
+
+EVERYTHING = ["--all-packages", "--all-extras", *(f"--no-extra={name}" for name in ASKED_FOR)]
+FOR_TESTS = [f"--group={name}" for name in ("embedded", "build", "dev")]
+
 LOCKS: dict[str, list[str]] = {
     # Everything else: both programs, every other extra, the embedded models, the tools of the tests.
-    "requirements.lock": [
-        "--all-packages",
-        "--all-extras",
-        *(f"--no-extra={name}" for name in ASKED_FOR),
-        "--group",
-        "embedded",
-        "--group",
-        "build",
-        "--group",
-        "dev",
-    ],
+    "requirements.lock": [*EVERYTHING, *(f"--no-extra={name}" for name in TORCH), *FOR_TESTS],
     # What the tests put beside that.
     "requirements-engines.lock": [
         "--package",
@@ -43,6 +39,8 @@ LOCKS: dict[str, list[str]] = {
         "--group",
         "kokoro-weights",
     ],
+    # The same as the first with the engines on PyTorch, for their tests (./test.sh --torch).
+    "requirements-torch.lock": [*EVERYTHING, *FOR_TESTS],
     # A satellite alone, as it runs on a small board.
     "requirements-satellite.lock": ["--package", "antiphon-satellite", "--group", "build"],
 }

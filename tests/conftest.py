@@ -21,6 +21,7 @@ from antiphon_daemon.engines.contracts import Synthesizer
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--home-assistant", action="store_true", help="run the tests against a real Home Assistant")
+    parser.addoption("--torch", action="store_true", help="run the tests of the engines on PyTorch")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -48,8 +49,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("macos") and sys.platform != "darwin":
             item.add_marker(pytest.mark.skip(reason=MARKS["macos"]))
-        if item.get_closest_marker("home_assistant") and not config.getoption("--home-assistant"):
-            item.add_marker(pytest.mark.skip(reason=MARKS["home_assistant"]))
+        for name in ("home_assistant", "torch"):
+            if item.get_closest_marker(name) and not config.getoption(f"--{name.replace('_', '-')}"):
+                item.add_marker(pytest.mark.skip(reason=MARKS[name]))
 
 
 @pytest.hookimpl(wrapper=True)

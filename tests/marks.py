@@ -3,5 +3,6 @@
 MARKS = {
     "macos": "needs macOS",
     "gpu": "needs a GPU",
+    "torch": "needs the engines on PyTorch (./test.sh --torch)",
     "home_assistant": "needs a real Home Assistant (./test.sh --home-assistant)",
 }

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+import torch_models
 from http_servers import OllamaServer, OpenAiServer
 from openai_audio_server import OpenAiAudioServer
 from scripted_whisper import scripted
@@ -35,6 +36,8 @@ from antiphon_daemon.engines.work import Token
 WITHIN_S = 60
 """So long anything may take on a machine that does much else."""
 CALLS, FIRST_CALLS = 100, 10
+ON_TORCH: tuple[tuple[Stage, str], ...] = (("stt", "openai_whisper"), ("tts", "coqui"))
+"""Installed where their own tests are run (`./test.sh --torch`); elsewhere the table says what brings them."""
 NO_FILE = "There is no model file /nowhere/model"
 GROWTH_MB = 25
 """What a hundred calls may leave behind; a model that was kept twice, or all that was said, would be more."""
@@ -91,6 +94,11 @@ class Bench:
         return made
 
 
+def here(stage: Stage, engine: str) -> bool:
+    """Whether an engine is installed."""
+    return not available.missing(stage, engine)
+
+
 @pytest.fixture(scope="module")
 def bench(own_state: None, say: Say, engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """What each engine is asked. Behind the server of OpenAI's endpoints the embedded engines work."""
@@ -101,6 +109,9 @@ def bench(own_state: None, say: Say, engines: Engines, tmp_path_factory: pytest.
     whisper = str(scripted(tmp_path_factory.mktemp("whisper"), "Hello.", "en"))
     voices = tmp_path_factory.mktemp("voices")
     gone = "/nowhere/model"
+    torch_folder = tmp_path_factory.mktemp("torch")
+    whisper_pt = {"model": str(torch_models.whisper(torch_folder))} if here("stt", "openai_whisper") else {}
+    noise = {"voice": str(torch_models.voice(torch_folder / "noise"))} if here("tts", "coqui") else {}
     heard = {"given": word, "huge": np.tile(word, 40)}
     spoken = {"given": "Hello.", "huge": sentence * 2000}
     asked = {"given": "Say hello.", "huge": sentence * 2000}
@@ -113,6 +124,7 @@ def bench(own_state: None, say: Say, engines: Engines, tmp_path_factory: pytest.
                 wrong={"model": gone},
                 says="There is no folder /nowhere/model",
             ),
+            ("stt", "openai_whisper"): Case(whisper_pt, **heard, wrong={"model": f"{gone}.pt"}, says=f"{NO_FILE}.pt"),
             ("stt", "vosk"): Case(
                 language="ko",
                 given=korean,
@@ -150,6 +162,9 @@ def bench(own_state: None, say: Say, engines: Engines, tmp_path_factory: pytest.
             ),
             ("tts", "espeak"): Case(
                 **spoken, wrong={"voice": "xx"}, says="has no voice xx: take one that espeak-ng --voices"
+            ),
+            ("tts", "coqui"): Case(
+                noise, **spoken, wrong={"voice": gone}, says="There is no model file /nowhere/config.json"
             ),
             ("tts", "openai_api"): Case(
                 **spoken,
@@ -203,18 +218,23 @@ def each(*stages: Stage, local: bool = False, but: tuple[Stage, str] | None = No
     asked: list[tuple[Stage, str]] = [
         ("stt", "faster_whisper"),
         ("stt", "mlx_whisper"),
+        ("stt", "openai_whisper"),
         ("stt", "vosk"),
         ("stt", "sherpa_onnx"),
         ("tts", "piper"),
         ("tts", "kokoro"),
         ("tts", "supertonic"),
         ("tts", "espeak"),
+        ("tts", "coqui"),
         ("llm", "embedded"),
     ]
     if not local:
         asked += [("stt", "openai_api"), ("tts", "openai_api"), ("llm", "ollama"), ("llm", "openai_api")]
-    chosen = [one for one in asked if one[0] in stages and one != but and not available.missing(*one)]
-    return pytest.mark.parametrize("made", chosen, ids=["-".join(one) for one in chosen], indirect=True)
+    chosen = [one for one in asked if one[0] in stages and one != but and here(*one)]
+    params = [
+        pytest.param(one, id="-".join(one), marks=[pytest.mark.torch] if one in ON_TORCH else []) for one in chosen
+    ]
+    return pytest.mark.parametrize("made", params, indirect=True)
 
 
 async def ask(engine: Any, case: Case, given: Any, work: Token | None = None) -> str | bytes:
@@ -362,7 +382,7 @@ async def table(bench: Bench) -> dict[tuple[Stage, str], str]:
     for stage in stages:
         for engine in available.ENGINES[stage]:
             case = bench.cases.get((stage, engine))
-            if case is not None and not available.missing(stage, engine):
+            if case is not None and here(stage, engine):
                 rows[stage, engine] = ""
                 continue
             try:
@@ -383,7 +403,7 @@ async def test_the_table_has_every_engine_and_the_reasons_are_the_engines_own(
     for (stage, engine), why in rows.items():
         print(f"| {stage} | {engine} | {'no' if why else 'yes'} | {why} |")
     assert {(stage, name) for stage, name in rows if not rows[stage, name]} == {
-        key for key in bench.cases if not available.missing(*key)
+        key for key in bench.cases if here(*key)
     }
     # These live on a service elsewhere: they say themselves that none is named. Tests of their own have stand-ins.
     assert {key for key in rows if key not in bench.cases} == {
@@ -394,10 +414,12 @@ async def test_the_table_has_every_engine_and_the_reasons_are_the_engines_own(
     for stage in ("stt", "tts"):
         assert rows[stage, "wyoming"].startswith(f"No service is named: set {stage}.url")  # type: ignore[index]
     assert rows["llm", "homeassistant"].startswith("No Home Assistant is named: set home_assistant.url")
+    for stage, engine in (key for key in bench.cases if not here(*key)):
+        assert rows[stage, engine].endswith(f"install it with: {available.brings(stage, engine)}")
     for package in ("mlx_whisper", "vosk", "sherpa_onnx", "openai", "piper", "kokoro_onnx", "supertonic"):
         monkeypatch.setitem(sys.modules, package, None)
     lacking = {key: why for key, why in (await table(bench)).items() if why and not rows[key]}
-    assert set(lacking) == {
+    of_these: set[tuple[Stage, str]] = {
         ("stt", "mlx_whisper"),
         ("stt", "vosk"),
         ("stt", "sherpa_onnx"),
@@ -407,7 +429,8 @@ async def test_the_table_has_every_engine_and_the_reasons_are_the_engines_own(
         ("tts", "piper"),
         ("tts", "kokoro"),
         ("tts", "supertonic"),
-    } - {key for key, why in rows.items() if why}
+    }
+    assert set(lacking) == {key for key in of_these if not rows[key]}
     for (stage, engine), why in lacking.items():
         extra = available.ENGINES[stage][engine].extra
         assert why.endswith(f"is not installed: install it with: uv pip install 'antiphon-daemon[{extra}]'")

@@ -37,6 +37,29 @@ def test_the_machines_import_nothing_that_acts(path: str) -> None:
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef | ast.Await)]
 
 
+TORCH = {"torch", "torchaudio", "torchcodec", "triton", "whisper", "TTS", "transformers", "numba", "librosa"}
+"""What an engine on PyTorch brings, and nobody else may need."""
+
+
+def test_the_default_engines_are_built_without_pytorch() -> None:
+    """Also where it is installed: it would take seconds of every start, and hundreds of megabytes of memory."""
+    code = """
+import asyncio, sys
+from antiphon.settings import Settings
+from antiphon_daemon.app import build_engines
+
+async def start():
+    await (await build_engines(Settings())).close()
+
+asyncio.run(start())
+print(*{name.partition(".")[0] for name in sys.modules})
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=True)
+    imported = set(ran.stdout.split())
+    assert {"faster_whisper", "xllamacpp", "piper", "onnxruntime"} <= imported
+    assert not TORCH & imported
+
+
 def test_the_command_line_starts_without_the_engines() -> None:
     code = "import sys, antiphon.cli, antiphon_daemon.commands, antiphon_satellite.commands; print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)

@@ -23,6 +23,7 @@ def lock_script() -> ModuleType:
 
 
 LOCKS = sorted(lock_script().LOCKS)
+TORCH = "requirements-torch.lock"
 
 
 def pins(name: str) -> dict[str, list[str]]:
@@ -45,12 +46,27 @@ def test_every_package_has_hashes_and_no_address(name: str) -> None:
     assert "://" not in text
     for package in re.split(r"\n(?=[a-z])", text)[1:]:
         assert "--hash=sha256:" in package, package.splitlines()[0]
-    assert not {"torch", "llama-cpp-python", "tensorflow"} & set(pins(name))
+    assert not {"llama-cpp-python", "tensorflow"} & set(pins(name))
+
+
+@pytest.mark.parametrize("name", [name for name in LOCKS if name != TORCH])
+def test_no_lock_but_its_own_has_pytorch_and_what_it_drags_along(name: str) -> None:
+    heavy = {"torch", "torchaudio", "torchcodec", "triton", "openai-whisper", "coqui-tts", "transformers", "numba"}
+    assert heavy <= set(pins(TORCH))
+    found = {package for package in pins(name) if package in heavy or package.startswith(("nvidia-", "cuda-"))}
+    assert not found
+
+
+def test_the_engines_on_pytorch_leave_every_other_package_as_it_is() -> None:
+    """They are tested beside what everybody has."""
+    everybody, more = pins("requirements.lock"), pins(TORCH)
+    assert everybody == {name: more[name] for name in everybody}
 
 
 def test_the_lock_satisfies_every_requirement() -> None:
     locked = pins("requirements.lock")
-    locked |= {name: pinned for name, pinned in pins("requirements-engines.lock").items() if name not in locked}
+    for lock in ("requirements-engines.lock", TORCH):
+        locked |= {name: pinned for name, pinned in pins(lock).items() if name not in locked}
     for project in lock_script().PROJECTS:
         data = tomllib.loads(project.read_text(encoding="utf-8"))
         asked = list(data["project"]["dependencies"])

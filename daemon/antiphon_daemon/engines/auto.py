@@ -249,7 +249,9 @@ def _named_hearing(settings: Settings, machine: Machine, here: Here) -> Chosen |
         engine, what = model.engine if model else "faster_whisper", stt.model
         if model and stt.device == stt.compute_type == "auto" and _on_mlx(machine, here):
             engine = "mlx_whisper"
-        if (folder / "am").is_dir():
+        if stt.model.endswith(".pt"):
+            engine = "openai_whisper"
+        elif (folder / "am").is_dir():
             engine = "vosk"
         elif next(folder.glob("*tokens.txt"), None) is not None:
             engine = "sherpa_onnx"
@@ -267,8 +269,11 @@ def _named_speaking(settings: Settings) -> Chosen | None:
         return None
     else:
         model, what, folder = models.catalogue().get(tts.voice), tts.voice, Path(tts.voice).expanduser()
-        engine = model.engine if model else "piper" if tts.voice.endswith(".onnx") else "espeak"
-        if folder.is_dir():
+        endings = {".onnx": "piper", ".pth": "coqui"}
+        engine = model.engine if model else endings.get(folder.suffix, "espeak")
+        if what.startswith("tts_models/") or next(folder.glob("*.pth*"), None) is not None:
+            engine = "coqui"
+        elif folder.is_dir():
             engine = "supertonic" if next(folder.rglob("tts.json"), None) else "kokoro"
     return Chosen("tts", engine, f"{engine} speaks: the settings name {what}")
 

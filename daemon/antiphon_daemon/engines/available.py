@@ -27,6 +27,7 @@ ENGINES: Mapping[Stage, Mapping[str, Needs]] = {
     "stt": {
         "faster_whisper": Needs("faster-whisper", ("faster_whisper",)),
         "mlx_whisper": Needs("mlx-whisper", ("mlx", "mlx_whisper", "tiktoken")),
+        "openai_whisper": Needs("openai-whisper", ("whisper", "torch")),
         "vosk": Needs("vosk", ("vosk",)),
         "sherpa_onnx": Needs("sherpa-onnx", ("sherpa_onnx",)),
         "openai_api": Needs("openai", ("openai",)),
@@ -43,6 +44,7 @@ ENGINES: Mapping[Stage, Mapping[str, Needs]] = {
         "kokoro": Needs("kokoro", ("kokoro_onnx", "phonemizer")),
         "supertonic": Needs("supertonic", ("supertonic",)),
         "espeak": Needs(program="espeak-ng"),
+        "coqui": Needs("coqui", ("TTS", "torch", "torchaudio", "torchcodec")),
         "openai_api": Needs("openai", ("openai",)),
         "wyoming": Needs(),
     },

@@ -54,6 +54,11 @@ async def build_transcriber(settings: Settings) -> Transcriber:
                 from antiphon_daemon.engines.stt.mlx_whisper import MlxWhisper
 
             return MlxWhisper(settings.stt)
+        if settings.stt.engine == "openai_whisper":
+            with _importing:
+                from antiphon_daemon.engines.stt.openai_whisper import OpenAiWhisper
+
+            return OpenAiWhisper(settings.stt)
         if settings.stt.engine == "vosk":
             with _importing:
                 from antiphon_daemon.engines.stt.vosk import Vosk
@@ -176,6 +181,11 @@ async def build_synthesizer(settings: Settings) -> Synthesizer:
                 from antiphon_daemon.engines.tts.supertonic import Supertonic
 
             return Supertonic(settings.tts, settings.language)
+        if settings.tts.engine == "coqui":
+            with _importing:
+                from antiphon_daemon.engines.tts.coqui import Coqui
+
+            return Coqui(settings.tts, settings.language)
         if settings.tts.engine == "openai_api":
             with _importing:
                 from antiphon_daemon.engines.tts.openai_api import OpenAiSynthesizer
