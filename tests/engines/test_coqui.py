@@ -204,6 +204,24 @@ async def test_a_model_is_found_by_the_packages_name_where_it_was_fetched(
 
 
 @pytest.mark.torch
+async def test_a_model_that_makes_no_sound_itself_has_it_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the algorithm of Griffin and Lim; better by a vocoder: beside it, or the one that the package says fits."""
+    mute = torch_models.mute_voice(tmp_path / "mute")
+    glow, melgan = "tts_models--en--ljspeech--glow-tts", "vocoder_models--en--ljspeech--multiband-melgan"
+    shutil.copytree(mute, tmp_path / "tts" / glow)
+    torch_models.vocoder(tmp_path / "tts" / melgan)
+    with_vocoder = tmp_path / "heard"
+    shutil.copytree(mute, with_vocoder)
+    shutil.copytree(tmp_path / "tts" / melgan, with_vocoder / "vocoder")
+    monkeypatch.setenv("TTS_HOME", str(tmp_path))
+    for voice, vocoder in ((str(mute), False), (str(with_vocoder), True), (glow.replace("--", "/"), True)):
+        one = await built(voice=voice)
+        assert await spoken(one, TEXT)
+        assert (one._loaded._synthesizer.vocoder_model is not None) == vocoder  # type: ignore[attr-defined]
+        await one.close()
+
+
+@pytest.mark.torch
 @pytest.mark.parametrize(
     ("voice", "says"),
     [
