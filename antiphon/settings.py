@@ -136,9 +136,7 @@ class Gateway(Section):
 class Stt(Section):
     engine: Literal[
         "faster_whisper", "mlx_whisper", "openai_whisper", "vosk", "sherpa_onnx", "openai_api", "wyoming", "auto"
-    ] = (
-        "faster_whisper"
-    )
+    ] = "faster_whisper"
     """auto: what fits the machine, what is installed and the language."""
     url: Service = ""
     """wyoming: where the service is, such as tcp://192.168.1.20:10300. openai_api: http://192.168.1.20:8000/v1."""
