@@ -17,9 +17,12 @@ from tone_voices import supertonic
 
 from antiphon import configuration
 from antiphon.cli import Given
-from antiphon_daemon.engines import measured, models
+from antiphon_daemon.engines import available, measured, models
 from antiphon_daemon.models import measuring
 from antiphon_daemon.models.commands import models as command
+
+WHISPERS = [name for name in ("faster_whisper", "mlx_whisper") if not available.missing("stt", name)]
+"""The engines that are here and hear with the embedded Whisper."""
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +52,7 @@ def test_what_is_here_is_measured_and_kept() -> None:
         ("piper", "embedded"),
         ("supertonic", "supertonic-3"),
         ("espeak", "embedded"),
-        ("faster_whisper", "embedded"),
+        *((engine, "embedded") for engine in WHISPERS),
     }
     assert told["failed"] == []
     assert told["language"] == "en"
@@ -103,13 +106,14 @@ def test_interrupted_it_keeps_what_it_has(state: Path) -> None:
     )
     assert process.stderr is not None
     lines = iter(process.stderr.readline, "")
-    assert "1 of 3: piper embedded: loading …\n" in next(lines)
-    assert "2 of 3: espeak embedded: loading …\n" in next(lines)
-    assert "3 of 3: faster_whisper embedded: loading …\n" in next(lines)
+    count = 2 + len(WHISPERS)
+    assert f"1 of {count}: piper embedded: loading …\n" in next(lines)
+    assert f"2 of {count}: espeak embedded: loading …\n" in next(lines)
+    assert f"3 of {count}: faster_whisper embedded: loading …\n" in next(lines)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert err.endswith("Interrupted: 2 of 3 were measured and are kept.\n")
+    assert err.endswith(f"Interrupted: 2 of {count} were measured and are kept.\n")
     assert [one["engine"] for one in json.loads(out)["speeds"]] == ["piper", "espeak"]
     assert [one.engine for one in measured.read()[0]] == ["piper", "espeak"]
 
