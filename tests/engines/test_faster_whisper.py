@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from antiphon_daemon.engines import catalogue
 from antiphon_daemon.engines.build import build_transcriber
 from antiphon_daemon.engines.contracts import EngineError, Engines, Revoked, Transcript
 from antiphon_daemon.engines.stt.cutting import CUT_TO_S, cut
+from antiphon_daemon.engines.stt.faster_whisper import FasterWhisper
 from antiphon_daemon.engines.stt.guards import Heard, plain
 from antiphon_daemon.engines.stt.whisper import WINDOWS_S, with_quiet_around
 from antiphon_daemon.engines.work import Token
@@ -59,6 +61,29 @@ async def test_a_command_is_heard_while_the_loop_goes_on(
     assert 5 < heard.tokens < 15
     assert heard.duration_s == len(sound) / RATE
     assert heard.window_s == WINDOWS_S[0]
+
+
+async def test_whether_anybody_spoke_is_asked_only_of_an_answer_in_doubt(
+    speech: Mapping[str, Samples], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = FasterWhisper(Stt())
+    asked: list[float] = []
+    ask = engine._no_speech_prob
+
+    def counted(encoded: Any, prompt: list[int]) -> float:
+        asked.append(ask(encoded, prompt))
+        return asked[-1]
+
+    monkeypatch.setattr(engine, "_no_speech_prob", counted)
+    try:
+        await engine.transcribe(speech[LIGHT], Token(), language="en")
+        assert asked == []
+        heard = await engine.transcribe(noise("pink", 2, -30), Token(), language="en")
+        assert asked
+        assert max(asked) > 0.5
+        assert (heard.text, heard.no_speech_prob) == ("", asked[-1])
+    finally:
+        await engine.close()
 
 
 async def test_two_at_once_hear_their_own(engines: Engines, speech: Mapping[str, Samples]) -> None:

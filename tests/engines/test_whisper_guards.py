@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from antiphon_daemon.engines.stt.guards import Heard, kept, looks_wrong, loudest_db, repetition
+from antiphon_daemon.engines.stt.guards import Heard, kept, looks_wrong, loudest_db, repetition, surely_spoken
 
 SPOKEN = Heard("Turn on the light.", -0.2, 0.05, 0.8, 6, True, 10.0)
 
@@ -116,6 +117,24 @@ def test_doubt_about_speech_needs_a_low_probability_too() -> None:
     assert kept(doubtful, 3, -20)
     assert looks_wrong(doubtful)
     assert kept(replace(doubtful, avg_logprob=-1.3), 3, -20) == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "sure"),
+    [
+        ({}, True),
+        ({"text": "The light."}, False),
+        ({"avg_logprob": -0.7}, False),
+        ({"text": "Thank you so much for watching!"}, False),
+        ({"compression_ratio": 3.0}, False),
+        ({"complete": False}, False),
+        ({"text": "Go on, please. Go on, please."}, False),
+    ],
+)
+def test_only_answers_that_leave_a_doubt_cost_the_question_whether_anybody_spoke(
+    change: dict[str, Any], sure: bool
+) -> None:
+    assert surely_spoken(replace(SPOKEN, **change)) is sure
 
 
 def test_a_circle_is_gone_round_once() -> None:

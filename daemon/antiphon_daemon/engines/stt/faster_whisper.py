@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from antiphon.audio.pcm import RATE, Samples
 from antiphon.settings import Stt
 from antiphon_daemon.engines import catalogue, models
 from antiphon_daemon.engines.contracts import EngineError, Work
-from antiphon_daemon.engines.stt.guards import Heard
+from antiphon_daemon.engines.stt.guards import Heard, surely_spoken
 from antiphon_daemon.engines.stt.whisper import FRAMES_PER_S, Whisper, failed, most_tokens
 from antiphon_daemon.engines.worker import threads
 
@@ -58,24 +59,34 @@ class FasterWhisper(Whisper):
                 beam_size=1,
                 max_length=min(self._model.max_length, len(prompt) + most),
                 return_scores=True,
-                return_no_speech_prob=True,
                 suppress_blank=True,
                 suppress_tokens=suppressed,
             )[0]
+            ids = result.sequences_ids[0]
+            text = tokenizer.decode(ids).strip()
+            heard = Heard(
+                text,
+                # The score is the mean over the tokens; the end of text counts as one.
+                avg_logprob=result.scores[0] * len(ids) / (len(ids) + 1),
+                no_speech_prob=0.0,
+                compression_ratio=get_compression_ratio(text),
+                tokens=len(ids),
+                complete=len(ids) < most,
+                window_s=window_s,
+            )
+            # Asked for each time it would take 3 ms of the 75 of a command.
+            if not surely_spoken(heard):
+                heard = replace(heard, no_speech_prob=self._no_speech_prob(encoded, prompt))
         except (RuntimeError, ValueError) as error:
             raise failed(self._label, error) from error
-        ids = result.sequences_ids[0]
-        text = tokenizer.decode(ids).strip()
-        return language, Heard(
-            text,
-            # The score is the mean over the tokens; the end of text counts as one.
-            avg_logprob=result.scores[0] * len(ids) / (len(ids) + 1),
-            no_speech_prob=result.no_speech_prob,
-            compression_ratio=get_compression_ratio(text),
-            tokens=len(ids),
-            complete=len(ids) < most,
-            window_s=window_s,
+        return language, heard
+
+    def _no_speech_prob(self, encoded: Any, prompt: list[int]) -> float:
+        """Return how probable the model thinks it that nobody spoke."""
+        asked = self._model.model.generate(
+            encoded, [prompt], beam_size=1, max_length=len(prompt) + 1, return_no_speech_prob=True
         )
+        return float(asked[0].no_speech_prob)
 
     def _tokenizer(self, language: str) -> tuple[Any, list[int]]:
         if language not in self._tokenizers:
