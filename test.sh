@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# ./test.sh [--python 3.13] [--torch] [PYTEST ARGUMENTS]: lint, types, floors and tests, with everything installed that
-# they need. --torch: instead the tests of the engines on PyTorch, which brings gigabytes, in an environment of their own.
+# ./test.sh [--python 3.13] [--torch|--node] [PYTEST ARGUMENTS]: lint, types, floors and tests, with everything installed
+# that they need. --torch: instead the tests of the engines on PyTorch, which brings gigabytes, in an environment of their
+# own. --node: instead the tests with programs of npm, which brings those (Node 20 or newer must be there).
 set -euo pipefail
 . "$(dirname "$0")/scripts/environment.sh"
 cd "$root"
@@ -15,6 +16,11 @@ torch=
 if [ "${1:-}" = --torch ]; then
     torch=yes
     venv="$venv-torch"
+    shift
+fi
+node=
+if [ "${1:-}" = --node ]; then
+    node=yes
     shift
 fi
 bring_sound
@@ -41,6 +47,11 @@ sync "$venv" requirements.lock . satellite daemon
 add "$venv" requirements-engines.lock
 
 PATH="$venv/bin:$PATH"
+if [ "$node" ]; then
+    npm ci --prefix tests/gateway/agents --ignore-scripts --no-audit --no-fund
+    [ $# -gt 0 ] || set -- tests/gateway/test_realtime_agents.py
+    exec pytest --node -n0 "$@"
+fi
 ruff check .
 ruff format --check .
 mypy

@@ -22,6 +22,7 @@ from antiphon_daemon.engines.contracts import Synthesizer
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--home-assistant", action="store_true", help="run the tests against a real Home Assistant")
     parser.addoption("--torch", action="store_true", help="run the tests of the engines on PyTorch")
+    parser.addoption("--node", action="store_true", help="run the tests with programs of npm")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -49,7 +50,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("macos") and sys.platform != "darwin":
             item.add_marker(pytest.mark.skip(reason=MARKS["macos"]))
-        for name in ("home_assistant", "torch"):
+        for name in ("home_assistant", "node", "torch"):
             if item.get_closest_marker(name) and not config.getoption(f"--{name.replace('_', '-')}"):
                 item.add_marker(pytest.mark.skip(reason=MARKS[name]))
 
