@@ -25,7 +25,7 @@ from antiphon.configuration import ROOT
 
 sys.path.insert(0, str(ROOT / "tests"))
 
-from speech import speaker
+from speech import espeak, speaker
 
 FOLDER = ROOT / "build" / "corpus"
 VERSION = 3
@@ -181,13 +181,11 @@ def _piper() -> Callable[[str], Samples]:
     return speaker()
 
 
-def _espeak(text: str, voice: str = "en-us") -> Samples:
-    path = FOLDER / "espeak.wav"
+def _espeak(text: str) -> Samples:
     try:
-        subprocess.run(["espeak-ng", "-v", voice, "-s", "165", "-w", str(path), text], check=True, capture_output=True)
+        return espeak(text, "en-us", 165)
     except (OSError, subprocess.SubprocessError):
         raise Unmeasured("espeak-ng is not installed: sudo apt install espeak-ng") from None
-    return wav.read(str(path))
 
 
 def _make(folder: Path) -> None:
