@@ -6,7 +6,7 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -66,6 +66,22 @@ def test_what_is_no_such_file_is_ignored(kept: Path, content: bytes) -> None:
     kept.write_bytes(content)
     assert measured.read()[0] == ()
     assert str(kept) in measured.read()[1]
+
+
+@pytest.mark.parametrize(
+    ("stage", "engine", "name"),
+    [
+        ("stt", "openai_whisper", "openai-whisper"),
+        ("stt", "mlx_whisper", "mlx"),
+        ("tts", "coqui", "coqui-tts"),
+        ("tts", "piper", "piper-tts"),
+    ],
+)
+def test_a_version_is_that_of_the_engines_own_package(
+    stage: Literal["stt", "tts"], engine: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measured, "version", lambda asked: asked)
+    assert measured.installed_version(stage, engine) == name
 
 
 def test_engines_that_are_packages_have_a_version() -> None:

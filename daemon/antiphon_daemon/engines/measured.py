@@ -20,7 +20,7 @@ FORMAT = 1
 HOLDS_DAYS = 180
 """Times are not believed for longer: systems, drivers and what else runs change."""
 AGAIN = "antiphon models bench"
-DISTRIBUTIONS = {"piper": "piper-tts"}
+DISTRIBUTIONS = {"piper": "piper-tts", "whisper": "openai-whisper", "TTS": "coqui-tts"}
 """What packages are called in the index where it is not what is imported."""
 
 
