@@ -13,6 +13,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,6 @@ import pytest
 import torch_models
 from http_servers import OllamaServer, OpenAiServer
 from openai_audio_server import OpenAiAudioServer
-from scripted_whisper import scripted
 from speech import Say, espeak, silence
 from tone_models import HIGH_HZ, LOW_HZ, streaming, tones
 from tone_voices import kokoro, supertonic
@@ -106,7 +106,7 @@ def bench(own_state: None, say: Say, engines: Engines, tmp_path_factory: pytest.
     korean = np.concatenate((silence(0.2), espeak("아버지", "ko+f2", speed=150), silence(0.2)))
     sentence = "This goes on and on, and nobody knows the end of it. "
     model = str(streaming(tmp_path_factory.mktemp("tones")))
-    whisper = str(scripted(tmp_path_factory.mktemp("whisper"), "Hello.", "en"))
+    whisper = {"model": _scripted(tmp_path_factory.mktemp("whisper"))} if here("stt", "mlx_whisper") else {}
     voices = tmp_path_factory.mktemp("voices")
     gone = "/nowhere/model"
     torch_folder = tmp_path_factory.mktemp("torch")
@@ -119,7 +119,7 @@ def bench(own_state: None, say: Say, engines: Engines, tmp_path_factory: pytest.
         {
             ("stt", "faster_whisper"): Case(**heard, wrong={"model": gone}, says=NO_FILE),
             ("stt", "mlx_whisper"): Case(
-                {"model": whisper},
+                whisper,
                 **heard,
                 wrong={"model": gone},
                 says="There is no folder /nowhere/model",
@@ -207,6 +207,13 @@ async def made(bench: Bench, request: pytest.FixtureRequest) -> AsyncIterator[tu
                 bench.made[request.param] = await bench.make(stage, engine)
             one = bench.made[request.param]
         yield one, case
+
+
+def _scripted(folder: Path) -> str:
+    """Return the folder of a Whisper for MLX, which its maker needs too."""
+    from scripted_whisper import scripted
+
+    return str(scripted(folder, "Hello.", "en"))
 
 
 def each(*stages: Stage, local: bool = False, but: tuple[Stage, str] | None = None) -> Any:
