@@ -15,7 +15,7 @@ from antiphon_daemon.engines import catalogue, metal, models
 from antiphon_daemon.engines.contracts import EngineError, Revoked, Work
 from antiphon_daemon.engines.stt import mlx_models
 from antiphon_daemon.engines.stt.guards import Heard
-from antiphon_daemon.engines.stt.whisper import FRAMES_PER_S, WINDOWS_S, Whisper, failed, most_tokens
+from antiphon_daemon.engines.stt.whisper import FRAMES_PER_S, WINDOWS_S, Whisper, decoded, failed, most_tokens
 from antiphon_daemon.engines.work import Token
 
 audio, decoding, tokenizer = (mlx_models.part(name) for name in ("audio", "decoding", "tokenizer"))
@@ -79,15 +79,7 @@ class MlxWhisper(Whisper):
                 result = task.run(encoded)[0]
         except (RuntimeError, ValueError) as error:
             raise failed(self._label, error) from error
-        return language, Heard(
-            result.text,
-            avg_logprob=result.avg_logprob,
-            no_speech_prob=result.no_speech_prob,
-            compression_ratio=result.compression_ratio,
-            tokens=len(result.tokens),
-            complete=len(result.tokens) < most,
-            window_s=window_s,
-        )
+        return language, decoded(result, most, window_s)
 
     def _encode(self, features: Any, frames: int) -> Any:
         """Return what the encoder makes of the first `frames`, which may be fewer than the 3000 it was made for.

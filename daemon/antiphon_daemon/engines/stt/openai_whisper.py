@@ -16,7 +16,7 @@ from antiphon.settings import Stt
 from antiphon_daemon.engines import catalogue, models
 from antiphon_daemon.engines.contracts import EngineError, Revoked, Work
 from antiphon_daemon.engines.stt.guards import Heard
-from antiphon_daemon.engines.stt.whisper import FRAMES_PER_S, WINDOWS_S, Whisper, failed, most_tokens
+from antiphon_daemon.engines.stt.whisper import FRAMES_PER_S, WINDOWS_S, Whisper, decoded, failed, most_tokens
 from antiphon_daemon.engines.work import Token
 from antiphon_daemon.engines.worker import threads
 
@@ -68,15 +68,7 @@ class OpenAiWhisper(Whisper):
             result = task.run(seen)[0]
         except (RuntimeError, ValueError) as error:
             raise failed(self._label, error) from error
-        return language, Heard(
-            result.text,
-            avg_logprob=result.avg_logprob,
-            no_speech_prob=result.no_speech_prob,
-            compression_ratio=result.compression_ratio,
-            tokens=len(result.tokens),
-            complete=len(result.tokens) < most,
-            window_s=window_s,
-        )
+        return language, decoded(result, most, window_s)
 
     def _seen(self, features: Any, frames: int) -> Any:
         """Return the first `frames` as a batch of one, and have the encoder take so many instead of its 3000.

@@ -154,6 +154,19 @@ def most_tokens(duration_s: float) -> int:
     return round(duration_s * TOKENS_PER_S) + SPARE_TOKENS
 
 
+def decoded(result: Any, most: int, window_s: float) -> Heard:
+    """Return what a `DecodingResult` tells: those of openai-whisper and of mlx-whisper are alike."""
+    return Heard(
+        result.text,
+        avg_logprob=result.avg_logprob,
+        no_speech_prob=result.no_speech_prob,
+        compression_ratio=result.compression_ratio,
+        tokens=len(result.tokens),
+        complete=len(result.tokens) < most,
+        window_s=window_s,
+    )
+
+
 def failed(label: str, error: Exception) -> EngineError:
     """Return the error for a model whose library failed while it heard something."""
     return EngineError("stt", f"The model {label} failed ({error}): restart the daemon.")
