@@ -19,6 +19,8 @@ class Script:
     def __init__(self, say: Callable[[], AsyncIterator[str]]) -> None:
         self._say = say
         self.asked: list[list[str]] = []
+        self.read = 0
+        """Prompts that it was to read before the question."""
         self.closed = 0
 
     async def respond(
@@ -32,7 +34,8 @@ class Script:
             self.closed += 1
             raise
 
-    async def prefill(self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()) -> None: ...
+    async def prefill(self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()) -> None:
+        self.read += 1
 
     async def close(self) -> None: ...
 

@@ -11,8 +11,9 @@ import pytest
 
 from antiphon.audio import wav
 from antiphon.audio.pcm import RATE, Samples, to_bytes
+from antiphon_daemon.conversation.tempo import Tempo
 from antiphon_daemon.gateway.rest.errors import ApiError
-from antiphon_daemon.gateway.rest.files import MEDIA, OUT_RATE, Encoder, Tempo, blocks
+from antiphon_daemon.gateway.rest.files import MEDIA, OUT_RATE, Encoder, blocks
 
 
 def tone(seconds: float, rate: int = 22_050) -> bytes:

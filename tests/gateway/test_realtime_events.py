@@ -579,3 +579,110 @@ async def test_fields_change_while_somebody_listens(gateways: list[Any], voice: 
             "session.colour",
             "red",
         )
+
+
+async def test_who_says_nothing_for_long_is_asked(gateways: list[Any], voice: Synthesizer) -> None:
+    model = Script(quick)
+    async with opened(gateways, engines(voice, model)) as gateway, client(gateway.port) as one:
+        asked = {"turn_detection": {"idle_timeout_ms": 5000}, "transcription": {"model": "whisper-1"}}
+        session = await one.update(audio={"input": asked})
+        assert session["audio"]["input"]["turn_detection"]["idle_timeout_ms"] == 5000
+        await one.speak(silence(7), paced=False)
+        await one.alive()
+        assert not one.of("input_audio_buffer.timeout_triggered"), "nothing was answered yet"
+        await one.write("How are you?")
+        await one.send("response.create")
+        await done(one)
+        played = len(one.sound()) / RATE
+        await one.speak(silence(played + 1))  # while it is played, and a moment after
+        sent = 7 + played + 1
+        await one.alive()
+        assert not one.of("input_audio_buffer.timeout_triggered")
+        start = len(one.events)
+        await one.speak(silence(5), paced=False)
+        triggered = await one.until("input_audio_buffer.timeout_triggered")
+        assert abs(triggered["audio_end_ms"] - triggered["audio_start_ms"] - 5000) <= 100
+        assert abs(triggered["audio_start_ms"] / 1000 - sent) < 1
+        await done(one)
+        kinds = plain(one.events[start:])
+        turn = ["timeout_triggered", "committed"]
+        assert kinds == [f"input_audio_buffer.{kind}" for kind in turn] + SPOKEN[2:3] + SPOKEN[8:9] + SPOKEN
+        committed = one.of("input_audio_buffer.committed")[0]
+        assert committed["item_id"] == triggered["item_id"]
+        assert "nothing" in model.asked[-1][-1]
+        await one.send("conversation.item.retrieve", item_id=triggered["item_id"])
+        item = (await one.until("conversation.item.retrieved"))["item"]
+        assert item["content"] == [{"type": "input_audio", "transcript": None}]
+
+
+async def test_speech_that_is_faster_is_heard_and_truncated_at_its_own_pace(
+    gateways: list[Any], voice: Synthesizer
+) -> None:
+    async def counts() -> AsyncIterator[str]:
+        yield "One two three four five six seven eight nine ten."
+
+    lengths, kept = [], []
+    model = Script(counts)
+    async with opened(gateways, engines(voice, model)) as gateway:
+        for speed in (1.0, 1.5, 0.5):
+            async with client(gateway.port) as one:
+                session = await one.update(audio={"output": {"speed": speed}})
+                assert session["audio"]["output"]["speed"] == speed
+                await one.write("Count!")
+                await one.send("response.create")
+                item = (await done(one))["output"][0]["id"]
+                lengths.append(len(one.sound()) / RATE * speed)
+                half_ms = len(one.sound()) * 500 // RATE
+                await one.send("conversation.item.truncate", item_id=item, content_index=0, audio_end_ms=half_ms)
+                assert (await one.until("conversation.item.truncated"))["audio_end_ms"] == half_ms
+                await one.send("conversation.item.retrieve", item_id=item)
+                text = (await one.until("conversation.item.retrieved"))["item"]["content"][0]["transcript"]
+                kept.append(len(text.split()))
+    assert max(lengths) < 1.25 * min(lengths), "so many times as fast"
+    assert max(kept) - min(kept) <= 1, "half of the sound is half of the words at every pace"
+
+
+async def test_a_transcription_session_only_listens(gateways: list[Any], voice: Synthesizer, say: Say) -> None:
+    model = Script(quick)
+    async with opened(gateways, engines(voice, model)) as gateway:
+        async with client(gateway.port, "?intent=transcription") as one:
+            session = one.events[0]["session"]
+            assert (session["type"], session["object"]) == ("transcription", "realtime.transcription_session")
+            assert set(session) == {"type", "object", "id", "expires_at", "audio", "include"}
+            assert set(session["audio"]) == {"input"}
+            vad = {"type": "server_vad", "silence_duration_ms": 400}
+            await one.send(
+                "session.update", session={"type": "transcription", "audio": {"input": {"turn_detection": vad}}}
+            )
+            shown = (await one.until("session.updated"))["session"]["audio"]["input"]["turn_detection"]
+            assert shown == {**vad, "threshold": 0.5, "prefix_padding_ms": 300}
+            start = len(one.events)
+            await one.speak(np.concatenate((silence(0.5), say("How are you today?"), silence(1.5))))
+            heard = await one.until("conversation.item.input_audio_transcription.completed")
+            assert heard["transcript"] == "hello there"
+            await one.alive()
+            kinds = one.events[start:]
+            assert not [event for event in kinds if event["type"].startswith("response")]
+            assert [
+                event["type"] for event in kinds if event["type"].endswith(("_started", "_stopped", "committed"))
+            ] == [f"input_audio_buffer.{kind}" for kind in ("speech_started", "speech_stopped", "committed")]
+            await one.send("response.create")
+            assert (await one.error())["code"] == "unsupported"
+            for change, param in (
+                ({"instructions": "Answer!"}, "session.instructions"),
+                ({"audio": {"output": {"speed": 1.5}}}, "session.audio.output"),
+                ({"type": "realtime"}, "session.type"),
+            ):
+                await one.send("session.update", session={"type": "transcription", **change})
+                assert (await one.error())["param"] == param
+            no_vad = {"type": "transcription", "audio": {"input": {"turn_detection": None}}}
+            await one.send("session.update", session=no_vad)
+            await one.until("session.updated")
+            await one.speak(say("How are you today?"), paced=False)
+            await one.send("input_audio_buffer.commit")
+            await one.until("conversation.item.input_audio_transcription.completed")
+        async with client(gateway.port, "?model=whisper-1") as one:  # as those do that choose by their first update
+            await one.send("session.update", session={"type": "transcription"})
+            assert (await one.until("session.updated"))["session"]["type"] == "transcription"
+    assert not model.asked
+    assert not model.read

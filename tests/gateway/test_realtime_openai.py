@@ -187,10 +187,17 @@ async def test_a_client_secret_is_made_by_the_official_client(gateways: list[Any
             made = await http.realtime.client_secrets.create(
                 session={"type": "realtime", "instructions": "Be brief."}, expires_after={"seconds": 30}
             )
+            listening = await http.realtime.client_secrets.create(session={"type": "transcription"})
+            assert (listening.session.type, listening.session.audio.input.transcription) == ("transcription", None)
             await http.close()
             page = AsyncOpenAI(base_url=f"http://127.0.0.1:{gateway.port}/v1", api_key=made.value)
             async with page.realtime.connect(model="gpt-realtime") as connection:
                 created: Any = await connection.recv()
                 assert created.session.instructions == "Be brief."
             await page.close()
+            listener = AsyncOpenAI(base_url=f"http://127.0.0.1:{gateway.port}/v1", api_key=listening.value)
+            async with listener.realtime.connect(model="whisper-1") as connection:
+                created = await connection.recv()
+                assert created.session.type == "transcription"
+            await listener.close()
         await model.close()

@@ -97,8 +97,8 @@ def test_what_cannot_be_is_brought_to_the_nearest_that_can_and_shown() -> None:
     )
     found = shown["audio"]["input"]["turn_detection"]
     assert (found["threshold"], found["silence_duration_ms"], found["prefix_padding_ms"]) == (0.1, 5000, 500)
-    assert found["idle_timeout_ms"] is None
-    assert (shown["audio"]["output"]["speed"], shown["audio"]["output"]["voice"]) == (1.0, "joe")
+    assert found["idle_timeout_ms"] == 6000
+    assert (shown["audio"]["output"]["speed"], shown["audio"]["output"]["voice"]) == (1.5, "joe")
     assert (shown["output_modalities"], shown["truncation"]) == (["audio"], "auto")
 
 
@@ -109,7 +109,8 @@ INPUT, OUTPUT, VAD = "audio.input.", "audio.output.", "audio.input.turn_detectio
     ("at", "value", "code", "more"),
     [
         ("colour", "red", "unknown_parameter", ""),
-        ("type", "transcription", "invalid_value", ""),
+        ("type", "telepathy", "invalid_value", ""),
+        (VAD, {"idle_timeout_ms": 400}, "invalid_value", ".idle_timeout_ms"),
         ("output_modalities", ["video"], "invalid_value", ".0"),
         ("output_modalities", [], "invalid_value", ""),
         ("audio", 5, "invalid_value", ""),

@@ -232,7 +232,8 @@ class Conversation:
             if isinstance(event, SpeechBegan):
                 self._peer.speech_began(at_ms)
             else:
-                if self._state.phase is turns.Phase.PAUSED and self._policy.speculate != "off":
+                drafts = self._policy.judged and self._policy.speculate != "off"
+                if drafts and self._state.phase is turns.Phase.PAUSED:
                     self._judges.listen(self._listening.utterance(self._state.began, event.at), self.language)
                 self._peer.speech_paused(at_ms)
         self._fire_deadline()
@@ -365,7 +366,7 @@ class Conversation:
         draft.heard = heard
         filler = self._fills(heard.text)
         undecided = self._state.phase is turns.Phase.PAUSED and self._state.revision == draft.revision
-        if heard.text and undecided and not filler:
+        if heard.text and undecided and self._policy.judged and not filler:
             memory = self._memory or new_memory(self._settings, self.language)
             await self._judges.ask_words(draft, memory.messages(heard.text))
         self._apply(turns.Transcribed(self._now(), draft.revision, heard.text, filler))

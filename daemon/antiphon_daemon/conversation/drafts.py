@@ -307,6 +307,7 @@ class Drafts:
             aloud=aloud and manner.aloud,
             parts_ahead=0 if read else PARTS_AHEAD,
             voice=manner.voice,
+            speed=manner.speed,
         )
 
     def apologise(self, draft: Draft, language: str, listener: Listener) -> Reply:
@@ -333,6 +334,7 @@ class Drafts:
         aloud: bool = True,
         parts_ahead: int = PARTS_AHEAD,
         voice: str | None = None,
+        speed: float = 1.0,
     ) -> Reply:
         return Reply(
             words,
@@ -345,6 +347,7 @@ class Drafts:
             trace=draft.trace,
             early_speech=early_speech,
             aloud=aloud,
+            speed=speed,
             parts_ahead=parts_ahead,
             acted=lambda: bool(draft.calls),
         )

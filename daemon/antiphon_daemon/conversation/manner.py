@@ -18,6 +18,8 @@ class Manner:
     """False: the reply is written, not spoken."""
     voice: str | None = None
     """None: the conversation's."""
+    speed: float = 1.0
+    """So many times as fast as the voice says it."""
     skills: bool = True
     """Whether the house's skills may answer, or be offered to the model as tools."""
     tools: Sequence[Tool] = ()

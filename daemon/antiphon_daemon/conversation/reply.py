@@ -79,6 +79,7 @@ class Reply:
         trace: Trace,
         early_speech: bool = True,
         aloud: bool = True,
+        speed: float = 1.0,
         parts_ahead: int = PARTS_AHEAD,
         acted: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
@@ -94,6 +95,7 @@ class Reply:
         """0: all of it is written, however little has been spoken; it is as bounded as the text."""
         self._aloud = aloud
         """False: it is only written, and may be empty."""
+        self._speed = speed
         self._acted = acted
         """Whether something was done in place of words: the reply may be empty then."""
         self._released = asyncio.Event()
@@ -116,7 +118,7 @@ class Reply:
         self._clock = clock
         self._began: float | None = None
         """When the first sound went out, or would have if the listener had never run dry."""
-        self._pause_ms = 0
+        self._pause_ms = 0.0
         """Due before the next sound."""
         self._over: EngineError | bool = False
         self.fault: Exception | None = None
@@ -323,13 +325,14 @@ class Reply:
             language=self._language,
             voice=self._voice,
             deadlines=self._deadlines,
+            speed=self._speed,
         )
         async with aclosing(sound) as blocks:
             async for pcm in blocks:
                 self._trace.first("tts_first")
                 clause.samples += len(pcm) // 2
                 self._pass_on(pcm)
-        self._pause_ms = one.pause_ms or self._pause_ms
+        self._pause_ms = one.pause_ms / self._speed or self._pause_ms
 
     def _pause(self) -> None:
         """Make the pause that is due, but for what has passed of it because the sound had run dry."""
@@ -338,7 +341,7 @@ class Reply:
             pcm = silence(missing_ms, self._synthesizer.rate)
             self.clauses[-1].pause += len(pcm) // 2
             self._pass_on(pcm)
-        self._pause_ms = 0
+        self._pause_ms = 0.0
 
     def _pass_on(self, pcm: bytes) -> None:
         self._tape.put(pcm)

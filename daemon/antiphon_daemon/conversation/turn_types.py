@@ -65,6 +65,11 @@ class Policy:
     prepares: bool = False
     """Where it does not answer: whether a reply is drafted all the same, for whoever asks for it next."""
 
+    @property
+    def judged(self) -> bool:
+        """Whether it matters what anybody thinks of a turn's end: not where every silence is as long."""
+        return self.likely_silence < self.longest_silence
+
     def hold(self, probability: float | None) -> int:
         """Return the silence that ends a turn which is over with this probability (None: nobody can tell)."""
         if probability is None:

@@ -30,6 +30,8 @@ OPENAI_VOICES = frozenset(
 )
 """Clients name these without having chosen: they get the voice of the house."""
 _TAGS = ("server_vad", "semantic_vad", "audio/pcm", "audio/pcmu", "audio/pcma", "Function", "Choice", "dict")
+_OF_REPLIES = ("create_response", "interrupt_response", "idle_timeout_ms")
+"""Fields of turn detection that mean nothing where nothing is answered."""
 _WHOLE = ("format", "tool_choice", "tools", "voice")
 """Parts that are replaced, never merged."""
 
@@ -73,11 +75,6 @@ class ServerVad(_Part):
     @classmethod
     def _silence(cls, value: int) -> int:
         return min(max(value, SILENCE_MS[0]), SILENCE_MS[1])
-
-    @field_validator("idle_timeout_ms")
-    @classmethod
-    def _never(cls, value: int | None) -> None:
-        return None
 
 
 class SemanticVad(_Part):
@@ -125,11 +122,6 @@ class AudioOutput(_Part):
     voice: str | VoiceId | None = None
     speed: float = Field(1.0, ge=0.25, le=1.5)
 
-    @field_validator("speed")
-    @classmethod
-    def _one(cls, value: float) -> float:
-        return 1.0
-
 
 class Audio(_Part):
     input: AudioInput = AudioInput()
@@ -158,7 +150,7 @@ Modalities: TypeAlias = Annotated[list[Modality], Field(min_length=1, max_length
 class SessionConfig(_Part):
     """A session's fields as they hold."""
 
-    type: Literal["realtime"] = "realtime"
+    type: Literal["realtime", "transcription"] = "realtime"
     model: str = "antiphon"
     output_modalities: Modalities = ["audio"]
     instructions: str = Field("", max_length=INSTRUCTIONS_MOST)
@@ -199,18 +191,31 @@ class SessionConfig(_Part):
         return self.audio.input.turn_detection
 
     @property
+    def listens_only(self) -> bool:
+        """Whether it is a transcription session: nothing is answered."""
+        return self.type == "transcription"
+
+    @property
     def transcribes(self) -> bool:
         """Whether the client wants to read what was said."""
-        return self.audio.input.transcription is not None
+        return self.listens_only or self.audio.input.transcription is not None
 
     @property
     def input_kind(self) -> Kind:
         """The format of what comes."""
         return self.audio.input.format.type
 
-    def shown(self) -> Json:
+    def shown(self, session_id: str = "", expires_at: int | None = None) -> Json:
         """Return the fields as they are on the wire."""
-        return self.model_dump(mode="json")
+        kind = "realtime.transcription_session" if self.listens_only else "realtime.session"
+        head = {"object": kind, "id": session_id, "expires_at": expires_at}
+        fields = self.model_dump(mode="json")
+        if self.listens_only:
+            heard = fields["audio"]["input"]
+            detection = {key: it for key, it in (heard["turn_detection"] or {}).items() if key not in _OF_REPLIES}
+            heard["turn_detection"] = detection or None
+            fields = {"type": self.type, "audio": {"input": heard}, "include": self.include}
+        return {**head, **fields}
 
 
 class Wish(_Part):
@@ -244,6 +249,7 @@ class Shape:
     aloud: bool
     kind: Kind
     voice: str
+    speed: float
     instructions: str
     tools: Sequence[Function]
     choice: ToolChoice
@@ -259,6 +265,7 @@ class Shape:
         return Manner(
             aloud=self.aloud,
             voice=self.voice,
+            speed=self.speed,
             skills=not self.own,
             tools=[Tool(one.name, one.description, one.parameters, _run_by_the_client) for one in tools],
             forced=bool(tools) and (chosen is not None or self.choice == "required"),
@@ -287,8 +294,8 @@ def updated(config: SessionConfig, change: Mapping[str, Any], engines: Engines) 
         Refusal: a field is not known, or cannot be what it is asked to be.
     """
     asked = {key: value for key, value in change.items() if key not in ("id", "object", "expires_at", "client_secret")}
-    if asked.get("type", "realtime") != "realtime":
-        raise Refusal("invalid_value", 'session.type: only "realtime" sessions are served', "session.type")
+    if asked.get("type", config.type) == "transcription":
+        _check_listening(asked)
     if isinstance(asked.get("tools"), list) and any(
         isinstance(one, dict) and one.get("type") == "mcp" for one in asked["tools"]
     ):
@@ -327,6 +334,7 @@ def wished(config: SessionConfig, asked: Mapping[str, Any], engines: Engines, ho
         aloud="audio" in modalities,
         kind=form.type,
         voice=voice,
+        speed=config.audio.output.speed,
         instructions=instructions,
         tools=tools,
         choice=choice,
@@ -350,6 +358,15 @@ def voice_of(asked: str | VoiceId | None, engines: Engines, place: str) -> str:
     if name is None or name in OPENAI_VOICES:
         return known[0] if known else ""
     raise Refusal("invalid_value", f"{place}: there is no voice {name!r}, only {', '.join(known)}", place)
+
+
+def _check_listening(asked: Mapping[str, Any]) -> None:
+    """See that a transcription session is asked for nothing but what it has."""
+    audio = asked.get("audio")
+    inner = {f"audio.{key}" for key in audio if key != "input"} if isinstance(audio, Mapping) else set()
+    for name in sorted({*asked} - {"type", "audio", "include"} | inner):
+        place = f"session.{name}"
+        raise Refusal("unknown_parameter", f"{place}: a transcription session has no such field", place)
 
 
 def _check_languages(config: SessionConfig, engines: Engines) -> None:

@@ -91,6 +91,8 @@ def settings_for(config: SessionConfig, settings: Settings) -> Settings:
                 "languages": {},
             }
             turn = turn.model_copy(update=changes)
+    if config.listens_only and turn.speculate != "off":
+        turn = turn.model_copy(update={"speculate": "transcript"})  # there is no reply to prepare
     wanted = config.audio.input.transcription
     if wanted is not None and wanted.keywords:
         stt = stt.model_copy(update={"hints": [*settings.stt.hints, *wanted.keywords][:HINTS_MOST]})

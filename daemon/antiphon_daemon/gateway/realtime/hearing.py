@@ -15,6 +15,7 @@ import numpy as np
 
 from antiphon.audio.pcm import RATE, Samples
 from antiphon_daemon.conversation.drafts import Draft
+from antiphon_daemon.conversation.messages import message
 from antiphon_daemon.conversation.turn_types import Phase
 from antiphon_daemon.engines.contracts import EngineError
 from antiphon_daemon.gateway.realtime.audio import HalfASample, decoder
@@ -61,6 +62,8 @@ class Hearing:
         """Where speech over a reply began, of which the client was not told yet."""
         self._last: tuple[Item, Speech] | None = None
         """The turn whose reply was not heard yet."""
+        self._quiet_from: int | None = None
+        """Since then, in samples that have come, nothing happens and it is the user's turn."""
         self._pending: set[asyncio.Task[None]] = set()
 
     # What the client does.
@@ -85,6 +88,7 @@ class Hearing:
             self.listen()
             self._talk.conversation.hear(block)
             self.look()
+            self._look_idle()
             await asyncio.sleep(0)
 
     def _keep(self, samples: Samples) -> None:
@@ -139,6 +143,33 @@ class Hearing:
         if silent or (mode_changed and conversation.phase in (Phase.HEARING, Phase.PAUSED)):
             conversation.stop()
             self.look()
+
+    @property
+    def hears(self) -> bool:
+        """Whether somebody is being heard, or something waits to be put into words."""
+        return self._speech is not None or bool(self._pending)
+
+    def _look_idle(self) -> None:
+        """See whether the user has said nothing for so long that they are to be asked."""
+        vad = self._talk.config.detection
+        timeout_ms = vad.idle_timeout_ms if isinstance(vad, ServerVad) else None
+        theirs = self._talk.conversation.phase is Phase.LISTENING and self.replies.heard_out
+        if timeout_ms is None or not theirs or self._talk.config.listens_only:
+            self._quiet_from = None
+            return
+        began = self._quiet_from = self._sent if self._quiet_from is None else self._quiet_from
+        if (self._sent - began) * 1000 < timeout_ms * RATE:
+            return
+        self._quiet_from = None
+        item = Item(part="input_audio", text=None, instead=message("silence", self._talk.language))
+        self._talk.say(
+            "input_audio_buffer.timeout_triggered",
+            audio_start_ms=began * 1000 // RATE,
+            audio_end_ms=self._sent_ms,
+            item_id=item.id,
+        )
+        self._commit(item)
+        self.replies.create({})
 
     def _forget(self) -> None:
         self._kept.clear()

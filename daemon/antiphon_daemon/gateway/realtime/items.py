@@ -63,6 +63,8 @@ class Item:
     """The words that were heard, where those are not all."""
     truncated: bool = False
     """The client has said what was heard."""
+    instead: str | None = None
+    """What the model is told in place of words that there are not."""
     told: bool = True
     """Whether the model is told of it: of an apology it is not."""
     sound: Sound | None = None
@@ -108,7 +110,7 @@ class Item:
                 arguments = None
             given = arguments if isinstance(arguments, dict) else {"arguments": self.arguments}
             return [Message("assistant", "", tool_calls=(ToolCall(self.call_id, self.name, given),))]
-        text = self.text if self.heard is None else self.heard
+        text = self.heard if self.heard is not None else self.text or self.instead
         return [Message(self.role, text, interrupted=self.heard is not None)] if text else []
 
 

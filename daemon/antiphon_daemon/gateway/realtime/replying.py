@@ -56,6 +56,8 @@ class Replies:
         self._talk, self._heard, self._hear, self._ready, self._played = talk, heard, hear, ready, played
         self.active: Response | None = None
         """The one that writes into the conversation."""
+        self._any = False
+        """Something was answered, or is being."""
         self._starting: asyncio.Task[None] | None = None
         self._waiting: tuple[Wish, Shape] | None = None
         self._text = ""
@@ -66,6 +68,11 @@ class Replies:
         self._beside: dict[str, Beside] = {}
         self._tasks = Tasks(lambda error: log.error("a response failed for a reason of ours", exc_info=error))
 
+    @property
+    def heard_out(self) -> bool:
+        """Whether there was a reply, and all that there is must have been played."""
+        return self._any and self.active is None and self._waiting is None and self._playing is None
+
     # What the client asks for.
 
     def create(self, asked: Json) -> None:
@@ -74,6 +81,8 @@ class Replies:
         Raises:
             Refusal: there is one already, or it cannot be had.
         """
+        if self._talk.config.listens_only:
+            raise Refusal("unsupported", "a transcription session makes no responses", "type")
         wish, shape = self._talk.wished(asked)
         if wish.conversation == "none":
             self._begin_beside(wish, shape)
@@ -210,6 +219,7 @@ class Replies:
 
     def _start(self, shape: Shape) -> Response:
         self._talk.items.speaking = None
+        self._any = True
         self.active = response = Response(self._talk, shape)
         response.start()
         return response

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from antiphon.settings import Settings
 from antiphon_daemon.engines.contracts import Engines
 from antiphon_daemon.gateway.realtime import config as fields
-from antiphon_daemon.gateway.realtime.secrets import LONGEST_S, MOST, PREFIX, SECONDS, SHORTEST_S, Full, Secrets
+from antiphon_daemon.gateway.realtime.secrets import LONGEST_S, MOST, PREFIX, SECONDS, SHORTEST_S, Full, Secret, Secrets
 from antiphon_daemon.gateway.realtime.session import Realtime
 from antiphon_daemon.gateway.realtime.talk import prompt_of
 from antiphon_daemon.gateway.realtime.wire import Json, Refusal, new_id
@@ -75,8 +75,7 @@ def add_to(app: FastAPI, house: House) -> None:
                 websocket,
                 house.engines,
                 house.settings,
-                model=(websocket.query_params.get("model") or "")[:MODEL_MOST] or None,
-                change=secret.session if secret is not None else {},
+                change=_change(websocket, secret),
                 abort=lambda: house.abort((client.host, client.port)) if client is not None else None,
                 recorder=house.turns.of("realtime", peer_name(websocket)),
             )
@@ -98,6 +97,17 @@ def shown_keys(scope: Any) -> list[str]:
     found = [key.strip()] if kind.lower() == "bearer" else []
     prefix = "openai-insecure-api-key."
     return found + [one.removeprefix(prefix) for one in scope.get("subprotocols", ()) if one.startswith(prefix)]
+
+
+def _change(websocket: WebSocket, secret: Secret | None) -> Json:
+    """Return the fields that a session begins with, as a partial update."""
+    change = dict(secret.session) if secret is not None else {}
+    if websocket.query_params.get("intent") == "transcription":
+        change.setdefault("type", "transcription")
+    model = websocket.query_params.get("model")
+    if model and change.get("type") != "transcription":
+        change["model"] = model[:MODEL_MOST]
+    return change
 
 
 async def _deny(websocket: WebSocket, status: int, refused: Refusal) -> None:
@@ -140,5 +150,4 @@ def _secret(house: House, asked: Json) -> Json:
     config = fields.updated(fields.default(voice, prompt_of(house.settings)), change or {}, house.engines)
     secret = house.secrets.make(change or {}, seconds)
     until = int(datetime.now(UTC).timestamp()) + seconds
-    head = {"object": "realtime.session", "id": new_id("sess"), "expires_at": until}
-    return {"value": secret.value, "expires_at": until, "session": {**head, **config.shown()}}
+    return {"value": secret.value, "expires_at": until, "session": config.shown(new_id("sess"), until)}

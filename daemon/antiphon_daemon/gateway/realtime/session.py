@@ -56,13 +56,12 @@ class Realtime(Served):
     """One session (the `Peer` of its conversation).
 
     Args:
-        model: what the client calls the model; whatever it is, the engines of the house answer.
-        change: fields that its client secret stands for, as a partial update.
+        change: fields that it begins with, as a partial update.
         abort: drops the connection at once.
         recorder: keeps a record of each turn.
 
     Raises:
-        Refusal: the fields of the client secret cannot be had.
+        Refusal: the fields cannot be had.
     """
 
     kind = "realtime"
@@ -73,7 +72,6 @@ class Realtime(Served):
         engines: Engines,
         settings: Settings,
         *,
-        model: str | None,
         change: Json,
         abort: Callable[[], None],
         recorder: Recorder,
@@ -85,7 +83,7 @@ class Realtime(Served):
         self._allowance = Allowance(self._limits.bytes_per_s * DEARER, burst)
         self._complained = -math.inf
         self._talk = talk = Talk(engines, settings, self._outbox)
-        talk.config = fields.updated(talk.config, {**change, **({"model": model} if model else {})}, engines)
+        talk.config = fields.updated(talk.config, change, engines)
         self._judge = Threshold(vad.load())
         talk.conversation = Conversation(engines, talk.settings, self, self._judge, talk.items, recorder=recorder)
         self._hearing = hearing = Hearing(talk)
@@ -194,7 +192,10 @@ class Realtime(Served):
 
     def _update(self, change: Json) -> None:
         before = self._talk.config
-        self._talk.config = config = fields.updated(before, change, self._talk.engines)
+        config = fields.updated(before, change, self._talk.engines)
+        if config.type != before.type and not self._fresh:
+            raise Refusal("invalid_value", "session.type: it stays as it is once something was said", "session.type")
+        self._talk.config = config
         self._follow()
         self._hearing.configure(
             format_changed=config.input_kind != before.input_kind,
@@ -207,9 +208,13 @@ class Realtime(Served):
         self._judge.at = detection.threshold if isinstance(detection, fields.ServerVad) else vad.SPEECH
         self._talk.adopt()
 
+    @property
+    def _fresh(self) -> bool:
+        """Nothing has been said yet, by anybody."""
+        return not len(self._talk.items) and self._replies.active is None and not self._hearing.hears
+
     def _shown(self) -> Json:
-        head = {"object": "realtime.session", "id": self._id, "expires_at": None}
-        return {**head, **self._talk.config.shown()}
+        return self._talk.config.shown(self._id)
 
     def _create_item(self, item_fields: Json, event: Json) -> None:
         item, sound = created(item_fields)

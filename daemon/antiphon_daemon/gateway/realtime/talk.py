@@ -82,7 +82,7 @@ class Talk:
         vad = self.config.detection
         self.conversation.adopt(self.settings)
         self.conversation.behave(
-            answers=vad is not None and vad.create_response,
+            answers=vad is not None and vad.create_response and not self.config.listens_only,
             interrupts=vad is not None and vad.interrupt_response,
             resumes=False,
         )

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 import av
-import av.filter
 import numpy as np
 
 from antiphon.audio.pcm import RATE, Resampler, Samples, to_bytes, to_samples
+from antiphon_daemon.conversation.tempo import frame_of
 from antiphon_daemon.gateway.rest.errors import ApiError
 
 BLOCK = 10 * RATE
@@ -155,7 +155,7 @@ class Encoder:
         if self._container is None:
             self._sink.write(pcm)
             return
-        frame = _frame(pcm, OUT_RATE, self._at)
+        frame = frame_of(pcm, OUT_RATE, self._at)
         self._at += len(samples)
         self._container.mux(self._stream.encode(frame))
 
@@ -173,54 +173,3 @@ class _Sink:
     def taken(self) -> bytes:
         given, self._bytes = bytes(self._bytes), bytearray()
         return given
-
-
-class Tempo:
-    """Makes speech faster or slower at the same pitch (FFmpeg's `atempo`).
-
-    Args:
-        speed: 0.25 to 4; 1 changes nothing.
-        rate: samples a second.
-    """
-
-    def __init__(self, speed: float, rate: int) -> None:
-        self._rate, self._at = rate, 0
-        self._graph: Any = None
-        if speed == 1:
-            return
-        self._graph = av.filter.Graph()
-        nodes = [self._graph.add_abuffer(sample_rate=rate, format="s16", layout="mono")]
-        steps = (speed,) if speed >= 0.5 else (0.5, speed / 0.5)  # it takes no less than a half at a time
-        nodes += [self._graph.add("atempo", f"{step:.4f}") for step in steps]
-        nodes.append(self._graph.add("aformat", "sample_fmts=s16:channel_layouts=mono"))
-        nodes.append(self._graph.add("abuffersink"))
-        self._graph.link_nodes(*nodes).configure()
-
-    def feed(self, pcm: bytes) -> bytes:
-        """Return what is ready after s16le mono `pcm` was added."""
-        if self._graph is None or not pcm:
-            return pcm
-        self._graph.push(_frame(pcm, self._rate, self._at))
-        self._at += len(pcm) // 2
-        return self._ready()
-
-    def end(self) -> bytes:
-        """Return the rest."""
-        if self._graph is None:
-            return b""
-        self._graph.push(None)
-        return self._ready()
-
-    def _ready(self) -> bytes:
-        parts = []
-        while True:
-            try:
-                parts.append(self._graph.pull().to_ndarray().tobytes())
-            except (av.error.BlockingIOError, av.error.EOFError):
-                return b"".join(parts)
-
-
-def _frame(pcm: bytes, rate: int, at: int) -> Any:
-    frame = av.AudioFrame.from_ndarray(np.frombuffer(pcm, dtype="<i2").reshape(1, -1), format="s16", layout="mono")
-    frame.sample_rate, frame.pts = rate, at
-    return frame

@@ -23,7 +23,7 @@ from antiphon_daemon.engines.contracts import EngineError, Revoked, Urgency, Voi
 from antiphon_daemon.engines.work import Token
 from antiphon_daemon.gateway.rest import asking
 from antiphon_daemon.gateway.rest.errors import ApiError, of_engine
-from antiphon_daemon.gateway.rest.files import MEDIA, Encoder, Tempo
+from antiphon_daemon.gateway.rest.files import MEDIA, Encoder
 from antiphon_daemon.gateway.rest.house import RestHouse
 from antiphon_daemon.gateway.rest.line import Line, following, unless_gone
 from antiphon_daemon.gateway.rest.models import Catalogue
@@ -128,13 +128,13 @@ class SpeechDesk:
         rate = self._house.engines.synthesizer.rate
         async with self._line.turn():
             metrics.COUNTS.speeches += 1
-            tempo, encoder = Tempo(asked.speed, rate), Encoder(asked.form, rate)
+            encoder = Encoder(asked.form, rate)
             try:
                 async with aclosing(self._sound(asked, work)) as blocks:
                     async for pcm in blocks:
-                        if ready := encoder.feed(tempo.feed(pcm)):
+                        if ready := encoder.feed(pcm):
                             yield ready
-                if rest := encoder.feed(tempo.end()) + encoder.end():
+                if rest := encoder.end():
                     yield rest
             except EngineError as error:
                 log.error("a text is not spoken", why=error.for_log)
@@ -150,7 +150,7 @@ class SpeechDesk:
         engine, settings = self._house.engines.synthesizer, self._house.settings
         language = asked.language or settings.language
         began: float | None = None
-        samples, pause_ms, said = 0, 0, False
+        samples, pause_ms, said = 0, 0.0, False
 
         def ahead_s() -> float:
             return samples / engine.rate - (time.monotonic() - began if began is not None else 0.0)
@@ -161,15 +161,23 @@ class SpeechDesk:
             if one.spoken.text and said and pause_ms:
                 samples += round(engine.rate * pause_ms / 1000)
                 yield silence(pause_ms, engine.rate)
-                pause_ms = 0
-            spoken = sound_of(one, engine, work, language=None, voice=asked.voice, deadlines=settings.deadlines)
+                pause_ms = 0.0
+            spoken = sound_of(
+                one,
+                engine,
+                work,
+                language=None,
+                voice=asked.voice,
+                deadlines=settings.deadlines,
+                speed=asked.speed,
+            )
             async with aclosing(spoken) as blocks:
                 async for pcm in blocks:
                     began = began if began is not None else time.monotonic()
                     said = True
                     samples += len(pcm) // 2
                     yield pcm
-            pause_ms = one.pause_ms or pause_ms
+            pause_ms = one.pause_ms / asked.speed or pause_ms
         if not said:
             raise ApiError(400, "There is nothing in the text that can be spoken.", param="input")
 
