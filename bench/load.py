@@ -1,10 +1,11 @@
-"""Many at once: `antiphon bench load [--speakers N]… [--idle N] [--turns N] [--together] [--json] [--plot FILE.png]`.
+"""Many at once: `antiphon bench load [--speakers N]… [--idle N] [--turns N] [--together] [--impatient] [--json] [--plot FILE.png]`.
 
 One daemon, and clients of its `/ws`. First nobody is there; then `--idle` sessions are open, silent at first and then
 with microphones that hear a quiet room, and one that hears a noisy one: what each costs in CPU, memory and descriptors.
-Those stay while 1, 2, 4 (or as told) speak, each in a conversation of their own: an utterance, the reply, a while of
-listening, the next. Every turn is timed from the labelled end of speech to the first sound of the reply, and it is told
+Those stay while 1, 2, 4 (or as told) speak, each in a conversation of their own: an utterance, the reply to its end, a
+thought, the next. Every turn is timed from the labelled end of speech to the first sound of the reply, and it is told
 how many were given "one moment" to hear before it. `--together`: all end at the same instant, which is the worst case.
+`--impatient`: nobody hears more than a second or three of a reply, of which all is made: more than people ask for.
 """
 
 from __future__ import annotations
@@ -39,8 +40,10 @@ from antiphon.configuration import load as load_settings
 SETTLE_S = 3.0
 """Before anything is measured; a quiet room is left alone by the voice activity model after two of them."""
 IDLE_S = 10.0
-LISTEN_S = (1.0, 3.0)
-"""How long somebody listens to a reply at most, and goes on to think: drawn anew each time."""
+THINK_S = (0.5, 1.5)
+"""How long somebody thinks after a reply: drawn anew each time."""
+IMPATIENT_S = (1.0, 3.0)
+"""How long somebody impatient hears a reply at most."""
 NOISE_DB = -45.0
 """A room with a fan: the voice activity model has to listen to it."""
 ROOM_S = 20
@@ -86,13 +89,20 @@ class Spoken:
     busiest: float = 0.0
     """The most CPU that it took in any, in percent of a core; `own`: this bench."""
     own: float = 0.0
+    cpu_s: float = 0.0
+    """What the daemon took for all turns; idle sessions included."""
+    replies_s: list[float] = field(default_factory=list)
+    """How long the replies are."""
 
 
 class Speaker:
     """Somebody who says one thing after another over one connection."""
 
-    def __init__(self, call: WsCall, microphone: Streaming, draw: random.Random, spoken: Spoken) -> None:
+    def __init__(
+        self, call: WsCall, microphone: Streaming, draw: random.Random, spoken: Spoken, *, impatient: bool
+    ) -> None:
         self._call, self._microphone, self._draw, self._spoken = call, microphone, draw, spoken
+        self._impatient = impatient
 
     async def turn(self, utterance: Utterance, samples: Samples) -> None:
         """Say one thing, and listen to the reply."""
@@ -113,16 +123,23 @@ class Speaker:
         self._spoken.moments += [at - end for at in self._call.moment_at]
         self._spoken.errors += self._call.errors
         self._call.errors.clear()
-        await asyncio.sleep(min(self._draw.uniform(*LISTEN_S), int(self._call.turn.get("reply_ms", 0)) / 1000))
+        reply_s = int(self._call.turn.get("reply_ms", 0)) / 1000
+        self._spoken.replies_s.append(reply_s)
+        hears_s = min(reply_s, self._draw.uniform(*IMPATIENT_S)) if self._impatient else reply_s
+        heard_s = time.perf_counter() - self._call.sound_at[-1] if self._call.sound_at else 0.0
+        await asyncio.sleep(max(0.0, hears_s - heard_s))
         await self._call.played()
-        await asyncio.sleep(self._draw.uniform(*LISTEN_S) / 2)
+        await asyncio.sleep(self._draw.uniform(*THINK_S))
 
 
 class Bench:
     """One run over one daemon."""
 
-    def __init__(self, other: Daemon, folder: Path, utterances: Sequence[Utterance], *, together: bool) -> None:
-        self._daemon, self._folder, self._utterances, self._together = other, folder, utterances, together
+    def __init__(
+        self, other: Daemon, folder: Path, utterances: Sequence[Utterance], *, together: bool, impatient: bool
+    ) -> None:
+        self._daemon, self._folder, self._utterances = other, folder, utterances
+        self._together, self._impatient = together, impatient
         self._room = blocks_of(noise_floor(ROOM_S), RATE)
         self._own = psutil.Process(os.getpid())
 
@@ -169,9 +186,11 @@ class Bench:
         spoken = Spoken(speakers)
         gate = asyncio.Barrier(speakers) if self._together else None
         over = asyncio.create_task(self._watch(spoken))
+        before = sum(psutil.Process(self._daemon.pid).cpu_times()[:2])
         async with asyncio.TaskGroup() as group:
             for number in range(speakers):
                 group.create_task(self._one(number, turns, spoken, gate))
+        spoken.cpu_s = sum(psutil.Process(self._daemon.pid).cpu_times()[:2]) - before
         over.cancel()
         await asyncio.gather(over, return_exceptions=True)
         return spoken
@@ -188,8 +207,8 @@ class Bench:
             assert isinstance(call, WsCall)
             microphone = Streaming(call, self._room)
             leaving.push_async_callback(_stop, asyncio.create_task(microphone.run()))
-            speaker = Speaker(call, microphone, draw, spoken)
-            await asyncio.sleep(draw.uniform(0, LISTEN_S[1]))
+            speaker = Speaker(call, microphone, draw, spoken, impatient=self._impatient)
+            await asyncio.sleep(draw.uniform(0, 2 * THINK_S[1]))
             chosen = draw.sample(self._utterances, min(turns, len(self._utterances)))
             longest = max(one.end_s for one in self._utterances)
             for utterance in islice(chosen, turns):
@@ -223,6 +242,8 @@ def figures(spoken: Spoken) -> dict[str, Any]:
         "unanswered": sum(one.first_audio_s is None and not one.cut_off for one in results),
         "one_moments": len(spoken.moments),
         "one_moment_p50_ms": percentile(spoken.moments, 50),
+        "reply_p50_s": round(float(np.median(spoken.replies_s)), 1) if spoken.replies_s else None,
+        "cpu_s_a_turn": round(spoken.cpu_s / max(1, len(results)), 2),
         "within_budget": bool(heard) and all((within[key] or 0) <= most for key, most in BUDGET_MS.items()),
         "errors": sorted(set(spoken.errors)),
         **spoken.cost,
@@ -241,6 +262,7 @@ async def measure(
     progress: Callable[[str], None],
     *,
     together: bool = False,
+    impatient: bool = False,
 ) -> tuple[dict[str, Any], list[Spoken]]:
     """Weigh the idle sessions, let people speak beside them, and return the figures.
 
@@ -252,7 +274,7 @@ async def measure(
         progress("starting a daemon")
         most = str(idle + max(speakers) + 1)
         other = await leaving.enter_async_context(daemon(config, state, GATEWAY__SESSIONS=most))
-        bench = Bench(other, folder, utterances, together=together)
+        bench = Bench(other, folder, utterances, together=together, impatient=impatient)
         found: dict[str, Any] = {"idle": await bench.idle(idle, progress, leaving)} if idle else {}
         await bench.speak(1, 1)  # what is loaded lazily is loaded now
         spoken = []
@@ -268,6 +290,7 @@ async def measure(
 @click.option("--idle", default=30, show_default=True, type=click.IntRange(0, 500), help="Sessions that are silent.")
 @click.option("--turns", default=12, show_default=True, type=click.IntRange(1), help="Turns of each speaker.")
 @click.option("--together", is_flag=True, help="All end their turns at the same instant.")
+@click.option("--impatient", is_flag=True, help="Nobody hears more than 1 to 3 s of a reply.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--plot", metavar="FILE.png", help="Draw the distribution of the latencies.")
 @click.option("--set", "given", metavar="DIR", help="Recordings of your own, as for `bench turns`.")
@@ -277,6 +300,7 @@ def main(
     idle: int,
     turns: int,
     together: bool,
+    impatient: bool,
     as_json: bool,
     plot: str | None,
     given: str | None,
@@ -288,7 +312,8 @@ def main(
             log.configure(load_settings(config).log.model_copy(update={"level": "error"}))
             folder, utterances = (Path(given), load(Path(given))) if given else corpus(status.update)
             counts = tuple(dict.fromkeys(speakers)) or (1, 2, 4)
-            work = measure(folder, utterances, counts, idle, turns, config, status.update, together=together)
+            how = {"together": together, "impatient": impatient}
+            work = measure(folder, utterances, counts, idle, turns, config, status.update, **how)
             found, spoken = asyncio.run(work)
     except Unmeasured as error:
         raise click.ClickException(str(error)) from None

@@ -5,7 +5,8 @@ generator, `push` for a function that calls back. In each the caller's side ends
 revoked, even while a thread is still inside the model; the thread comes free at the model's next step.
 
 What waits for a thread is taken by its urgency at that moment (`Urgency`), and among equals in the order it came: a
-turn that is over goes before drafts, drafts before what is merely useful, whichever conversations they are of.
+turn that is over goes before drafts, drafts before what is merely useful, whichever conversations they are of. What is
+merely useful also waits while another engine works at what somebody waits for (`rush.py`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any, Final, TypeVar
 
 from antiphon_daemon.engines.contracts import EngineError, Fault, Load, Revoked, Stage, Urgency, Work
 from antiphon_daemon.engines.meter import Meter
+from antiphon_daemon.engines.rush import RUSH, Rush
 
 T = TypeVar("T")
 
@@ -97,12 +99,13 @@ class Worker:
         threads: how many jobs run at the same time; one where the model cannot be shared.
         waiting: how many more may wait. Beyond it callers are turned away at once: a reply that late helps nobody. What
             is done meanwhile, and is relied on by nobody, makes room for others.
+        rush: what all engines of the process are at.
     """
 
-    def __init__(self, stage: Stage, *, threads: int = 1, waiting: int = 32) -> None:
+    def __init__(self, stage: Stage, *, threads: int = 1, waiting: int = 32, rush: Rush = RUSH) -> None:
         self._stage: Stage = stage
         self._threads, self._most = threads, threads + waiting
-        self._meter = Meter()
+        self._meter, self._rush = Meter(), rush
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"engine-{stage}")
         self._jobs: set[Future[Any]] = set()
         self._waiting: list[Job] = []
@@ -206,6 +209,7 @@ class Worker:
     async def close(self) -> None:
         """Turn away what waits with `Revoked`, let what runs end, and join the threads."""
         self._closed.set()
+        self._rush.changed()
         await asyncio.to_thread(self._pool.shutdown)
 
     def _admit(self, work: Work) -> None:
@@ -231,17 +235,13 @@ class Worker:
 
     def _next(self) -> None:
         """Do the most urgent of what waits, on a thread of the pool."""
-        with self._lock:
-            if not self._waiting:
-                return
-            job = min(self._waiting, key=Job.urgency)
-            self._waiting.remove(job)
-        if not job.result.set_running_or_notify_cancel():
+        job = self._take()
+        if job is None or not job.result.set_running_or_notify_cancel():
             return
         try:
             if self._closed.is_set() or not job.work.wanted():
                 raise Revoked
-            with self._meter.working():
+            with self._meter.working(), self._rush.working(job.work.urgency):
                 result = job.function()
         except BaseException as error:  # noqa: BLE001 - the caller gets it
             job.result.set_exception(error)
@@ -249,6 +249,20 @@ class Worker:
             job.result.set_result(result)
         finally:
             del job  # else the error's traceback would hold the job, and the job the error
+
+    def _take(self) -> Job | None:
+        """Take the most urgent of what waits, once it need not wait for other engines; None: nothing is left."""
+        while True:
+            seen = self._rush.changes
+            with self._lock:
+                if not self._waiting:
+                    return None
+                job = min(self._waiting, key=Job.urgency)
+                given_up = self._closed.is_set() or job.result.cancelled() or not job.work.wanted()
+                if given_up or not self._rush.holds_back(job.urgency()):
+                    self._waiting.remove(job)
+                    return job
+            self._rush.wait(seen)
 
     def _start(self, function: Callable[[], T], work: Work) -> asyncio.Future[T]:
         if self._closed.is_set():
@@ -258,6 +272,7 @@ class Worker:
         job.result.add_done_callback(self._jobs.discard)
         with self._lock:
             self._waiting.append(job)
+        self._rush.changed()
         self._pool.submit(self._next)
         result: asyncio.Future[T] = asyncio.wrap_future(job.result)
         result.add_done_callback(_retrieve)

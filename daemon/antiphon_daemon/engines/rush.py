@@ -1,0 +1,62 @@
+"""Whether somebody waits for what is being worked at, in whichever engine.
+
+The engines of a process share its cores. While one works at what somebody waits for, the others begin nothing of which
+there is enough for now: on two cores the rest of one speaker's reply would make the next speaker's twice as late.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+
+from antiphon_daemon.engines.contracts import Urgency
+
+LOOK_S = 0.05
+"""Urgency changes with time, and tells nobody: so often it is looked at again."""
+
+
+class Rush:
+    """What is being worked at. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._running: dict[object, Callable[[], Urgency]] = {}
+        self.changes = 0
+
+    @contextlib.contextmanager
+    def working(self, urgency: Callable[[], Urgency]) -> Iterator[None]:
+        """Count the body as work; how urgent it is may change meanwhile."""
+        key = object()
+        with self._changed:
+            self._running[key] = urgency
+        try:
+            yield
+        finally:
+            with self._changed:
+                del self._running[key]
+            self.changed()
+
+    def holds_back(self, urgency: Urgency) -> bool:
+        """Return whether what is no more urgent than this is to wait."""
+        if urgency < Urgency.AHEAD:
+            return False
+        with self._changed:
+            running = list(self._running.values())
+        return any(one() < Urgency.AHEAD for one in running)
+
+    def wait(self, seen: int) -> None:
+        """Return when something may have changed since `changes` was `seen`."""
+        with self._changed:
+            if self.changes == seen:
+                self._changed.wait(LOOK_S)
+
+    def changed(self) -> None:
+        """Have everybody who waits look again."""
+        with self._changed:
+            self.changes += 1
+            self._changed.notify_all()
+
+
+RUSH = Rush()
+"""That of this process."""
