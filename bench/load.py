@@ -1,4 +1,4 @@
-"""Many at once: `antiphon bench load [--speakers N]… [--idle N] [--turns N] [--together] [--impatient] [--json] [--plot FILE.png]`.
+"""Many at once: `antiphon bench load [--speakers N]… [--idle N] [--turns N] [--together] [--json] [--plot FILE.png]`.
 
 One daemon, and clients of its `/ws`. First nobody is there; then `--idle` sessions are open, silent at first and then
 with microphones that hear a quiet room, and one that hears a noisy one: what each costs in CPU, memory and descriptors.
