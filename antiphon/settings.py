@@ -204,7 +204,7 @@ class Llm(Section):
     """Whether the model may think before it answers; its thoughts are never spoken."""
     context: int = Field(4096, ge=512, le=1_048_576)
     """Tokens that prompt, history and reply may take together."""
-    conversations: int = Field(2, ge=1, le=16)
+    conversations: int = Field(4, ge=1, le=16)
     """embedded: how many are answered at the same time, and keep their prompts; each takes memory for its context."""
     reply_tokens: int = Field(400, ge=1, le=32_768)
     """The longest reply."""
