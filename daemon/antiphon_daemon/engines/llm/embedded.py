@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import threading
 import unicodedata
@@ -237,9 +238,10 @@ def _parameters(path: Path, settings: Llm, key: str, cache: Any) -> Any:
     parameters.kv_unified = False
     parameters.cache_type_k = parameters.cache_type_v = cache
     parameters.n_batch = parameters.n_ubatch = BATCH
-    # Reading a prompt has the machine to itself; writing goes on while the voice and the ears work, and llama.cpp's
-    # threads wait for each other by spinning: on two cores that others use too, one thread is five times faster.
-    parameters.cpuparams_batch.n_threads = threads(settings.threads)
+    # The voice and the ears work at the same time, and llama.cpp's threads wait for each other by spinning: on two
+    # cores that others use too, one thread is five times faster. Those of a batch also write, where several
+    # conversations do.
+    parameters.cpuparams_batch.n_threads = settings.threads or max(1, min(threads(0), (os.cpu_count() or 1) - 1))
     parameters.cpuparams.n_threads = settings.threads or max(1, threads(0) // 2)
     # Prompts that no slot holds any more are not worth the gigabytes that would be kept of them.
     parameters.cache_ram_mib = 0
