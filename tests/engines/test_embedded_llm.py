@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 import urllib.error
 import urllib.request
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import xllamacpp
 
 from antiphon.settings import Llm, Settings
 from antiphon_daemon.engines import catalogue
@@ -25,6 +27,7 @@ from antiphon_daemon.engines.contracts import (
     Tool,
     WordJudge,
 )
+from antiphon_daemon.engines.llm.embedded import _parameters
 from antiphon_daemon.engines.work import Token
 
 Meanwhile = Callable[[Awaitable[str]], Awaitable[str]]
@@ -185,6 +188,16 @@ async def test_two_conversations_are_answered_at_the_same_time(engines: Engines)
         group.create_task(answer("Ann"))
         group.create_task(answer("Ben"))
     assert order.index("Ben") < 20, "the second waited for the whole of the first"
+
+
+@pytest.mark.parametrize(("cores", "asked", "reading"), [(1, 0, 1), (2, 0, 1), (4, 0, 3), (16, 0, 4), (2, 2, 2)])
+def test_a_core_is_left_to_the_voice_and_the_ears(
+    monkeypatch: pytest.MonkeyPatch, cores: int, asked: int, reading: int
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    made = _parameters(Path("model.gguf"), Llm(threads=asked), "key", xllamacpp.ggml_type.GGML_TYPE_F16)
+    assert made.cpuparams_batch.n_threads == reading, "these write, too, where several conversations do"
+    assert made.cpuparams.n_threads <= reading
 
 
 async def test_a_conversation_too_long_says_what_to_do(short: Responder) -> None:
