@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 
+from antiphon_daemon.engines import rush
 from antiphon_daemon.engines.contracts import Revoked, Urgency
 from antiphon_daemon.engines.rush import LOOK_S, Rush
 from antiphon_daemon.engines.work import AMPLE_S, Token
@@ -36,8 +37,8 @@ class Gate:
 
 @pytest.fixture
 async def two() -> AsyncIterator[Two]:
-    rush = Rush()
-    ears, voice = Worker("stt", rush=rush), Worker("tts", rush=rush)
+    shared = Rush()
+    ears, voice = Worker("stt", rush=shared), Worker("tts", rush=shared)
     yield ears, voice
     await ears.close()
     await voice.close()
@@ -85,6 +86,20 @@ async def test_what_is_merely_useful_keeps_nothing_waiting(two: Two) -> None:
     busy = asyncio.create_task(ears.run(gate, Token(urgency=Urgency.MEANWHILE)))
     await gate.entered()
     assert await voice.run(lambda: "rest", ample()) == "rest"
+    gate.open.set()
+    await busy
+
+
+async def test_nothing_is_held_back_for_ever(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rush, "HOLD_S", HELD_S)
+    ears, voice = two
+    gate = Gate()
+    busy = asyncio.create_task(ears.run(gate, Token()))
+    await gate.entered()
+    held = asyncio.create_task(voice.run(lambda: "rest", ample()))
+    await asyncio.sleep(HELD_S / 2)
+    assert not held.done()
+    assert await asyncio.wait_for(held, 5) == "rest"
     gate.open.set()
     await busy
 

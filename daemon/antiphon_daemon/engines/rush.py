@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 from antiphon_daemon.engines.contracts import Urgency
 
 LOOK_S = 0.05
 """Urgency changes with time, and tells nobody: so often it is looked at again."""
+HOLD_S = 3.0
+"""Nothing is held back for longer at a time: the deadlines of those who read what comes are longer (`Deadlines`)."""
 
 
 class Rush:
@@ -37,9 +40,9 @@ class Rush:
                 del self._running[key]
             self.changed()
 
-    def holds_back(self, urgency: Urgency) -> bool:
-        """Return whether what is no more urgent than this is to wait."""
-        if urgency < Urgency.AHEAD:
+    def holds_back(self, urgency: Urgency, since: float) -> bool:
+        """Return whether what is no more urgent than this, and has waited `since` (monotonic), is to wait on."""
+        if urgency < Urgency.AHEAD or time.monotonic() - since > HOLD_S:
             return False
         with self._changed:
             running = list(self._running.values())

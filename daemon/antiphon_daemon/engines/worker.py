@@ -259,7 +259,7 @@ class Worker:
                     return None
                 job = min(self._waiting, key=Job.urgency)
                 given_up = self._closed.is_set() or job.result.cancelled() or not job.work.wanted()
-                if given_up or not self._rush.holds_back(job.urgency()):
+                if given_up or not self._rush.holds_back(job.urgency(), job.came_at):
                     self._waiting.remove(job)
                     return job
             self._rush.wait(seen)

@@ -203,11 +203,9 @@ class Embedded:
                 written, pieces = written + more, pieces + count
                 if not stopped or work is None or pieces >= tokens:
                     return
-                while self._waits(work):
+                since = time.monotonic()
+                while _waits(work, since):
                     time.sleep(RUSH_S)
-
-    def _waits(self, work: Work | None) -> bool:
-        return work is not None and work.wanted() and RUSH.holds_back(work.urgency())
 
     def _write(
         self,
@@ -241,7 +239,7 @@ class Embedded:
             if not emit(piece):
                 return True
             over = choices[0].get("finish_reason") is not None
-            stopped = bool(piece) and not over and len(said) >= AT_LEAST and self._waits(work)
+            stopped = bool(piece) and not over and len(said) >= AT_LEAST and _waits(work, time.monotonic())
             return stopped
 
         begin = [{"role": "assistant", "content": begun}] if begun else []
@@ -274,6 +272,11 @@ class Embedded:
             )
         why = str(failure.get("message", "no reason given"))
         return EngineError("llm", f"The model {self.name} failed ({why}).", quoted=why)
+
+
+def _waits(work: Work | None, since: float) -> bool:
+    """Return whether what has waited `since` (monotonic) is to let others go first."""
+    return work is not None and work.wanted() and RUSH.holds_back(work.urgency(), since)
 
 
 def _serve(path: Path, settings: Llm, key: str) -> Any:
