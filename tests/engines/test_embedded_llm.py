@@ -25,11 +25,9 @@ from antiphon_daemon.engines.contracts import (
     Revoked,
     TextDelta,
     Tool,
-    Urgency,
     WordJudge,
 )
 from antiphon_daemon.engines.llm.embedded import _parameters
-from antiphon_daemon.engines.rush import RUSH
 from antiphon_daemon.engines.work import Token
 
 Meanwhile = Callable[[Awaitable[str]], Awaitable[str]]
@@ -190,39 +188,6 @@ async def test_two_conversations_are_answered_at_the_same_time(engines: Engines)
         group.create_task(answer("Ann"))
         group.create_task(answer("Ben"))
     assert order.index("Ben") < 20, "the second waited for the whole of the first"
-
-
-async def test_a_reply_with_much_left_to_hear_waits_for_others_and_goes_on_in_the_same_words() -> None:
-    settings = Settings(llm=Llm(context=512, conversations=2, reply_tokens=120, temperature=0))
-    responder = await build_responder(settings)
-    whole = await reply(responder, STORY, Token())
-    assert len(whole.split()) > 12
-    ample, pieces = Token(), list[str]()
-    ample.lasts_until(time.monotonic() + 3600)
-
-    async def listen() -> None:
-        async for piece in responder.respond(STORY, ample):
-            assert isinstance(piece, TextDelta)
-            pieces.append(piece.text)
-
-    with RUSH.working(lambda: Urgency.TURN):
-        listening = asyncio.create_task(listen())
-        await asyncio.sleep(0.2)
-        # What nobody waits for is not even begun; one that somebody waited for when it began stops on its way.
-        assert not pieces
-        ample.lasts_until(time.monotonic())
-        while len(pieces) < 3:
-            await asyncio.sleep(0.01)
-        ample.lasts_until(time.monotonic() + 3600)
-        await asyncio.sleep(0.5)
-        held = len(pieces)
-        await asyncio.sleep(0.5)
-        assert len(pieces) == held
-        assert not listening.done()
-        assert await reply(responder, [SYSTEM, Message("user", "Hello!")], Token(), most=5), "others are answered"
-    await asyncio.wait_for(listening, 20)
-    assert "".join(pieces) == whole
-    await responder.close()
 
 
 @pytest.mark.parametrize(("cores", "asked", "reading"), [(1, 0, 1), (2, 0, 1), (4, 0, 3), (16, 0, 4), (2, 2, 2)])

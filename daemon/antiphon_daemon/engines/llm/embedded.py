@@ -6,7 +6,6 @@ import contextlib
 import os
 import secrets
 import threading
-import time
 import unicodedata
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
@@ -32,17 +31,11 @@ from antiphon_daemon.engines.llm import forcing
 from antiphon_daemon.engines.llm.endings import Endings
 from antiphon_daemon.engines.llm.prefix import begins, unasked
 from antiphon_daemon.engines.llm.slots import Slots
-from antiphon_daemon.engines.rush import RUSH
 from antiphon_daemon.engines.worker import Worker, threads
 
 BATCH = 128
 """Tokens of a prompt that are read at once. Only between batches can reading be given up: on two cores a batch takes
 about a second, and larger ones are hardly faster."""
-
-AT_LEAST = 4
-"""Pieces that are written before a reply stops for others (again): to go on costs as much as one or two."""
-RUSH_S = 0.05
-"""How often such a reply looks whether it may go on: between two engines' work for others there are moments."""
 
 YIELD_S = 5.0
 """A reply waits so long, at most, for the batch that its own prefill is reading."""
@@ -99,7 +92,7 @@ class Embedded:
         own = {reading for reading in readings if begins(messages, reading.messages)}
         for reading in own or (readings if self._worker.full else ()):
             reading.enough.set()
-        generate: Callable[[Callable[[str], bool]], None] = partial(self._reply, messages, work=work)
+        generate: Callable[[Callable[[str], bool]], None] = partial(self._reply, messages)
         pieces = self._worker.push(generate, work)
         try:
             async for piece in pieces:
@@ -161,20 +154,11 @@ class Embedded:
             reading.over.set()
 
     def _reply(
-        self,
-        messages: Sequence[Message],
-        emit: Callable[[str], bool],
-        *,
-        schema: Mapping[str, Any] | None = None,
-        work: Work | None = None,
+        self, messages: Sequence[Message], emit: Callable[[str], bool], *, schema: Mapping[str, Any] | None = None
     ) -> None:
-        """Write a reply, in the place of the cache where its beginning is being read, if it is.
-
-        Args:
-            work: whose rest may wait while others have nothing to hear yet.
-        """
+        """Write a reply, in the place of the cache where its beginning is being read, if it is."""
         self._yield_to(messages)
-        self._generate(messages, self._settings.reply_tokens, emit, schema, work)
+        self._generate(messages, self._settings.reply_tokens, emit, schema)
 
     def _yield_to(self, messages: Sequence[Message]) -> None:
         """Have a prefill of what these begin with give its place up."""
@@ -188,63 +172,22 @@ class Embedded:
         tokens: int,
         emit: Callable[[str], bool],
         schema: Mapping[str, Any] | None = None,
-        work: Work | None = None,
     ) -> None:
-        """Hand the pieces of one reply to `emit` until they end or it returns False.
-
-        A reply of which there is enough to hear stops where it is while anybody waits for first words, and is gone on
-        with then: what was read and written is in the cache.
-        """
-        written, pieces = "", 0
-        work = None if messages[-1].role == "assistant" else work  # that one is gone on with already
-        with self._slots.taken(messages) as slot:
-            while True:
-                stopped, more, count = self._write(messages, written, tokens - pieces, emit, schema, work, slot)
-                written, pieces = written + more, pieces + count
-                if not stopped or work is None or pieces >= tokens:
-                    return
-                since = time.monotonic()
-                while _waits(work, since):
-                    time.sleep(RUSH_S)
-
-    def _write(
-        self,
-        messages: Sequence[Message],
-        begun: str,
-        tokens: int,
-        emit: Callable[[str], bool],
-        schema: Mapping[str, Any] | None,
-        work: Work | None,
-        slot: int,
-    ) -> tuple[bool, str, int]:
-        """Write more of a reply that has `begun`; return whether it stopped for others, what came, in how many pieces.
-
-        Raises:
-            EngineError: the model failed.
-        """
+        """Hand the pieces of one reply to `emit` until they end or it returns False."""
         failure: Mapping[str, Any] = {}
-        said: list[str] = []
-        stopped = False
 
         def heard(chunk: Mapping[str, Any]) -> bool:
             """Take a chunk of the stream; True stops the model."""
-            nonlocal failure, stopped
+            nonlocal failure
             if error := chunk.get("error"):
                 failure = error
                 return True
             choices = chunk.get("choices") or [{}]
             # Progress in reading the prompt has no text; handing on nothing still asks whether anyone listens.
-            piece = choices[0].get("delta", {}).get("content") or ""
-            said.extend([piece] if piece else [])
-            if not emit(piece):
-                return True
-            over = choices[0].get("finish_reason") is not None
-            stopped = bool(piece) and not over and len(said) >= AT_LEAST and _waits(work, time.monotonic())
-            return stopped
+            return not emit(choices[0].get("delta", {}).get("content") or "")
 
-        begin = [{"role": "assistant", "content": begun}] if begun else []
         request = {
-            "messages": [*forcing.plain(messages), *begin],
+            "messages": forcing.plain(messages),
             "stream": True,
             "max_tokens": tokens,
             "temperature": self._settings.temperature,
@@ -254,13 +197,13 @@ class Embedded:
             **({"json_schema": dict(schema)} if schema is not None else {}),
         }
         try:
-            self._server.handle_chat_completions({**request, "id_slot": slot}, heard)
+            with self._slots.taken(messages) as slot:
+                self._server.handle_chat_completions({**request, "id_slot": slot}, heard)
         except (RuntimeError, ValueError) as error:
             says = f"The model {self.name} refused the conversation ({error})."
             raise EngineError("llm", says, quoted=str(error)) from error
         if failure:
             raise self._error(failure)
-        return stopped, "".join(said), len(said)
 
     def _error(self, failure: Mapping[str, Any]) -> EngineError:
         if failure.get("type") == "exceed_context_size_error":
@@ -272,11 +215,6 @@ class Embedded:
             )
         why = str(failure.get("message", "no reason given"))
         return EngineError("llm", f"The model {self.name} failed ({why}).", quoted=why)
-
-
-def _waits(work: Work | None, since: float) -> bool:
-    """Return whether what has waited `since` (monotonic) is to let others go first."""
-    return work is not None and work.wanted() and RUSH.holds_back(work.urgency(), since)
 
 
 def _serve(path: Path, settings: Llm, key: str) -> Any:
