@@ -136,11 +136,11 @@ async def usage(pid: int, seconds: float) -> Usage:
     """
     try:
         root = psutil.Process(pid)
-        before, began, peak = _cpu_s(root), time.monotonic(), 0.0
+        before, began, peak = cpu_s(root), time.monotonic(), 0.0
         while (left := began + seconds - time.monotonic()) > 0:
             peak = max(peak, _rss_mb(root))
             await asyncio.sleep(min(SAMPLE_S, left))
-        took, passed = _cpu_s(root) - before, time.monotonic() - began
+        took, passed = cpu_s(root) - before, time.monotonic() - began
         rss = _rss_mb(root)
         threads = sum(one.num_threads() for one in _family(root))
         return Usage(100 * took / passed, rss, max(peak, rss), _pss_mb(root), threads)
@@ -152,7 +152,7 @@ def _family(root: psutil.Process) -> list[psutil.Process]:
     return [root, *root.children(recursive=True)]
 
 
-def _cpu_s(root: psutil.Process) -> float:
+def cpu_s(root: psutil.Process) -> float:
     """CPU seconds of the process, its children, and the children that have ended (`cpu_times` counts those)."""
     return sum(sum(one.cpu_times()[:4]) for one in _family(root))
 

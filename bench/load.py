@@ -27,7 +27,7 @@ import click
 import numpy as np
 import psutil
 from _corpus import SEED, Utterance, corpus, load, noise_floor, sound
-from _processes import Unmeasured, usage
+from _processes import Unmeasured, cpu_s, usage
 from _report import percentile, plot_lines, show
 from _turn import PATIENCE_S, STAGES, Result
 from _wires import BLOCKS_PER_S, Daemon, WsCall, blocks_of, called, daemon
@@ -186,11 +186,11 @@ class Bench:
         spoken = Spoken(speakers)
         gate = asyncio.Barrier(speakers) if self._together else None
         over = asyncio.create_task(self._watch(spoken))
-        before = sum(psutil.Process(self._daemon.pid).cpu_times()[:2])
+        before = cpu_s(psutil.Process(self._daemon.pid))
         async with asyncio.TaskGroup() as group:
             for number in range(speakers):
                 group.create_task(self._one(number, turns, spoken, gate))
-        spoken.cpu_s = sum(psutil.Process(self._daemon.pid).cpu_times()[:2]) - before
+        spoken.cpu_s = cpu_s(psutil.Process(self._daemon.pid)) - before
         over.cancel()
         await asyncio.gather(over, return_exceptions=True)
         return spoken

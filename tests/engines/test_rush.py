@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 
 import pytest
+from gate import Gate
 
 from antiphon_daemon.engines import rush
 from antiphon_daemon.engines.contracts import Revoked, Urgency
@@ -20,21 +21,6 @@ Two = tuple[Worker, Worker]
 HELD_S = 4 * LOOK_S
 
 
-class Gate:
-    """A model that is busy until it is let go."""
-
-    def __init__(self) -> None:
-        self.inside, self.open = threading.Event(), threading.Event()
-
-    def __call__(self) -> str:
-        self.inside.set()
-        assert self.open.wait(10)
-        return "result"
-
-    async def entered(self) -> None:
-        assert await asyncio.to_thread(self.inside.wait, 10)
-
-
 @pytest.fixture
 async def two() -> AsyncIterator[Two]:
     shared = Rush()
@@ -42,6 +28,17 @@ async def two() -> AsyncIterator[Two]:
     yield ears, voice
     await ears.close()
     await voice.close()
+
+
+@asynccontextmanager
+async def working(ears: Worker, work: Token) -> AsyncIterator[asyncio.Task[str]]:
+    """Have the ears be busy with this while the body lasts."""
+    gate = Gate()
+    busy = asyncio.create_task(ears.run(gate, work))
+    await gate.entered()
+    yield busy
+    gate.open.set()
+    assert await busy == "result"
 
 
 def ample() -> Token:
@@ -55,112 +52,84 @@ async def test_what_is_merely_useful_waits_for_what_another_engine_does_for_some
     two: Two, urgency: Urgency
 ) -> None:
     ears, voice = two
-    gate = Gate()
-    busy = asyncio.create_task(ears.run(gate, Token(urgency=Urgency.DRAFT)))
-    await gate.entered()
-    rest = asyncio.create_task(voice.run(lambda: "rest", Token(urgency=urgency)))
-    await asyncio.sleep(HELD_S)
-    assert not rest.done()
-    gate.open.set()
-    assert await busy == "result"
+    async with working(ears, Token(urgency=Urgency.DRAFT)):
+        rest = asyncio.create_task(voice.run(lambda: "rest", Token(urgency=urgency)))
+        await asyncio.sleep(HELD_S)
+        assert not rest.done()
     assert await rest == "rest"
 
 
 async def test_what_somebody_waits_for_waits_for_no_other_engine(two: Two) -> None:
     ears, voice = two
-    gate = Gate()
-    busy = asyncio.create_task(ears.run(gate, Token()))
-    await gate.entered()
-    held = asyncio.create_task(voice.run(lambda: "rest", ample()))
-    await asyncio.sleep(HELD_S)
-    for urgency in (Urgency.TURN, Urgency.DRAFT):  # the thread that holds the other back takes these
-        assert await voice.run(lambda: "first words", Token(urgency=urgency)) == "first words"
-    assert not held.done()
-    gate.open.set()
-    await asyncio.gather(busy, held)
+    async with working(ears, Token()):
+        held = asyncio.create_task(voice.run(lambda: "rest", ample()))
+        await asyncio.sleep(HELD_S)
+        for urgency in (Urgency.TURN, Urgency.DRAFT):  # the thread that holds the other back takes these
+            assert await voice.run(lambda: "first words", Token(urgency=urgency)) == "first words"
+        assert not held.done()
+    await held
 
 
 async def test_what_is_merely_useful_keeps_nothing_waiting(two: Two) -> None:
     ears, voice = two
-    gate = Gate()
-    busy = asyncio.create_task(ears.run(gate, Token(urgency=Urgency.MEANWHILE)))
-    await gate.entered()
-    assert await voice.run(lambda: "rest", ample()) == "rest"
-    gate.open.set()
-    await busy
+    async with working(ears, Token(urgency=Urgency.MEANWHILE)):
+        assert await voice.run(lambda: "rest", ample()) == "rest"
 
 
 async def test_nothing_is_held_back_for_ever(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rush, "HOLD_S", HELD_S)
     ears, voice = two
-    gate = Gate()
-    busy = asyncio.create_task(ears.run(gate, Token()))
-    await gate.entered()
-    held = asyncio.create_task(voice.run(lambda: "rest", ample()))
-    await asyncio.sleep(HELD_S / 2)
-    assert not held.done()
-    assert await asyncio.wait_for(held, 5) == "rest"
-    gate.open.set()
-    await busy
+    async with working(ears, Token()):
+        held = asyncio.create_task(voice.run(lambda: "rest", ample()))
+        await asyncio.sleep(HELD_S / 2)
+        assert not held.done()
+        assert await asyncio.wait_for(held, 5) == "rest"
 
 
 async def test_a_reply_that_runs_short_waits_no_more(two: Two) -> None:
     ears, voice = two
-    gate = Gate()
-    busy = asyncio.create_task(ears.run(gate, Token()))
-    await gate.entered()
-    token = Token()
-    token.lasts_until(time.monotonic() + AMPLE_S + 2 * HELD_S)
-    held = asyncio.create_task(voice.run(lambda: "rest", token))
-    await asyncio.sleep(HELD_S)
-    assert not held.done()
-    assert await held == "rest"
-    assert not busy.done()
-    gate.open.set()
-    await busy
+    async with working(ears, Token()) as busy:
+        token = Token()
+        token.lasts_until(time.monotonic() + AMPLE_S + 2 * HELD_S)
+        held = asyncio.create_task(voice.run(lambda: "rest", token))
+        await asyncio.sleep(HELD_S)
+        assert not held.done()
+        assert await held == "rest"
+        assert not busy.done()
 
 
 async def test_work_that_somebody_comes_to_wait_for_keeps_others_waiting(two: Two) -> None:
     ears, voice = two
-    gate, token, order = Gate(), Token(urgency=Urgency.MEANWHILE), list[str]()
-    busy = asyncio.create_task(ears.run(gate, token))
-    await gate.entered()
-    token.hurry()
-    held = asyncio.create_task(voice.run(partial(order.append, "rest"), ample()))
-    await asyncio.sleep(HELD_S)
-    assert not order
-    gate.open.set()
-    await asyncio.gather(busy, held)
+    token, order = Token(urgency=Urgency.MEANWHILE), list[str]()
+    async with working(ears, token):
+        token.hurry()
+        held = asyncio.create_task(voice.run(partial(order.append, "rest"), ample()))
+        await asyncio.sleep(HELD_S)
+        assert not order
+    await held
     assert order == ["rest"]
 
 
 async def test_what_is_given_up_while_it_waits_is_never_begun(two: Two) -> None:
     ears, voice = two
-    gate, token, order = Gate(), ample(), list[str]()
-    busy = asyncio.create_task(ears.run(gate, Token()))
-    await gate.entered()
-    held = asyncio.create_task(voice.run(partial(order.append, "rest"), token))
-    await asyncio.sleep(HELD_S)
-    token.revoke()
-    with pytest.raises(Revoked):
-        await held
-    await asyncio.sleep(HELD_S)
-    assert voice.load().waiting == voice.load().running == 0
-    gate.open.set()
-    await busy
+    token, order = ample(), list[str]()
+    async with working(ears, Token()):
+        held = asyncio.create_task(voice.run(partial(order.append, "rest"), token))
+        await asyncio.sleep(HELD_S)
+        token.revoke()
+        with pytest.raises(Revoked):
+            await held
+        await asyncio.sleep(HELD_S)
+        assert voice.load().waiting == voice.load().running == 0
     assert not order
 
 
 async def test_closing_turns_away_what_waits_although_others_are_hurried(two: Two) -> None:
     ears, voice = two
-    gate = Gate()
-    busy = asyncio.create_task(ears.run(gate, Token()))
-    await gate.entered()
-    held = asyncio.create_task(voice.run(lambda: "rest", ample()))
-    await asyncio.sleep(HELD_S)
-    async with asyncio.timeout(5):
-        await voice.close()
-        with pytest.raises(Revoked):
-            await held
-    gate.open.set()
-    await busy
+    async with working(ears, Token()):
+        held = asyncio.create_task(voice.run(lambda: "rest", ample()))
+        await asyncio.sleep(HELD_S)
+        async with asyncio.timeout(5):
+            await voice.close()
+            with pytest.raises(Revoked):
+                await held

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 
 import pytest
+from gate import Gate
 
 from antiphon_daemon.engines.contracts import EngineError, Fault, Revoked, Urgency
 from antiphon_daemon.engines.meter import Meter
@@ -23,22 +24,6 @@ async def worker() -> AsyncIterator[Worker]:
     worker = Worker("stt", waiting=3)
     yield worker
     await worker.close()
-
-
-class Gate:
-    """Stands for a model that is busy until it is let go; tells when a thread is inside."""
-
-    def __init__(self) -> None:
-        self.inside = threading.Event()
-        self.open = threading.Event()
-
-    def __call__(self) -> str:
-        self.inside.set()
-        assert self.open.wait(10)
-        return "result"
-
-    async def entered(self) -> None:
-        assert await asyncio.to_thread(self.inside.wait, 10)
 
 
 async def test_a_result_and_an_error_reach_the_caller(worker: Worker) -> None:
