@@ -22,8 +22,8 @@ PROJECTS = (ROOT / "pyproject.toml", ROOT / "satellite/pyproject.toml", ROOT / "
 ASKED_FOR = ("mlx-whisper", "vosk", "vosk-ko", "sherpa-onnx", "kokoro", "supertonic")
 """Extras with engines that are only installed where somebody wants them, and for the tests."""
 
-TORCH = ("openai-whisper", "coqui")
-"""Extras with engines on PyTorch, which weighs gigabytes: in an environment of their own."""
+TORCH = ("openai-whisper", "coqui", "cuda")
+"""Extras that weigh gigabytes, nearly all of it CUDA: in an environment of their own."""
 
 EVERYTHING = ["--all-packages", "--all-extras", *(f"--no-extra={name}" for name in ASKED_FOR)]
 FOR_TESTS = [f"--group={name}" for name in ("embedded", "build", "dev")]

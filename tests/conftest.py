@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import ctranslate2
 import pytest
 from marks import MARKS
 from speech import Say, speaker
@@ -50,6 +51,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("macos") and sys.platform != "darwin":
             item.add_marker(pytest.mark.skip(reason=MARKS["macos"]))
+        if item.get_closest_marker("gpu") and not ctranslate2.get_cuda_device_count():
+            item.add_marker(pytest.mark.skip(reason=MARKS["gpu"]))
         for name in ("home_assistant", "node", "torch"):
             if item.get_closest_marker(name) and not config.getoption(f"--{name.replace('_', '-')}"):
                 item.add_marker(pytest.mark.skip(reason=MARKS[name]))

@@ -15,7 +15,7 @@ from antiphon.wire.server import ListenError, Server
 from antiphon_daemon import other_side
 from antiphon_daemon.endpoints.info import vad_info
 from antiphon_daemon.endpoints.vad import VadHandler
-from antiphon_daemon.engines import auto
+from antiphon_daemon.engines import auto, available
 from antiphon_daemon.engines.build import build_synthesizer, build_transcriber, load_backends
 from antiphon_daemon.engines.contracts import EngineError, Remote, Stage
 from antiphon_daemon.engines.llm.health import Backend
@@ -38,6 +38,7 @@ async def run(settings: Settings) -> list[Check]:
     ports = [await _port(name, settings) for name in ("asr", "tts", "handle", "vad", "wake")]
     engines = [
         *await _engine("speech to text", build_transcriber(settings), lambda e: e.languages, settings, "stt"),
+        *await asyncio.to_thread(_gpu, settings),
         *await _models(settings),
         *await _engine("voice", build_synthesizer(settings), spoken, settings, "tts"),
     ]
@@ -97,6 +98,18 @@ async def _engine(
         checks.append(Check(f"{title}, language", False, says, does))
     await engine.close()
     return checks
+
+
+def _gpu(settings: Settings) -> list[Check]:
+    """Tell of a GPU that hearing could use, and does not for want of a library."""
+    if settings.stt.device != "auto" or settings.stt.engine not in ("auto", "faster_whisper"):
+        return []
+    if available.missing("stt", "faster_whisper"):
+        return []
+    from antiphon_daemon.engines.stt import cuda
+
+    why = cuda.missing() if cuda.present() else ""
+    return [Check("GPU", None, f"hearing is computed on the CPU. {why}.")] if why else []
 
 
 async def _models(settings: Settings) -> list[Check]:

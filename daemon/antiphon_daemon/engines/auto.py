@@ -209,12 +209,12 @@ def resolve(settings: Settings, stages: Sequence[Stage] = STAGES) -> tuple[Setti
 
 def this_machine() -> Machine:
     """Return what this machine is."""
-    cuda = False
+    gpu = False
     if not available.missing("stt", "faster_whisper"):
-        import ctranslate2
+        from antiphon_daemon.engines.stt import cuda
 
-        cuda = bool(ctranslate2.get_cuda_device_count())
-    return Machine(platform.system(), platform.machine(), os.cpu_count() or 1, cuda)
+        gpu = cuda.present() and not cuda.missing()
+    return Machine(platform.system(), platform.machine(), os.cpu_count() or 1, gpu)
 
 
 def on_this_machine() -> Here:

@@ -8,6 +8,7 @@ from typing import Any
 
 import ctranslate2
 import numpy as np
+import structlog
 from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import get_compression_ratio, get_suppressed_tokens
@@ -16,12 +17,17 @@ from antiphon.audio.pcm import RATE, Samples
 from antiphon.settings import Stt
 from antiphon_daemon.engines import catalogue, models
 from antiphon_daemon.engines.contracts import EngineError, Work
+from antiphon_daemon.engines.stt import cuda
 from antiphon_daemon.engines.stt.guards import Heard, surely_spoken
 from antiphon_daemon.engines.stt.whisper import FRAMES_PER_S, Whisper, failed, most_tokens
 from antiphon_daemon.engines.worker import threads
 
 SMALL_BYTES = 100_000_000
 """Weights of fewer bytes are those of a tiny model."""
+
+_ON = {"cpu": "CPU", "cuda": "GPU"}
+
+log = structlog.get_logger(__name__)
 
 
 class FasterWhisper(Whisper):
@@ -112,9 +118,26 @@ def _load(settings: Stt) -> tuple[Any, str]:
 
 
 def _open(name: str, settings: Stt) -> Any:
-    device = settings.device
-    if device == "auto":
-        device = "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
+    """Return the model, warmed: on the GPU if it can be, unless the settings say where."""
+    if settings.device == "cpu" or (settings.device == "auto" and not cuda.present()):
+        return _made(name, "cpu", settings)
+    why = cuda.missing() if cuda.present() else "CTranslate2 finds no GPU with CUDA here"
+    if settings.device == "cuda":
+        if why:
+            raise EngineError("stt", f"{why}; set stt.device to auto or cpu in config.yaml to do without.")
+        return _made(name, "cuda", settings)
+    try:
+        if not why:
+            return _made(name, "cuda", settings)
+    except EngineError as error:
+        why = error.unquoted
+    for_a_cpu = settings.compute_type in ctranslate2.get_supported_compute_types("cpu")
+    model = _made(name, "cpu", settings if for_a_cpu else settings.model_copy(update={"compute_type": "auto"}))
+    log.warning("hearing is computed on the CPU, though there is a GPU", why=why)
+    return model
+
+
+def _made(name: str, device: str, settings: Stt) -> Any:
     compute = settings.compute_type
     if compute == "auto":
         compute = "float16" if device == "cuda" else "int8"
@@ -126,6 +149,9 @@ def _open(name: str, settings: Stt) -> Any:
         begin = model.hf_tokenizer.token_to_id("<|startoftranscript|>")
         model.hf_tokenizer.decode(model.model.generate(model.encode(seen), [[begin]], max_length=3)[0].sequences_ids[0])
     except Exception as error:  # CTranslate2, tokenizers and the hub have no error in common, some raise bare ones
+        if "compute type" in str(error):
+            says = f"faster_whisper cannot compute with {compute} on this {_ON[device]}"
+            raise EngineError("stt", f"{says}: set stt.compute_type to auto in config.yaml ({error})") from error
         if Path(name).is_dir():
             raise catalogue.broken("stt", name, error) from error
         reason = " ".join(str(error).split())
