@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -18,6 +19,7 @@ from antiphon.log import spoken
 from antiphon.settings import Settings
 from antiphon_daemon.conversation import skills
 from antiphon_daemon.conversation import turn_types as turns
+from antiphon_daemon.conversation.circles import uncircled
 from antiphon_daemon.conversation.manner import HOUSE, Manner
 from antiphon_daemon.conversation.memory import Recollection
 from antiphon_daemon.conversation.messages import message
@@ -370,7 +372,9 @@ class Drafts:
             handed=draft.calls if manner.tools else None,
             forced=manner.forced,
         )
-        return words if manner.tokens is None else _shortened(words, manner.tokens, draft)
+        if manner.tokens is not None:
+            words = _shortened(words, manner.tokens, draft)
+        return uncircled(words, partial(_circled, draft)) if manner.aloud else words
 
 
 async def _shortened(words: AsyncGenerator[str, None], tokens: int, draft: Draft) -> AsyncGenerator[str, None]:
@@ -382,6 +386,10 @@ async def _shortened(words: AsyncGenerator[str, None], tokens: int, draft: Draft
                 return
             tokens -= max(1, len(delta) // TOKEN_LETTERS)
             yield delta
+
+
+def _circled(draft: Draft) -> None:
+    log.info("the language model goes round in a circle: its reply ends here", revision=draft.revision)
 
 
 async def _said(text: str) -> AsyncGenerator[str, None]:
