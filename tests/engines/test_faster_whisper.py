@@ -17,7 +17,7 @@ from antiphon.audio.pcm import RATE, Samples
 from antiphon.settings import Settings, Stt
 from antiphon_daemon.engines import catalogue
 from antiphon_daemon.engines.build import build_transcriber
-from antiphon_daemon.engines.contracts import EngineError, Engines, Revoked, Transcript
+from antiphon_daemon.engines.contracts import EngineError, Engines, Revoked, Transcript, Urgency
 from antiphon_daemon.engines.stt.cutting import CUT_TO_S, cut
 from antiphon_daemon.engines.stt.faster_whisper import FasterWhisper
 from antiphon_daemon.engines.stt.guards import Heard, plain
@@ -209,12 +209,26 @@ async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "wrong", "windows"),
-    [(2.0, 0, [6]), (2.0, 1, [6, 12]), (2.0, 9, [6, 12, 30]), (9.0, 9, [10.1, 12, 30]), (28.8, 9, [29.9, 30])],
+    ("seconds", "wrong", "urgency", "windows"),
+    [
+        (2.0, 0, Urgency.TURN, [6]),
+        (2.0, 1, Urgency.TURN, [6, 12]),
+        (2.0, 9, Urgency.DRAFT, [6, 12, 30]),
+        (2.0, 9, Urgency.PATIENT, [6, 12, 30]),
+        (2.0, 9, Urgency.MEANWHILE, [6]),
+        (9.0, 9, Urgency.TURN, [10.1, 12, 30]),
+        (28.8, 9, Urgency.TURN, [29.9, 30]),
+    ],
 )
 async def test_a_longer_window_is_asked_as_long_as_the_answer_looks_wrong(
-    engines: Engines, monkeypatch: pytest.MonkeyPatch, seconds: float, wrong: int, windows: list[float]
+    engines: Engines,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: float,
+    wrong: int,
+    urgency: Urgency,
+    windows: list[float],
 ) -> None:
+    """But for what nobody relies on."""
     asked: list[float] = []
 
     def window(features: object, duration_s: float, window_s: float, *_: object) -> tuple[str, Heard]:
@@ -223,7 +237,7 @@ async def test_a_longer_window_is_asked_as_long_as_the_answer_looks_wrong(
         return "en", Heard("hello", logprob, 0.1, 1.0, 3, True, window_s)
 
     monkeypatch.setattr(engines.transcriber, "_window", window)
-    heard = await engines.transcriber.transcribe(noise("white", seconds, -20), Token(), language="en")
+    heard = await engines.transcriber.transcribe(noise("white", seconds, -20), Token(urgency=urgency), language="en")
     assert asked == windows
     assert heard.window_s == windows[-1]
 

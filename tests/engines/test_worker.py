@@ -190,6 +190,17 @@ async def test_a_reply_with_much_left_to_hear_lets_drafts_go_first_until_it_has_
     assert await begun_in(worker, **works) == ["short", "draft", "ample"]
 
 
+async def test_among_turns_who_has_heard_nothing_goes_before_who_has_and_who_ran_dry_before_both(
+    worker: Worker,
+) -> None:
+    later, sooner, dry = Token(), Token(), Token()
+    later.lasts_until(time.monotonic() + AMPLE_S / 2 + 0.5)
+    sooner.lasts_until(time.monotonic() + AMPLE_S / 2)
+    dry.lasts_until(time.monotonic() - 1)
+    assert await begun_in(worker, later=later, nothing=Token(), dry=dry) == ["dry", "nothing", "later"]
+    assert await begun_in(worker, later=later, sooner=sooner) == ["sooner", "later"]
+
+
 async def test_a_full_queue_turns_away_what_nobody_relies_on_rather_than_a_turn(worker: Worker) -> None:
     gate = Gate()
     works = [Token(urgency=one) for one in (Urgency.TURN, Urgency.MEANWHILE, Urgency.DRAFT, Urgency.MEANWHILE)]

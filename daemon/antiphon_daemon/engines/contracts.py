@@ -130,6 +130,11 @@ class Work(Protocol):
         """Return how urgent it is now. Any thread may ask."""
         ...
 
+    def due(self) -> float | None:
+        """Return until when what there is of its result lasts its listener (monotonic seconds); None: there is nothing
+        yet. Any thread may ask."""
+        ...
+
     def lasts_until(self, at: float) -> None:
         """What is there of its result lasts its listener until `at` (monotonic seconds): until shortly before, the
         rest is not urgent."""

@@ -8,10 +8,17 @@ import time
 import uuid
 from collections.abc import Callable
 
-from antiphon_daemon.engines.contracts import Urgency
+from antiphon_daemon.engines.contracts import Urgency, Work
 
 AMPLE_S = 2.0
 """Who has so much left to hear can wait for the rest: long enough for the clauses that others wait for."""
+
+
+def rank(work: Work, came_at: float) -> tuple[Urgency, float]:
+    """Return what orders those who wait since `came_at` (monotonic): the most urgent first, and among equals who is to
+    hear something first. Whoever has heard nothing yet waits since they came."""
+    due = work.due()
+    return work.urgency(), came_at if due is None else due
 
 
 class Token:
@@ -50,6 +57,10 @@ class Token:
         """Return how urgent it is now."""
         ample = time.monotonic() < self._lasts_until - AMPLE_S
         return max(self._urgency, Urgency.AHEAD) if ample else self._urgency
+
+    def due(self) -> float | None:
+        """Return until when what is there lasts (monotonic seconds); None: there is nothing yet."""
+        return self._lasts_until if self._lasts_until > -math.inf else None
 
     def lasts_until(self, at: float) -> None:
         """What is there lasts until `at` (monotonic seconds)."""

@@ -4,7 +4,8 @@ Three ways to hand work over, one for each shape a library has: `run` for a func
 generator, `push` for a function that calls back. In each the caller's side ends at once with `Revoked` when the work is
 revoked, even while a thread is still inside the model; the thread comes free at the model's next step.
 
-What waits for a thread is taken by its urgency at that moment (`Urgency`), and among equals in the order it came: a
+What waits for a thread is taken by its urgency at that moment (`Urgency`), and among equals by when its listener will
+have heard what there is, or has waited since if there is nothing (`work.rank`): a
 turn that is over goes before drafts, drafts before what is merely useful, whichever conversations they are of. What is
 merely useful also waits while another engine works at what somebody waits for (`rush.py`).
 """
@@ -24,6 +25,7 @@ from typing import Any, Final, TypeVar
 from antiphon_daemon.engines.contracts import EngineError, Fault, Load, Revoked, Stage, Urgency, Work
 from antiphon_daemon.engines.meter import Meter
 from antiphon_daemon.engines.rush import RUSH, Rush
+from antiphon_daemon.engines.work import rank
 
 T = TypeVar("T")
 
@@ -84,11 +86,11 @@ class Job:
     result: Future[Any]
     came_at: float = field(default_factory=time.monotonic)
 
-    def urgency(self) -> Urgency:
-        """Return how urgent it is now: what has waited for long takes its place like any other."""
-        urgency = self.work.urgency()
+    def rank(self) -> tuple[Urgency, float]:
+        """Return its place among those who wait, as it is now: what has waited for long is as urgent as any other."""
+        urgency, due = rank(self.work, self.came_at)
         waited = urgency is Urgency.PATIENT and time.monotonic() - self.came_at > PATIENCE_S
-        return Urgency.TURN if waited else urgency
+        return Urgency.TURN if waited else urgency, due
 
 
 class Worker:
@@ -257,9 +259,9 @@ class Worker:
             with self._lock:
                 if not self._waiting:
                     return None
-                job = min(self._waiting, key=Job.urgency)
+                job = min(self._waiting, key=Job.rank)
                 given_up = self._closed.is_set() or job.result.cancelled() or not job.work.wanted()
-                if given_up or not self._rush.holds_back(job.urgency(), job.came_at):
+                if given_up or not self._rush.holds_back(job.rank()[0], job.came_at):
                     self._waiting.remove(job)
                     return job
             self._rush.wait(seen)

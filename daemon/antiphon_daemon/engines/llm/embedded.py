@@ -29,13 +29,19 @@ from antiphon_daemon.engines.contracts import (
 )
 from antiphon_daemon.engines.llm import forcing
 from antiphon_daemon.engines.llm.endings import Endings
+from antiphon_daemon.engines.llm.pen import Pens, Writer
 from antiphon_daemon.engines.llm.prefix import begins, unasked
 from antiphon_daemon.engines.llm.slots import Slots
+from antiphon_daemon.engines.llm.template import KWARGS, Template
+from antiphon_daemon.engines.work import Token
 from antiphon_daemon.engines.worker import Worker, threads
 
 BATCH = 128
 """Tokens of a prompt that are read at once. Only between batches can reading be given up: on two cores a batch takes
 about a second, and larger ones are hardly faster."""
+
+OPINION_S = 0.03
+"""An opinion of whether a sentence is whole is worth so long a wait while the model writes for others."""
 
 YIELD_S = 5.0
 """A reply waits so long, at most, for the batch that its own prefill is reading."""
@@ -72,11 +78,13 @@ class Embedded:
         self.name = f"llama.cpp {path.stem}"
         key = secrets.token_urlsafe(32)
         self._server: Any = _serve(path, settings, key)
-        self._endings = Endings(self._server, key)
+        self._template = Template(self._server, key)
+        self._endings = Endings(self._server, self._template)
+        self._pens = Pens(_writing_threads(settings))
         self._worker = Worker("llm", threads=settings.conversations)
         self._readings: set[Reading] = set()
         self._slots = Slots(settings.conversations)
-        self._generate([Message("user", "Hi")], 1, lambda _: True)
+        self._generate([Message("user", "Hi")], 1, lambda _: True, Token())
 
     async def check(self) -> None:
         """Do nothing: the model is in this process, loaded and tried."""
@@ -92,7 +100,8 @@ class Embedded:
         own = {reading for reading in readings if begins(messages, reading.messages)}
         for reading in own or (readings if self._worker.full else ()):
             reading.enough.set()
-        generate: Callable[[Callable[[str], bool]], None] = partial(self._reply, messages)
+        self._pens.look()
+        generate: Callable[[Callable[[str], bool]], None] = partial(self._reply, messages, work)
         pieces = self._worker.push(generate, work)
         try:
             async for piece in pieces:
@@ -104,7 +113,7 @@ class Embedded:
     async def call(self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool]) -> AsyncIterator[ToolCall]:
         """Yield one call, well formed whatever the model thinks."""
         asked, grammar = forcing.asked(messages, tools), forcing.schema(tools)
-        written: Callable[[Callable[[str], bool]], None] = partial(self._reply, asked, schema=grammar)
+        written: Callable[[Callable[[str], bool]], None] = partial(self._reply, asked, work, schema=grammar)
         pieces = self._worker.push(written, work)
         try:
             text = "".join([piece async for piece in pieces])
@@ -117,12 +126,12 @@ class Embedded:
 
         What it reads is what the reply to the same messages begins with: the reply need not read it again.
         """
-        return await self._worker.run(partial(self._end, messages, work.wanted), work)
+        return await self._worker.run(partial(self._end, messages, work), work)
 
     async def prefill(self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()) -> None:
         """Read `messages` into the cache; a reply to them may come at any time and goes on from there."""
         reading = Reading(messages)
-        read: Callable[[Callable[[str], bool]], None] = partial(self._read, reading)
+        read: Callable[[Callable[[str], bool]], None] = partial(self._read, reading, work)
         pieces = self._worker.push(read, work)
         with contextlib.suppress(EngineError, Revoked):
             try:
@@ -140,30 +149,43 @@ class Embedded:
         await self._worker.close()
         self._server = None
 
-    def _end(self, messages: Sequence[Message], wanted: Callable[[], bool]) -> float | None:
+    def _end(self, messages: Sequence[Message], work: Work) -> float | None:
         self._yield_to(messages)
-        with self._slots.taken(messages) as slot:
-            return self._endings.probability(messages, slot, wanted)
-
-    def _read(self, reading: Reading, emit: Callable[[str], bool]) -> None:
-        self._readings.add(reading)
         try:
-            self._generate(unasked(reading.messages), 1, lambda piece: emit(piece) and not reading.enough.is_set())
+            with self._pens.taken(work, within_s=OPINION_S), self._slots.taken(messages) as slot:
+                return self._endings.probability(messages, slot, work.wanted)
+        except Revoked:
+            return None
+
+    def _read(self, reading: Reading, work: Work, emit: Callable[[str], bool]) -> None:
+        self._readings.add(reading)
+
+        def wanted() -> bool:
+            return work.wanted() and not reading.enough.is_set()
+
+        try:
+            self._generate(unasked(reading.messages), 1, lambda piece: emit(piece) and wanted(), work, wanted=wanted)
         finally:
             self._readings.discard(reading)
             reading.over.set()
 
     def _reply(
-        self, messages: Sequence[Message], emit: Callable[[str], bool], *, schema: Mapping[str, Any] | None = None
+        self,
+        messages: Sequence[Message],
+        work: Work,
+        emit: Callable[[str], bool],
+        *,
+        schema: Mapping[str, Any] | None = None,
     ) -> None:
         """Write a reply, in the place of the cache where its beginning is being read, if it is."""
         self._yield_to(messages)
-        self._generate(messages, self._settings.reply_tokens, emit, schema)
+        self._generate(messages, self._settings.reply_tokens, emit, work, schema)
 
     def _yield_to(self, messages: Sequence[Message]) -> None:
         """Have a prefill of what these begin with give its place up."""
         for reading in [one for one in self._readings.copy() if begins(messages, one.messages)]:
             reading.enough.set()
+            self._pens.look()
             reading.over.wait(YIELD_S)
 
     def _generate(
@@ -171,39 +193,78 @@ class Embedded:
         messages: Sequence[Message],
         tokens: int,
         emit: Callable[[str], bool],
+        work: Work,
         schema: Mapping[str, Any] | None = None,
+        wanted: Callable[[], bool] | None = None,
     ) -> None:
-        """Hand the pieces of one reply to `emit` until they end or it returns False."""
+        """Hand the pieces of one reply to `emit` until they end or it returns False.
+
+        Where others are to write first it stops, and goes on then: what was read and written is in the cache.
+        """
+        pieces: list[str] = []
+        told, prompt = forcing.plain(messages), ""
+        stopped = True
+        while stopped:
+            # Who waits for the pen leaves the place to others: a later draft of the same turn is to find it free.
+            with self._pens.taken(work, wanted) as pen, self._slots.taken(messages) as slot:
+                if pieces:
+                    prompt = prompt or self._template.render(told)
+                begun = {"prompt": prompt + "".join(pieces)} if pieces else {"messages": told}
+                request = {**begun, "max_tokens": tokens - len(pieces), "id_slot": slot}
+                stopped = self._write(request, emit, pieces, pen, schema) and len(pieces) < tokens
+
+    def _write(
+        self,
+        asked: Mapping[str, Any],
+        emit: Callable[[str], bool],
+        pieces: list[str],
+        pen: Writer,
+        schema: Mapping[str, Any] | None,
+    ) -> bool:
+        """Add what comes to `pieces`; return whether it stopped because somebody else is to write."""
         failure: Mapping[str, Any] = {}
+        stopped = False
 
         def heard(chunk: Mapping[str, Any]) -> bool:
             """Take a chunk of the stream; True stops the model."""
-            nonlocal failure
+            nonlocal failure, stopped
             if error := chunk.get("error"):
                 failure = error
                 return True
-            choices = chunk.get("choices") or [{}]
+            choice = (chunk.get("choices") or [{}])[0]
+            piece = choice.get("delta", {}).get("content") or choice.get("text") or ""
+            pieces.extend([piece] if piece else [])
+            if piece:
+                pen.written += 1
+            else:
+                pen.batches += 1
             # Progress in reading the prompt has no text; handing on nothing still asks whether anyone listens.
-            return not emit(choices[0].get("delta", {}).get("content") or "")
+            if not emit(piece):
+                return True
+            over = schema is not None or choice.get("finish_reason") is not None
+            stopped = not over and self._pens.wanted(pen)
+            return stopped
 
         request = {
-            "messages": forcing.plain(messages),
+            **asked,
             "stream": True,
-            "max_tokens": tokens,
             "temperature": self._settings.temperature,
             "cache_prompt": True,
             "return_progress": True,
-            "chat_template_kwargs": {"enable_thinking": False},
+            "chat_template_kwargs": KWARGS,
             **({"json_schema": dict(schema)} if schema is not None else {}),
         }
         try:
-            with self._slots.taken(messages) as slot:
-                self._server.handle_chat_completions({**request, "id_slot": slot}, heard)
+            if "prompt" in asked:
+                self._server.handle_completions(request, heard)
+            else:
+                self._server.handle_chat_completions(request, heard)
         except (RuntimeError, ValueError) as error:
             says = f"The model {self.name} refused the conversation ({error})."
             raise EngineError("llm", says, quoted=str(error)) from error
         if failure:
             raise self._error(failure)
+        return stopped
 
     def _error(self, failure: Mapping[str, Any]) -> EngineError:
         if failure.get("type") == "exceed_context_size_error":
@@ -242,7 +303,7 @@ def _parameters(path: Path, settings: Llm, key: str, cache: Any) -> Any:
     # cores that others use too, one thread is five times faster. Those of a batch also write, where several
     # conversations do.
     parameters.cpuparams_batch.n_threads = settings.threads or max(1, min(threads(0), (os.cpu_count() or 1) - 1))
-    parameters.cpuparams.n_threads = settings.threads or max(1, threads(0) // 2)
+    parameters.cpuparams.n_threads = _writing_threads(settings)
     # Prompts that no slot holds any more are not worth the gigabytes that would be kept of them.
     parameters.cache_ram_mib = 0
     parameters.fit_params = False
@@ -253,3 +314,7 @@ def _parameters(path: Path, settings: Llm, key: str, cache: Any) -> Any:
     parameters.api_keys = [key]
     parameters.ui = parameters.endpoint_slots = False
     return parameters
+
+
+def _writing_threads(settings: Llm) -> int:
+    return settings.threads or max(1, threads(0) // 2)

@@ -7,28 +7,23 @@ speaker had finished or not, so the mark itself is left out.
 
 from __future__ import annotations
 
-import json
 import math
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from antiphon_daemon.engines.contracts import EngineError, Message
+from antiphon_daemon.engines.llm.template import Template
 
 CANDIDATES = 60
 """The likeliest next tokens that are looked at."""
 MARKS = ".?!。？！…"
-WITHIN_S = 2.0
 
 
 class Endings:
-    """Asks a `xllamacpp.Server`, which renders its template over HTTP only: `key` opens its listener on 127.0.0.1."""
+    """Asks a `xllamacpp.Server`, whose template this is."""
 
-    def __init__(self, server: Any, key: str) -> None:
-        self._server = server
-        self._key = key
-        # No proxy stands between this process and itself.
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    def __init__(self, server: Any, template: Template) -> None:
+        self._server, self._template = server, template
 
     def probability(self, messages: Sequence[Message], slot: int, wanted: Callable[[], bool]) -> float | None:
         """Return the probability that the last message ends where it does; None without words. Blocks: use a thread.
@@ -44,7 +39,7 @@ class Endings:
         if not said:
             return None
         given = [{"role": message.role, "content": message.text} for message in messages[:-1]]
-        prompt = self._render([*given, {"role": "user", "content": said}])
+        prompt = self._template.render([*given, {"role": "user", "content": said}])
         at = prompt.rfind(said)
         if at < 0:  # a template that changes what is said
             return None
@@ -55,18 +50,6 @@ class Endings:
             for candidate in self._next(prompt[:cut], slot, wanted)
             if _closes(str(candidate["token"]), after)
         )
-
-    def _render(self, messages: Sequence[Mapping[str, str]]) -> str:
-        request = urllib.request.Request(
-            f"{self._server.listening_address}/apply-template",
-            data=json.dumps({"messages": messages}).encode(),
-            headers={"Content-Type": "application/json", "Authorization": f"Bearer {self._key}"},
-        )
-        try:
-            with self._opener.open(request, timeout=WITHIN_S) as answer:
-                return str(json.load(answer)["prompt"])
-        except (OSError, ValueError, KeyError) as error:
-            raise EngineError("llm", f"The language model's template failed ({error}).") from error
 
     def _next(self, prompt: str, slot: int, wanted: Callable[[], bool]) -> Sequence[Mapping[str, Any]]:
         candidates: Sequence[Mapping[str, Any]] = ()

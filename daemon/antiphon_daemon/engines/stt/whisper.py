@@ -16,7 +16,7 @@ import numpy as np
 
 from antiphon.audio.pcm import RATE, Samples
 from antiphon_daemon.engines import models
-from antiphon_daemon.engines.contracts import EngineError, Load, Revoked, Transcript, Work
+from antiphon_daemon.engines.contracts import EngineError, Load, Revoked, Transcript, Urgency, Work
 from antiphon_daemon.engines.stt.cutting import FULL_WINDOW_S, MARGIN_S, cut
 from antiphon_daemon.engines.stt.guards import (
     SHORTEST_S,
@@ -134,14 +134,17 @@ class Whisper(ABC):
         )
 
     def _hear(self, audio: Samples, work: Work, language: str | None, hints: str) -> tuple[str, Heard]:
-        """Return the language and what was heard in at most 30 s, from the shortest window that hears it right."""
+        """Return the language and what was heard in at most 30 s, from the shortest window that hears it right.
+
+        What nobody relies on is heard in the shortest alone: the others take five times as long, and a turn may wait.
+        """
         audio = with_quiet_around(audio)
         features, duration_s = self._features(audio), len(audio) / RATE
         least_s = min(duration_s + MARGIN_S, FULL_WINDOW_S)
         windows_s = [max(WINDOWS_S[0], least_s), *(window_s for window_s in WINDOWS_S[1:] if window_s > least_s)]
         found = self._window(features, duration_s, windows_s[0], language, hints, work)
         for window_s in windows_s[1:]:
-            if not looks_wrong(found[1]) or nobody_spoke(found[1]):
+            if not looks_wrong(found[1]) or nobody_spoke(found[1]) or work.urgency() is Urgency.MEANWHILE:
                 break
             if not work.wanted():
                 raise Revoked

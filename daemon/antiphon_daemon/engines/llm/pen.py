@@ -1,0 +1,101 @@
+"""Who of several conversations has the language model write: the most urgent, one for each thread it writes with.
+
+llama.cpp writes all of them in one loop, and with few threads the next token of each comes as much later as there are
+conversations. Who shares so lets all wait for their first words; who takes turns lets the first have them at once, and
+nobody later than before. To stop and go on costs as much as a token or two, for what was written is in the cache.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from antiphon_daemon.engines.contracts import Revoked, Work
+from antiphon_daemon.engines.rush import LOOK_S, RUSH, Rush
+from antiphon_daemon.engines.work import rank
+
+TURN_TOKENS = 16
+"""Who writes goes on for so many tokens while others wait that are as urgent: a first clause has no more."""
+LEAST_TOKENS = 4
+"""And for so many while others wait that are more urgent, or have nothing to hear yet while this one has: else going on
+would cost more than what is written."""
+
+
+@dataclass(eq=False)
+class Writer:
+    """Somebody who writes, or waits for it."""
+
+    work: Work
+    came_at: float
+    written: int = 0
+    """Tokens since it may write."""
+    batches: int = 0
+    """And batches of its prompt that were read."""
+
+
+class Pens:
+    """So many pens. Thread-safe."""
+
+    def __init__(self, count: int, rush: Rush = RUSH, clock: Callable[[], float] = time.monotonic) -> None:
+        self._free = count
+        self._rush, self._clock = rush, clock
+        self._waiting: list[Writer] = []
+        self._freed = threading.Condition()
+
+    @contextlib.contextmanager
+    def taken(
+        self, work: Work, wanted: Callable[[], bool] | None = None, *, within_s: float = math.inf
+    ) -> Iterator[Writer]:
+        """Give a pen to whoever `work` is for while the body lasts, once nobody goes before it (`work.rank`).
+
+        Args:
+            wanted: whether it is still wanted; None: as long as the work is. Whoever changes that calls `look`.
+            within_s: how long it is of use to wait.
+
+        Raises:
+            Revoked: it is not wanted any more, or has waited so long.
+        """
+        writer = Writer(work, self._clock())
+        with self._freed:
+            self._waiting.append(writer)
+            try:
+                while not self._may_begin(writer):
+                    left_s = writer.came_at + within_s - self._clock()
+                    if left_s <= 0 or not (wanted or work.wanted)():
+                        raise Revoked
+                    self._freed.wait(min(LOOK_S, left_s))  # urgency changes with time, and tells nobody
+            finally:
+                self._waiting.remove(writer)
+            self._free -= 1
+        try:
+            yield writer
+        finally:
+            with self._freed:
+                self._free += 1
+                self._freed.notify_all()
+
+    def look(self) -> None:
+        """Have everybody who waits look again."""
+        with self._freed:
+            self._freed.notify_all()
+
+    def wanted(self, writer: Writer) -> bool:
+        """Return whether who writes is to let somebody else write now."""
+        if writer.written < LEAST_TOKENS and not writer.batches:
+            return False
+        urgency, served = writer.work.urgency(), writer.work.due() is not None
+        with self._freed:
+            others = [(other.work.urgency(), other.work.due() is not None) for other in self._waiting]
+        return (
+            any(other < (urgency, served) for other in others)
+            or (writer.written >= TURN_TOKENS and any(other == urgency for other, _ in others))
+            or self._rush.holds_back(urgency, self._clock())
+        )
+
+    def _may_begin(self, writer: Writer) -> bool:
+        first = min(self._waiting, key=lambda one: rank(one.work, one.came_at))
+        return self._free > 0 and first is writer and not self._rush.holds_back(writer.work.urgency(), writer.came_at)
