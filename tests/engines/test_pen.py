@@ -14,7 +14,7 @@ import pytest
 from antiphon.settings import Llm, Settings
 from antiphon_daemon.engines.build import build_responder
 from antiphon_daemon.engines.contracts import Message, Responder, Revoked, TextDelta, Urgency
-from antiphon_daemon.engines.llm.pen import LEAST_TOKENS, TURN_TOKENS, Pens
+from antiphon_daemon.engines.llm.pen import LEAST_TOKENS, TURN_TOKENS, VOICED_S, Pens
 from antiphon_daemon.engines.rush import LOOK_S, Rush
 from antiphon_daemon.engines.work import AMPLE_S, Token
 
@@ -149,9 +149,9 @@ def test_the_rest_of_a_reply_stops_for_other_engines_and_waits_for_them() -> Non
     with one.taken(rest) as writer:
         writer.written = LEAST_TOKENS
         assert not one.wanted(writer)
-        with rush.working(lambda: Urgency.TURN):
+        with rush.working(Token()):
             assert one.wanted(writer)
-    with rush.working(lambda: Urgency.TURN):
+    with rush.working(Token()):
         waits = waiting(one, rest)
         had = waits.__enter__()
         time.sleep(2 * LOOK_S)
@@ -160,6 +160,22 @@ def test_the_rest_of_a_reply_stops_for_other_engines_and_waits_for_them() -> Non
             pass
         assert not had
     waits.__exit__(None, None, None)
+
+
+def test_a_reply_is_not_written_on_while_its_first_sound_is_made() -> None:
+    rush = Rush()
+    one, reply = pens(rush=rush), Token()
+    with one.taken(reply) as writer, rush.working(reply):
+        writer.written = LEAST_TOKENS
+        assert not one.wanted(writer)
+        with rush.working(reply):
+            assert one.wanted(writer)
+            reply.lasts_until(time.monotonic() + 0.5)
+            assert not one.wanted(writer)
+    with rush.working(Token()), rush.working(silent := Token()), rush.working(silent):
+        began = time.monotonic()
+        with one.taken(silent):
+            assert VOICED_S <= time.monotonic() - began < VOICED_S + 1, "a voice may be slow"
 
 
 def test_who_is_no_longer_wanted_waits_no_longer() -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from antiphon_daemon.engines.contracts import Urgency
+from antiphon_daemon.engines.contracts import Urgency, Work
 
 LOOK_S = 0.05
 """Urgency changes with time, and tells nobody: so often it is looked at again."""
@@ -24,15 +24,15 @@ class Rush:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._running: dict[object, Callable[[], Urgency]] = {}
+        self._running: dict[object, Work] = {}
         self.changes = 0
 
     @contextlib.contextmanager
-    def working(self, urgency: Callable[[], Urgency]) -> Iterator[None]:
-        """Count the body as work; how urgent it is may change meanwhile."""
+    def working(self, work: Work) -> Iterator[None]:
+        """Count the body as done for this work, whose urgency may change meanwhile."""
         key = object()
         with self._changed:
-            self._running[key] = urgency
+            self._running[key] = work
         try:
             yield
         finally:
@@ -46,7 +46,12 @@ class Rush:
             return False
         with self._changed:
             running = list(self._running.values())
-        return any(one() < Urgency.AHEAD for one in running)
+        return any(one.urgency() < Urgency.AHEAD for one in running)
+
+    def engines_at(self, work: Work) -> int:
+        """Return how many engines work for this at the moment."""
+        with self._changed:
+            return sum(one is work for one in self._running.values())
 
     def wait(self, seen: int) -> None:
         """Return when something may have changed since `changes` was `seen`."""

@@ -243,7 +243,7 @@ class Worker:
         try:
             if self._closed.is_set() or not job.work.wanted():
                 raise Revoked
-            with self._meter.working(), self._rush.working(job.work.urgency):
+            with self._meter.working(), self._rush.working(job.work):
                 result = job.function()
         except BaseException as error:  # noqa: BLE001 - the caller gets it
             job.result.set_exception(error)

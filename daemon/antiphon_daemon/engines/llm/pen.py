@@ -24,6 +24,9 @@ LEAST_TOKENS = 4
 """And for so many while others wait that are more urgent, or have nothing to hear yet while this one has: else going on
 would cost more than what is written."""
 
+VOICED_S = 0.3
+"""A reply whose first sound is being made is not written on for so long, at most: both share the cores."""
+
 
 @dataclass(eq=False)
 class Writer:
@@ -94,8 +97,15 @@ class Pens:
             any(other < (urgency, served) for other in others)
             or (writer.written >= TURN_TOKENS and any(other == urgency for other, _ in others))
             or self._rush.holds_back(urgency, self._clock())
+            or self._voiced(writer.work)
         )
 
     def _may_begin(self, writer: Writer) -> bool:
         first = min(self._waiting, key=lambda one: rank(one.work, one.came_at))
-        return self._free > 0 and first is writer and not self._rush.holds_back(writer.work.urgency(), writer.came_at)
+        if self._free == 0 or first is not writer or self._rush.holds_back(writer.work.urgency(), writer.came_at):
+            return False
+        return not self._voiced(writer.work) or self._clock() - writer.came_at > VOICED_S
+
+    def _voiced(self, work: Work) -> bool:
+        """Return whether another engine is making the first of it that can be heard: what follows can wait so long."""
+        return work.due() is None and self._rush.engines_at(work) > 1
