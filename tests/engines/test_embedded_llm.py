@@ -144,10 +144,8 @@ async def test_what_was_read_before_the_question_is_not_read_again(
     batches: list[str] = []
     generate = short._generate  # type: ignore[attr-defined]
 
-    def watched(
-        messages: list[Message], tokens: int, emit: Callable[[str], bool], *more: object, **named: object
-    ) -> None:
-        generate(messages, tokens, lambda piece: (batches.append(piece), emit(piece))[1], *more, **named)
+    def watched(messages: list[Message], tokens: int, emit: Callable[[str], bool], *more: object) -> None:
+        generate(messages, tokens, lambda piece: (batches.append(piece), emit(piece))[1], *more)
 
     monkeypatch.setattr(short, "_generate", watched)
     for name in ("Ann", "Ben", "Cem"):

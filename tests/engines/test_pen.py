@@ -82,7 +82,8 @@ def test_what_has_become_urgent_is_next() -> None:
 @pytest.mark.parametrize(
     ("mine", "others", "tokens"),
     [
-        (Urgency.MEANWHILE, Urgency.TURN, LEAST_TOKENS),
+        (Urgency.MEANWHILE, Urgency.DRAFT, 0),
+        (Urgency.AHEAD, Urgency.TURN, 0),
         (Urgency.DRAFT, Urgency.TURN, LEAST_TOKENS),
         (Urgency.TURN, Urgency.TURN, TURN_TOKENS),
         (Urgency.TURN, Urgency.DRAFT, None),
@@ -121,13 +122,13 @@ def test_who_has_something_to_hear_stops_for_who_has_nothing(
     waits.__exit__(None, None, None)
 
 
-def test_a_prompt_stops_between_two_batches() -> None:
+def test_a_prompt_stops_between_two_batches_and_not_just_behind_it() -> None:
     one = pens()
-    with one.taken(Token(urgency=Urgency.MEANWHILE)) as writer:
-        waits = waiting(one, Token(urgency=Urgency.DRAFT))
+    with one.taken(Token(urgency=Urgency.DRAFT)) as writer:
+        waits = waiting(one, Token())
         waits.__enter__()
         assert not one.wanted(writer)
-        writer.batches = 1
+        writer.reading = True
         assert one.wanted(writer)
     waits.__exit__(None, None, None)
 

@@ -159,12 +159,9 @@ class Embedded:
 
     def _read(self, reading: Reading, work: Work, emit: Callable[[str], bool]) -> None:
         self._readings.add(reading)
-
-        def wanted() -> bool:
-            return work.wanted() and not reading.enough.is_set()
-
         try:
-            self._generate(unasked(reading.messages), 1, lambda piece: emit(piece) and wanted(), work, wanted=wanted)
+            told = unasked(reading.messages)
+            self._generate(told, 1, lambda piece: emit(piece) and not reading.enough.is_set(), work)
         finally:
             self._readings.discard(reading)
             reading.over.set()
@@ -195,7 +192,6 @@ class Embedded:
         emit: Callable[[str], bool],
         work: Work,
         schema: Mapping[str, Any] | None = None,
-        wanted: Callable[[], bool] | None = None,
     ) -> None:
         """Hand the pieces of one reply to `emit` until they end or it returns False.
 
@@ -206,7 +202,7 @@ class Embedded:
         stopped = True
         while stopped:
             # Who waits for the pen leaves the place to others: a later draft of the same turn is to find it free.
-            with self._pens.taken(work, wanted) as pen, self._slots.taken(messages) as slot:
+            with self._pens.taken(work, lambda: emit("")) as pen, self._slots.taken(messages) as slot:
                 if pieces:
                     prompt = prompt or self._template.render(told)
                 begun = {"prompt": prompt + "".join(pieces)} if pieces else {"messages": told}
@@ -223,26 +219,27 @@ class Embedded:
     ) -> bool:
         """Add what comes to `pieces`; return whether it stopped because somebody else is to write."""
         failure: Mapping[str, Any] = {}
-        stopped = False
+        stopped, whole = False, schema is not None
+        """`whole`: nobody could go on where it stopped."""
 
         def heard(chunk: Mapping[str, Any]) -> bool:
             """Take a chunk of the stream; True stops the model."""
-            nonlocal failure, stopped
+            nonlocal failure, stopped, whole
             if error := chunk.get("error"):
                 failure = error
                 return True
             choice = (chunk.get("choices") or [{}])[0]
-            piece = choice.get("delta", {}).get("content") or choice.get("text") or ""
+            delta = choice.get("delta", {})
+            piece = delta.get("content") or choice.get("text") or ""
             pieces.extend([piece] if piece else [])
-            if piece:
-                pen.written += 1
-            else:
-                pen.batches += 1
+            pen.written += bool(piece)
+            read = chunk.get("prompt_progress") or {}
+            pen.reading = read.get("cache", 0) < read.get("processed", 0) < read.get("total", 0)
             # Progress in reading the prompt has no text; handing on nothing still asks whether anyone listens.
             if not emit(piece):
                 return True
-            over = schema is not None or choice.get("finish_reason") is not None
-            stopped = not over and self._pens.wanted(pen)
+            whole = whole or bool(delta.get("reasoning_content")) or choice.get("finish_reason") is not None
+            stopped = not whole and self._pens.wanted(pen)
             return stopped
 
         request = {

@@ -14,15 +14,15 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from antiphon_daemon.engines.contracts import Revoked, Work
+from antiphon_daemon.engines.contracts import Revoked, Urgency, Work
 from antiphon_daemon.engines.rush import LOOK_S, RUSH, Rush
 from antiphon_daemon.engines.work import rank
 
 TURN_TOKENS = 16
 """Who writes goes on for so many tokens while others wait that are as urgent: a first clause has no more."""
 LEAST_TOKENS = 4
-"""And for so many while others wait that are more urgent, or have nothing to hear yet while this one has: else going on
-would cost more than what is written."""
+"""And for so many, once its prompt is read, while others wait that are more urgent, or have nothing to hear yet while
+this one has: else going on would cost more than what is written. What nobody waits for stops at once."""
 
 VOICED_S = 0.3
 """A reply whose first sound is being made is not written on for so long, at most: both share the cores."""
@@ -36,8 +36,8 @@ class Writer:
     came_at: float
     written: int = 0
     """Tokens since it may write."""
-    batches: int = 0
-    """And batches of its prompt that were read."""
+    reading: bool = False
+    """Some of its prompt has been read, and there is more."""
 
 
 class Pens:
@@ -88,9 +88,9 @@ class Pens:
 
     def wanted(self, writer: Writer) -> bool:
         """Return whether who writes is to let somebody else write now."""
-        if writer.written < LEAST_TOKENS and not writer.batches:
-            return False
         urgency, served = writer.work.urgency(), writer.work.due() is not None
+        if urgency < Urgency.AHEAD and writer.written < LEAST_TOKENS and not writer.reading:
+            return False
         with self._freed:
             others = [(other.work.urgency(), other.work.due() is not None) for other in self._waiting]
         return (
