@@ -16,7 +16,7 @@ from antiphon_daemon.engines.build import build_responder
 from antiphon_daemon.engines.contracts import Message, Responder, Revoked, TextDelta, Urgency
 from antiphon_daemon.engines.llm.pen import LEAST_TOKENS, TURN_TOKENS, VOICED_S, Pens
 from antiphon_daemon.engines.rush import LOOK_S, Rush
-from antiphon_daemon.engines.work import AMPLE_S, Token
+from antiphon_daemon.engines.work import AMPLE_S, MAKING_S, Token
 
 SYSTEM = Message("system", "You are a voice assistant. Answer in one short sentence.")
 
@@ -103,11 +103,21 @@ def test_who_writes_stops_for_others(mine: Urgency, others: Urgency | None, toke
 
 
 @pytest.mark.parametrize(
-    ("mine", "others", "tokens"), [(1.0, None, LEAST_TOKENS), (1.0, 0.5, TURN_TOKENS), (None, 0.5, TURN_TOKENS)]
+    ("mine", "others", "tokens"),
+    [
+        (MAKING_S + 5, None, LEAST_TOKENS),
+        (MAKING_S + 5, MAKING_S + 1, TURN_TOKENS),
+        (MAKING_S + 1, MAKING_S + 5, None),
+        (MAKING_S / 2, None, None),
+        (None, None, TURN_TOKENS),
+        (None, MAKING_S / 2, TURN_TOKENS),
+        (None, MAKING_S + 5, None),
+    ],
 )
-def test_who_has_something_to_hear_stops_for_who_has_nothing(
-    mine: float | None, others: float | None, tokens: int
+def test_who_has_something_to_hear_stops_for_who_has_nothing_or_will_have_run_dry_before(
+    monkeypatch: pytest.MonkeyPatch, mine: float | None, others: float | None, tokens: int | None
 ) -> None:
+    monkeypatch.setattr("antiphon_daemon.engines.work.AMPLE_S", 60.0)
     one, writing, other = pens(), Token(), Token()
     for work, left_s in ((writing, mine), (other, others)):
         if left_s is not None:
@@ -115,10 +125,10 @@ def test_who_has_something_to_hear_stops_for_who_has_nothing(
     with one.taken(writing) as writer:
         waits = waiting(one, other)
         waits.__enter__()
+        stops = []
         for writer.written in range(100):
-            if one.wanted(writer):
-                break
-        assert writer.written == tokens
+            stops += [writer.written] if one.wanted(writer) else []
+        assert (stops[0] if stops else None) == tokens
     waits.__exit__(None, None, None)
 
 
@@ -177,6 +187,14 @@ def test_a_reply_is_not_written_on_while_its_first_sound_is_made() -> None:
         began = time.monotonic()
         with one.taken(silent):
             assert VOICED_S <= time.monotonic() - began < VOICED_S + 1, "a voice may be slow"
+
+
+def test_nobody_waits_for_who_rests_while_its_first_sound_is_made() -> None:
+    rush = Rush()
+    one, reply, other = pens(rush=rush), Token(), Token()
+    with rush.working(reply), rush.working(reply), waiting(one, reply, other) as had:
+        time.sleep(VOICED_S / 2)
+        assert had == [other]
 
 
 def test_who_is_no_longer_wanted_waits_no_longer() -> None:

@@ -15,7 +15,7 @@ from gate import Gate
 
 from antiphon_daemon.engines.contracts import EngineError, Fault, Revoked, Urgency
 from antiphon_daemon.engines.meter import Meter
-from antiphon_daemon.engines.work import AMPLE_S, Token
+from antiphon_daemon.engines.work import AMPLE_S, MAKING_S, Token
 from antiphon_daemon.engines.worker import Worker, revocable
 
 
@@ -190,13 +190,13 @@ async def test_a_reply_with_much_left_to_hear_lets_drafts_go_first_until_it_has_
     assert await begun_in(worker, **works) == ["short", "draft", "ample"]
 
 
-async def test_among_turns_who_has_heard_nothing_goes_before_who_has_and_who_ran_dry_before_both(
+async def test_among_turns_who_has_heard_nothing_goes_before_who_has_and_who_is_about_to_run_dry_before_both(
     worker: Worker,
 ) -> None:
     later, sooner, dry = Token(), Token(), Token()
-    later.lasts_until(time.monotonic() + AMPLE_S / 2 + 0.5)
-    sooner.lasts_until(time.monotonic() + AMPLE_S / 2)
-    dry.lasts_until(time.monotonic() - 1)
+    later.lasts_until(time.monotonic() + MAKING_S + 1)
+    sooner.lasts_until(time.monotonic() + MAKING_S + 0.5)
+    dry.lasts_until(time.monotonic() + MAKING_S / 2)
     assert await begun_in(worker, later=later, nothing=Token(), dry=dry) == ["dry", "nothing", "later"]
     assert await begun_in(worker, later=later, sooner=sooner) == ["sooner", "later"]
 

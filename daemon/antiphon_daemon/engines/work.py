@@ -12,13 +12,15 @@ from antiphon_daemon.engines.contracts import Urgency, Work
 
 AMPLE_S = 2.0
 """Who has so much left to hear can wait for the rest: long enough for the clauses that others wait for."""
+MAKING_S = 0.8
+"""More of a reply takes so long to be made: so long before the listener has heard what there is, it is due."""
 
 
 def rank(work: Work, came_at: float) -> tuple[Urgency, float]:
-    """Return what orders those who wait since `came_at` (monotonic): the most urgent first, and among equals who is to
-    hear something first. Whoever has heard nothing yet waits since they came."""
+    """Return what orders those who wait since `came_at` (monotonic): the most urgent first, and among equals that which
+    is due first. Where there is nothing to hear yet, that is when they came."""
     due = work.due()
-    return work.urgency(), came_at if due is None else due
+    return work.urgency(), came_at if due is None else due - MAKING_S
 
 
 class Token:

@@ -71,9 +71,10 @@ class Pens:
                     if left_s <= 0 or not (wanted or work.wanted)():
                         raise Revoked
                     self._freed.wait(min(LOOK_S, left_s))  # urgency changes with time, and tells nobody
+                self._free -= 1
             finally:
                 self._waiting.remove(writer)
-            self._free -= 1
+                self._freed.notify_all()  # whoever was behind it is first now
         try:
             yield writer
         finally:
@@ -91,20 +92,23 @@ class Pens:
         urgency, served = writer.work.urgency(), writer.work.due() is not None
         if urgency < Urgency.AHEAD and writer.written < LEAST_TOKENS and not writer.reading:
             return False
+        now = self._clock()
+        again = rank(writer.work, now)
         with self._freed:
-            others = [(other.work.urgency(), other.work.due() is not None) for other in self._waiting]
+            before = [other for other in self._waiting if rank(other.work, other.came_at) < again]
         return (
-            any(other < (urgency, served) for other in others)
-            or (writer.written >= TURN_TOKENS and any(other == urgency for other, _ in others))
-            or self._rush.holds_back(urgency, self._clock())
+            any(other.work.urgency() < urgency or (served and other.work.due() is None) for other in before)
+            or (writer.written >= TURN_TOKENS and bool(before))
+            or self._rush.holds_back(urgency, now)
             or self._voiced(writer.work)
         )
 
     def _may_begin(self, writer: Writer) -> bool:
-        first = min(self._waiting, key=lambda one: rank(one.work, one.came_at))
-        if self._free == 0 or first is not writer or self._rush.holds_back(writer.work.urgency(), writer.came_at):
-            return False
-        return not self._voiced(writer.work) or self._clock() - writer.came_at > VOICED_S
+        now = self._clock()
+        ready = [one for one in self._waiting if now - one.came_at > VOICED_S or not self._voiced(one.work)]
+        first = min(ready, key=lambda one: rank(one.work, one.came_at), default=None)
+        free = self._free > 0 and first is writer
+        return free and not self._rush.holds_back(writer.work.urgency(), writer.came_at)
 
     def _voiced(self, work: Work) -> bool:
         """Return whether another engine is making the first of it that can be heard: what follows can wait so long."""
