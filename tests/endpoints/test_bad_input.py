@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import random
 import re
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -222,12 +223,12 @@ async def test_a_clock_that_jumps_changes_nothing(
 
 
 async def test_a_model_that_writes_20000_words_is_cut_short(voice: Synthesizer) -> None:
-    written = 0
+    written, draw = 0, random.Random(1)
 
     async def flood() -> AsyncIterator[str]:
         nonlocal written
-        for written in range(20_000):
-            yield "word " if written % 10 else "word. "
+        for written in range(20_000):  # by chance: one that says the same again and again is ended sooner
+            yield draw.choice(("stone", "river", "house", "cloud")) + (" " if written % 10 else ". ")
 
     model = Script(flood)
     settings = quiet_settings(deadlines=Deadlines(reply_s=20))
