@@ -241,6 +241,21 @@ async def test_a_model_that_writes_20000_words_is_cut_short(voice: Synthesizer) 
         assert model.closed == 1
 
 
+async def test_a_model_that_goes_round_in_a_circle_is_ended_with_the_sentence(voice: Synthesizer) -> None:
+    again = "He was the first man on the moon, and the first to come back. "
+
+    async def circle() -> AsyncIterator[str]:
+        for word in (again * 100).split():
+            yield f"{word} "
+
+    model = Script(circle)
+    async with serving(quiet_settings(), Engines(Ears(), model, voice)) as servers:
+        pipeline = await stand_in.Pipeline.over(servers)
+        reply, _ = await stand_in.answer(pipeline.conversation, "Go on.", "en", {"conversation_id": "one"})
+        assert reply.strip() == (again * 3).strip()
+        assert model.closed == 1
+
+
 async def test_a_text_of_20000_words_is_spoken_from_its_first_and_given_up_when_nobody_listens(
     voice: Synthesizer,
 ) -> None:

@@ -25,6 +25,7 @@ from antiphon_daemon.engines.contracts import (
     Revoked,
     TextDelta,
     Tool,
+    Urgency,
     WordJudge,
 )
 from antiphon_daemon.engines.llm.embedded import _parameters
@@ -112,6 +113,17 @@ async def test_a_judgement_that_is_given_up_leaves_the_model_to_the_reply(engine
     freed_s, again = time.monotonic() - revoked, time.monotonic()
     await responder.ended([Message("user", "thing " * 1000)], Token())
     assert freed_s < time.monotonic() - again, "a third of that prompt takes longer than to give it up"
+
+
+async def test_an_opinion_gives_way_to_a_turn_that_is_over(engines: Engines) -> None:
+    responder = engines.responder
+    assert isinstance(responder, WordJudge)
+    long = [Message("user", "other " * 3000)]
+    judging = asyncio.create_task(responder.ended(long, Token(urgency=Urgency.DRAFT)))
+    await asyncio.sleep(0.3)
+    assert await reply(responder, [SYSTEM, Message("user", "Hello there.")], Token(), most=1)
+    assert judging.done()
+    assert await judging is None
 
 
 async def tokens_read(responder: Responder, messages: list[Message]) -> int:

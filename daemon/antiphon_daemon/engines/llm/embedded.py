@@ -151,9 +151,14 @@ class Embedded:
 
     def _end(self, messages: Sequence[Message], work: Work) -> float | None:
         self._yield_to(messages)
+
+        def wanted() -> bool:
+            return work.wanted() and not self._pens.wanted(pen)
+
         try:
-            with self._pens.taken(work, within_s=OPINION_S), self._slots.taken(messages) as slot:
-                return self._endings.probability(messages, slot, work.wanted)
+            with self._pens.taken(work, within_s=OPINION_S) as pen, self._slots.taken(messages) as slot:
+                pen.reading = True  # that is all it does
+                return self._endings.probability(messages, slot, wanted)
         except Revoked:
             return None
 

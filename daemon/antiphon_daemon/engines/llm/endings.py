@@ -26,7 +26,8 @@ class Endings:
         self._server, self._template = server, template
 
     def probability(self, messages: Sequence[Message], slot: int, wanted: Callable[[], bool]) -> float | None:
-        """Return the probability that the last message ends where it does; None without words. Blocks: use a thread.
+        """Return the probability that the last message ends where it does; None without words, or when it is not wanted
+        any more. Blocks: use a thread.
 
         Args:
             slot: the place in the cache where the reply to the same messages will be written.
@@ -45,11 +46,10 @@ class Endings:
             return None
         cut = at + len(said)
         after = prompt[cut:].strip()
-        return sum(
-            math.exp(candidate["logprob"])
-            for candidate in self._next(prompt[:cut], slot, wanted)
-            if _closes(str(candidate["token"]), after)
-        )
+        candidates = self._next(prompt[:cut], slot, wanted)
+        if not candidates:
+            return None
+        return sum(math.exp(one["logprob"]) for one in candidates if _closes(str(one["token"]), after))
 
     def _next(self, prompt: str, slot: int, wanted: Callable[[], bool]) -> Sequence[Mapping[str, Any]]:
         candidates: Sequence[Mapping[str, Any]] = ()
