@@ -14,7 +14,7 @@ import pytest
 from antiphon.settings import Llm, Settings
 from antiphon_daemon.engines.build import build_responder
 from antiphon_daemon.engines.contracts import Message, Responder, Revoked, TextDelta, Urgency
-from antiphon_daemon.engines.llm.pen import LEAST_TOKENS, TURN_TOKENS, VOICED_S, Pens
+from antiphon_daemon.engines.llm.pen import LEAST_TOKENS, TURN_TOKENS, VOICED_S, Pens, Writer
 from antiphon_daemon.engines.rush import LOOK_S, Rush
 from antiphon_daemon.engines.work import AMPLE_S, MAKING_S, Token
 
@@ -56,6 +56,14 @@ def waiting(which: Pens, *works: Token, wanted: Callable[[], bool] | None = None
     assert len(had) == len(works)
 
 
+def written_until_wanted(which: Pens, writer: Writer) -> int | None:
+    """Return after how many tokens somebody else is to write; None: not within a hundred."""
+    for writer.written in range(100):
+        if which.wanted(writer):
+            return writer.written
+    return None
+
+
 def test_the_most_urgent_is_next_and_among_equals_who_came_first() -> None:
     one, rest, first, second, draft = pens(), ample(), Token(), Token(), Token(urgency=Urgency.DRAFT)
     with waiting(one):
@@ -95,10 +103,7 @@ def test_who_writes_stops_for_others(mine: Urgency, others: Urgency | None, toke
     with one.taken(Token(urgency=mine)) as writer:
         waits = waiting(one, *works)
         waits.__enter__()
-        stops = []
-        for writer.written in range(100):
-            stops += [writer.written] if one.wanted(writer) else []
-        assert (stops[0] if stops else None) == tokens
+        assert written_until_wanted(one, writer) == tokens
     waits.__exit__(None, None, None)
 
 
@@ -125,10 +130,7 @@ def test_who_has_something_to_hear_stops_for_who_has_nothing_or_will_have_run_dr
     with one.taken(writing) as writer:
         waits = waiting(one, other)
         waits.__enter__()
-        stops = []
-        for writer.written in range(100):
-            stops += [writer.written] if one.wanted(writer) else []
-        assert (stops[0] if stops else None) == tokens
+        assert written_until_wanted(one, writer) == tokens
     waits.__exit__(None, None, None)
 
 

@@ -9,6 +9,8 @@ from collections.abc import AsyncGenerator, Callable
 
 import numpy as np
 
+from antiphon.text import composed
+
 ROUNDS = 3
 WEIGHT = 120
 """A circle has gone round so often, and has so much text (a Latin letter weighs 1, a syllable or ideograph 2): some
@@ -37,7 +39,7 @@ class Circle:
 
     def closed(self, text: str) -> bool:
         """Add text; return whether it goes round in a circle by now."""
-        letters = [letter for letter in unicodedata.normalize("NFC", text).casefold() if letter.isalnum()]
+        letters = [letter for letter in composed(text).casefold() if letter.isalnum()]
         return any(self._add(letter) for letter in letters)
 
     def _add(self, letter: str) -> bool:
