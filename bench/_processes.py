@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import random
 import socket
 import subprocess
 import time
@@ -21,6 +23,8 @@ END_S = 10.0
 POLL_S = 0.02
 SAMPLE_S = 1.0
 MB = 1e6
+PORTS = range(12_000, 20_000)
+"""For programs that are measured: below those that the kernel gives to whoever asks for any."""
 
 
 class Unmeasured(Exception):
@@ -169,13 +173,14 @@ def _pss_mb(root: psutil.Process) -> float | None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of this machine that nobody listens on now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [int(one.getsockname()[1]) for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    """Return ports of this machine that nobody listens on now, and that the kernel gives to no connection meanwhile."""
+    found: list[int] = []
+    for port in random.sample(PORTS, len(PORTS)):
+        with contextlib.suppress(OSError), socket.create_server(("", port)):
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise Unmeasured("this machine has no ports left")
 
 
 def clean_environment(folder: Path, base: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from jiwer import wer
+from ports import free_port
 from speech import Say, silence
 from wyoming.asr import Transcribe
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
@@ -36,7 +37,7 @@ from .test_services import events_until, plain, send_all, send_sound, transcribe
 
 sys.path.insert(0, str(ROOT / "bench"))
 
-from _processes import Unmeasured, free_ports, program
+from _processes import Unmeasured, program
 from _strangers import BENCH, SATELLITE, SERVICES, bring, services
 
 FAR = "The quick brown fox jumps over the lazy dog."
@@ -177,7 +178,7 @@ async def device(programs: Path, folder: Path, *options: str) -> AsyncIterator[t
     """Run a wyoming-satellite, and give it and its address."""
     for name, text in (("microphone.py", MICROPHONE), ("speaker.py", SPEAKER)):
         (folder / name).write_text(text, encoding="utf-8")
-    uri, python = f"tcp://127.0.0.1:{free_ports(1)[0]}", programs / "python"
+    uri, python = f"tcp://127.0.0.1:{free_port()}", programs / "python"
     command = [
         str(python), "-m", "wyoming_satellite", "--uri", uri, "--name", "stranger", "--no-zeroconf", "--debug",
         "--mic-command", f"{python} {folder}/microphone.py {folder}",

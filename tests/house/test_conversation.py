@@ -10,7 +10,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ import numpy as np
 import pytest
 import yaml
 from jiwer import cer
+from ports import free_ports
 from speech import Say, silence
 from virtual_sound import VirtualSound
 from wyoming.asr import Transcribe, Transcript
@@ -40,15 +40,6 @@ pytestmark = [
     pytest.mark.skipif(not VirtualSound.available(), reason="PulseAudio is not installed"),
     pytest.mark.timeout(300),
 ]
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(one.getsockname()[1]) for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 class House:

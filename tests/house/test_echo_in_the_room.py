@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from ports import free_port
 from speech import Say, espeak, silence
-from test_up import free_port
 from virtual_sound import VirtualSound
 
 from antiphon.audio import wav

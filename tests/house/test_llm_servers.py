@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from model_servers import NAME, ModelServer
+from ports import free_ports
 from speech import Say, silence
-from test_conversation import READY_S, RECORD_RATE, House, free_ports, satellite
+from test_conversation import READY_S, RECORD_RATE, House, satellite
 from virtual_sound import VirtualSound
 
 from antiphon.audio import vad, wav

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from test_up import free_port
+from ports import free_port
 
 from antiphon.wire.link import LinkError, ask_info
 

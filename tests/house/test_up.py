@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,16 +12,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ports import free_port
 from virtual_sound import VirtualSound
 
 from antiphon.wire.link import LinkError, ask_info
 
 pytestmark = pytest.mark.timeout(180)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return int(one.getsockname()[1])
 
 
 def started(folder: Path, environment: dict[str, str]) -> tuple[subprocess.Popen[str], dict[str, int]]:

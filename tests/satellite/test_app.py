@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from ports import free_port
 from wyoming.info import Info
 
 from antiphon.wire.link import LinkError, ask_info
@@ -29,12 +30,6 @@ def start(folder: Path, port: int) -> subprocess.Popen[bytes]:
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 async def described(port: int, within_s: float = 15.0) -> Info:

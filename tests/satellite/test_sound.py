@@ -9,7 +9,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from ports import free_port
 from satellite_rig import Controller, eventually, loudest, pitch_level
 from virtual_sound import VirtualSound
 
@@ -158,11 +158,6 @@ async def controller(port: int) -> AsyncIterator[Controller]:
         driving.cancel()
         await asyncio.gather(driving, return_exceptions=True)
         await link.close()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return int(one.getsockname()[1])
 
 
 async def test_the_users_choice_of_another_device_is_followed(sound: VirtualSound) -> None:

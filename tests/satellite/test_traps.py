@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -19,6 +18,7 @@ import numpy as np
 import pytest
 import stand_in
 from alone import ALONE
+from ports import free_port
 from satellite_rig import QUIET, Rig, eventually, rig
 from scripted import Ears, Script
 from speech import Say, silence
@@ -67,12 +67,6 @@ class House:
 
     async def idle(self, within_s: float = 15) -> None:
         await self.one.until(State.IDLE, within_s=within_s)
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @asynccontextmanager

@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import sys
 from pathlib import Path
 from typing import Any
 
 import yaml
+from ports import free_ports
 
 from antiphon.wire.link import LinkError, ask_info
 
 NAMES = ("asr", "tts", "handle", "vad", "wake")
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [int(one.getsockname()[1]) for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 def settings_file(folder: Path, **more: Any) -> tuple[Path, dict[str, int]]:
