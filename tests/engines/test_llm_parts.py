@@ -60,6 +60,24 @@ def test_each_conversation_finds_its_own_place_again() -> None:
         assert stranger == his, "who has rested longest goes"
 
 
+def test_conversations_that_have_just_begun_do_not_take_each_others_places() -> None:
+    system = Message("system", "You are a helpful assistant. Be brief, be kind, and be right.")
+    slots = Slots(4)
+    owners = ("ann", "ben", "cem", "dan")
+    first: dict[str, int] = {}
+    for owner in owners:
+        with slots.taken([system, Message("user", f"I am {owner}.")], owner) as slot:
+            first[owner] = slot
+    assert len(set(first.values())) == len(owners)
+    for owner in owners:
+        with slots.taken([system, Message("user", f"I am {owner}, and I go on.")], owner) as slot:
+            assert slot == first[owner], "another draft of the same turn"
+    with slots.taken([system, Message("user", "I am new.")], "eve") as slot:
+        assert slot == first["ann"], "who has rested longest goes"
+    with slots.taken([system, Message("user", "I am ann, and back.")], "ann") as slot:
+        assert slot == first["ben"], "hers is another's now"
+
+
 def test_a_busy_place_is_waited_for_rather_than_another_conversation_put_out() -> None:
     system = Message("system", "You are a helpful assistant.")
     ann = [system, Message("user", "word " * 200), Message("assistant", "word " * 200), Message("user", "More?")]

@@ -340,6 +340,7 @@ class Conversation:
         if self._memory is not None and self._policy.speculate in ("reply", "speech"):
             self._prefilling.revoke()
             self._prefilling = Token(self._state.revision, urgency=Urgency.MEANWHILE)
+            self._prefilling.conversation = self._memory.name
             self._tasks.start(self._drafts.prefill(self._prefilling, self._memory, self.language, self.manner))
 
     def _transcribe(self, revision: int) -> None:
@@ -353,6 +354,8 @@ class Conversation:
         trace.heard_ms = (ended - self._state.began) * 1000 // RATE
         self._begun += 1
         self._draft = Draft(revision, trace)
+        if self._memory is not None:
+            self._draft.belong_to(self._memory)
         self._draft.speech_s = (ended - self._state.began) / RATE
         utterance = self._listening.utterance(self._state.began, ended)
         self._tasks.start(self._hear_all(self._draft, utterance))

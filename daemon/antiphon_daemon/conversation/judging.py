@@ -81,6 +81,7 @@ class Judges:
         if self._engines.words is None or self._engines.turn is None:
             return
         work = Token(draft.revision, urgency=draft.token.urgency())
+        work.conversation = draft.token.conversation
         forget = draft.token.on_revoked(work.revoke)
         try:
             draft.ended = await _asked(self._engines.words.ended(messages, work))

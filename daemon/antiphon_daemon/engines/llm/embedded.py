@@ -156,7 +156,10 @@ class Embedded:
             return work.wanted() and not self._pens.wanted(pen)
 
         try:
-            with self._pens.taken(work, within_s=OPINION_S) as pen, self._slots.taken(messages) as slot:
+            with (
+                self._pens.taken(work, within_s=OPINION_S) as pen,
+                self._slots.taken(messages, work.conversation) as slot,
+            ):
                 pen.reading = True  # that is all it does
                 return self._endings.probability(messages, slot, wanted)
         except Revoked:
@@ -203,11 +206,11 @@ class Embedded:
         Where others are to write first it stops, and goes on then: what was read and written is in the cache.
         """
         pieces: list[str] = []
-        told, prompt = forcing.plain(messages), ""
+        told, prompt, owner = forcing.plain(messages), "", work.conversation
         stopped = True
         while stopped:
             # Who waits for the pen leaves the place to others: a later draft of the same turn is to find it free.
-            with self._pens.taken(work, lambda: emit("")) as pen, self._slots.taken(messages) as slot:
+            with self._pens.taken(work, lambda: emit("")) as pen, self._slots.taken(messages, owner) as slot:
                 if pieces:
                     prompt = prompt or self._template.render(told)
                 begun = {"prompt": prompt + "".join(pieces)} if pieces else {"messages": told}

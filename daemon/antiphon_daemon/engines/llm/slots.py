@@ -27,17 +27,25 @@ class Slot:
     number: int
     messages: Sequence[Message] = ()
     """The prompt that it holds."""
+    owner: str | None = None
+    """The conversation that it is of."""
     used_at: float = 0.0
     busy: bool = False
 
-    def gain(self, messages: Sequence[Message]) -> int:
-        """Return what taking this slot for `messages` saves, less what others lose by it, in letters; at least 0."""
+    def gain(self, messages: Sequence[Message], owner: str | None) -> int:
+        """Return what taking this slot for `messages` saves, less what others lose by it, in letters; at least 0.
+
+        That of another conversation saves nothing: it would have to read its own again, and soon.
+        """
+        if self.owner is not None and owner is not None and self.owner != owner:
+            return 0
         common = 0
         for mine, new in zip(self.messages, messages, strict=False):
             if (mine.role, mine.text) != (new.role, new.text):
                 break
             common += 1
-        return max(0, _letters(messages[:common]) - _letters(self.messages[common:]))
+        lost = 0 if self.owner is not None and self.owner == owner else _letters(self.messages[common:])
+        return max(0, _letters(messages[:common]) - lost)
 
 
 class Slots:
@@ -49,19 +57,22 @@ class Slots:
         self._clock = clock
 
     @contextmanager
-    def taken(self, messages: Sequence[Message]) -> Iterator[int]:
+    def taken(self, messages: Sequence[Message], owner: str | None = None) -> Iterator[int]:
         """Give a free slot to a prompt while the body lasts; -1, llama.cpp's own choice, when none is free.
 
         It is the one that saves most, and among those that save nothing the one that has rested longest. One that is
         busy is waited for a moment where it saves much more than those that are free: what works there for the same
         conversation (a reply that was interrupted) is about to end, and elsewhere another conversation would lose its
         place, and all would be read again.
+
+        Args:
+            owner: names the conversation; None: nobody knows of which it is.
         """
         with self._freed:
-            self._freed.wait_for(lambda: not self._worth_waiting(messages), WAIT_S)
-            best = self._best(messages)
+            self._freed.wait_for(lambda: not self._worth_waiting(messages, owner), WAIT_S)
+            best = self._best(messages, owner)
             if best is not None:
-                best.busy, best.messages = True, tuple(messages)
+                best.busy, best.messages, best.owner = True, tuple(messages), owner
         try:
             yield best.number if best is not None else -1
         finally:
@@ -70,14 +81,14 @@ class Slots:
                     best.busy, best.used_at = False, self._clock()
                     self._freed.notify_all()
 
-    def _best(self, messages: Sequence[Message]) -> Slot | None:
+    def _best(self, messages: Sequence[Message], owner: str | None) -> Slot | None:
         free = [slot for slot in self._slots if not slot.busy]
-        return max(free, key=lambda slot: (slot.gain(messages), -slot.used_at), default=None)
+        return max(free, key=lambda slot: (slot.gain(messages, owner), -slot.used_at), default=None)
 
-    def _worth_waiting(self, messages: Sequence[Message]) -> bool:
-        best = self._best(messages)
-        busy = max((slot.gain(messages) for slot in self._slots if slot.busy), default=0)
-        return best is not None and busy > best.gain(messages) + MUCH
+    def _worth_waiting(self, messages: Sequence[Message], owner: str | None) -> bool:
+        best = self._best(messages, owner)
+        busy = max((slot.gain(messages, owner) for slot in self._slots if slot.busy), default=0)
+        return best is not None and busy > best.gain(messages, owner) + MUCH
 
 
 def _letters(messages: Sequence[Message]) -> int:
