@@ -59,6 +59,32 @@ async def test_what_is_merely_useful_waits_for_what_another_engine_does_for_some
     assert await rest == "rest"
 
 
+async def test_what_can_wait_does_not_begin_between_what_two_engines_do_for_somebody(two: Two) -> None:
+    ears, voice = two
+    token = Token(urgency=Urgency.DRAFT)
+    async with working(ears, token):
+        held = asyncio.create_task(voice.run(lambda: "rest", ample()))
+        await asyncio.sleep(HELD_S)
+    async with working(ears, token):
+        await asyncio.sleep(HELD_S)
+        assert not held.done()
+    assert await held == "rest"
+
+
+async def test_nothing_follows_on_what_was_given_up(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rush, "NEXT_S", 60)
+    ears, voice = two
+    token, gate = Token(), Gate()
+    busy = asyncio.create_task(ears.run(gate, token))
+    await gate.entered()
+    held = asyncio.create_task(voice.run(lambda: "rest", ample()))
+    token.revoke()
+    gate.open.set()
+    with pytest.raises(Revoked):
+        await busy
+    assert await asyncio.wait_for(held, 5) == "rest"
+
+
 async def test_what_somebody_waits_for_waits_for_no_other_engine(two: Two) -> None:
     ears, voice = two
     async with working(ears, Token()):

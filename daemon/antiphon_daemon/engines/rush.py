@@ -7,6 +7,7 @@ there is enough for now: on two cores the rest of one speaker's reply would make
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +16,9 @@ from antiphon_daemon.engines.contracts import Urgency, Work
 
 LOOK_S = 0.05
 """Urgency changes with time, and tells nobody: so often it is looked at again."""
+NEXT_S = 0.03
+"""What was done for somebody is followed by what another engine does for them, within so long: what can wait is not to
+begin just in between, and share the cores with it."""
 HOLD_S = 3.0
 """Nothing is held back for longer at a time: the deadlines of those who read what comes are longer (`Deadlines`)."""
 
@@ -25,6 +29,8 @@ class Rush:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._running: dict[object, Work] = {}
+        self._next_until = -math.inf
+        """Something may follow until then on what was done for somebody."""
         self.changes = 0
 
     @contextlib.contextmanager
@@ -38,15 +44,18 @@ class Rush:
         finally:
             with self._changed:
                 del self._running[key]
+                if work.wanted() and work.urgency() < Urgency.AHEAD:
+                    self._next_until = time.monotonic() + NEXT_S
             self.changed()
 
     def holds_back(self, urgency: Urgency, since: float) -> bool:
         """Return whether what is no more urgent than this, and has waited `since` (monotonic), is to wait on."""
-        if urgency < Urgency.AHEAD or time.monotonic() - since > HOLD_S:
+        now = time.monotonic()
+        if urgency < Urgency.AHEAD or now - since > HOLD_S:
             return False
         with self._changed:
-            running = list(self._running.values())
-        return any(one.urgency() < Urgency.AHEAD for one in running)
+            running, follows = list(self._running.values()), now < self._next_until
+        return follows or any(one.urgency() < Urgency.AHEAD for one in running)
 
     def engines_at(self, work: Work) -> int:
         """Return how many engines work for this at the moment."""
