@@ -20,6 +20,7 @@ from antiphon.settings import Settings, Stt
 from antiphon_daemon.engines.build import build_transcriber
 from antiphon_daemon.engines.contracts import EngineError, EngineMissing, Engines, Revoked, Transcriber, Transcript
 from antiphon_daemon.engines.stt.guards import plain
+from antiphon_daemon.engines.stt.whisper import WINDOW_S
 from antiphon_daemon.engines.work import Token
 
 LIGHT = "Turn on the light in the kitchen."
@@ -79,7 +80,7 @@ async def test_it_tells_what_the_guards_ask_for(whisper: Transcriber, speech: Ma
     assert heard.no_speech_prob < 0.5
     assert heard.tokens is not None
     assert 5 < heard.tokens < 15
-    assert heard.window_s == 6.0
+    assert heard.window_s == WINDOW_S
 
 
 @pytest.mark.torch
@@ -88,7 +89,7 @@ async def test_a_longer_window_is_as_good_and_the_next_short_one_too(
 ) -> None:
     """The model is told anew each time how much it sees."""
     long = np.concatenate([*speech.values(), *speech.values()])
-    for audio, window_s in ((speech[LIGHT], 6.0), (long, len(long) / RATE), (speech[LIGHT], 6.0)):
+    for audio, window_s in ((speech[LIGHT], WINDOW_S), (long, len(long) / RATE), (speech[LIGHT], WINDOW_S)):
         heard = await hear(whisper, audio)
         assert plain(LIGHT) in plain(heard.text)
         assert heard.window_s is not None

@@ -15,7 +15,7 @@ from antiphon_daemon.engines import catalogue, metal, models
 from antiphon_daemon.engines.contracts import EngineError, Revoked, Work
 from antiphon_daemon.engines.stt import mlx_models
 from antiphon_daemon.engines.stt.guards import Heard
-from antiphon_daemon.engines.stt.whisper import FRAMES_PER_S, WINDOWS_S, Whisper, decoded, failed, most_tokens
+from antiphon_daemon.engines.stt.whisper import FRAMES_PER_S, WINDOW_S, Whisper, decoded, failed, most_tokens
 from antiphon_daemon.engines.work import Token
 
 audio, decoding, tokenizer = (mlx_models.part(name) for name in ("audio", "decoding", "tokenizer"))
@@ -49,7 +49,7 @@ class MlxWhisper(Whisper):
             self.languages = tuple(tokenizer.LANGUAGES)[: self._model.num_languages]
         try:
             # The first call pays for kernels, and finds what loading does not: shapes that do not fit each other.
-            self._window(self._features(np.zeros(RATE, dtype=np.float32)), 1.0, WINDOWS_S[0], None, "", Token())
+            self._window(self._features(np.zeros(RATE, dtype=np.float32)), 1.0, WINDOW_S, None, "", Token())
         except Exception as error:  # asserts of the library, and whatever NumPy and MLX say of shapes
             raise catalogue.broken("stt", folder, error) from error
 

@@ -16,7 +16,7 @@ from antiphon.settings import Stt
 from antiphon_daemon.engines import catalogue, models
 from antiphon_daemon.engines.contracts import EngineError, Revoked, Work
 from antiphon_daemon.engines.stt.guards import Heard
-from antiphon_daemon.engines.stt.whisper import FRAMES_PER_S, WINDOWS_S, Whisper, decoded, failed, most_tokens
+from antiphon_daemon.engines.stt.whisper import FRAMES_PER_S, WINDOW_S, Whisper, decoded, failed, most_tokens
 from antiphon_daemon.engines.work import Token
 from antiphon_daemon.engines.worker import threads
 
@@ -40,7 +40,7 @@ class OpenAiWhisper(Whisper):
         super().__init__("openai-whisper", label, _languages(self._model), settings.hints)
         try:
             # The first call pays for allocations, and finds what loading does not: shapes that do not fit each other.
-            self._window(self._features(np.zeros(RATE, dtype=np.float32)), 1.0, WINDOWS_S[0], None, "", Token())
+            self._window(self._features(np.zeros(RATE, dtype=np.float32)), 1.0, WINDOW_S, None, "", Token())
         except (EngineError, AssertionError) as error:
             raise catalogue.broken("stt", settings.model, error) from error
 
