@@ -14,7 +14,7 @@ from antiphon.settings import Settings
 from antiphon_daemon.ask import Asker
 from antiphon_daemon.conversation.conversation import Conversation
 from antiphon_daemon.conversation.memory import new_memory
-from antiphon_daemon.engines.contracts import Engines, Message, Tool, Transcript, Urgency, Work
+from antiphon_daemon.engines.contracts import Engines, Message, TextDelta, Tool, ToolCall, Transcript, Urgency, Work
 
 BLOCK = RATE // 50
 
@@ -101,4 +101,43 @@ async def test_a_reply_is_urgent_until_there_is_much_of_it_to_hear() -> None:
     async with asyncio.timeout(30):
         await peer.done.wait()
     assert noted == [("It is quite fine.", Urgency.TURN), ("And that is all.", Urgency.AHEAD)]
+    await talk.close()
+
+
+class Asked(Script):
+    """Keeps what it works for."""
+
+    works: tuple[Work, ...] = ()
+
+    async def respond(
+        self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()
+    ) -> AsyncIterator[TextDelta | ToolCall]:
+        self.works = (*self.works, work)
+        async for delta in super().respond(messages, work, tools=tools):
+            yield delta
+
+
+async def test_a_reply_whose_speaker_goes_on_keeps_nobody_waiting() -> None:
+    now_s, model, settings, peer = 0.0, Asked(quick), Settings(), Asker()
+    engines = Engines(Ears(), model, Tones())
+    talk = Conversation(engines, settings, peer, Loudness(), new_memory(settings, "en"), clock=lambda: now_s)
+
+    async def hear(level: float, seconds: float) -> list[Urgency]:
+        nonlocal now_s
+        for _ in range(round(seconds * RATE / BLOCK)):
+            now_s += BLOCK / RATE
+            talk.hear(np.full(BLOCK, level, dtype=np.float32))
+            await asyncio.sleep(0.001)
+        return [work.urgency() for work in model.works if work.wanted()]
+
+    peer.begin()
+    talk.open()
+    await hear(0.1, 1.0)
+    assert await hear(0.0, 0.3) == [Urgency.DRAFT]
+    assert await hear(0.1, 0.4) == [Urgency.MEANWHILE], "kept, in case that was no word"
+    assert await hear(0.0, 0.3) == [Urgency.DRAFT], "it was none"
+    await hear(0.0, 1.0)
+    assert [work.urgency() for work in model.works] == [Urgency.TURN]
+    async with asyncio.timeout(30):
+        await peer.done.wait()
     await talk.close()

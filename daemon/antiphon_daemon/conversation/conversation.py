@@ -417,6 +417,7 @@ class Conversation:
         draft.wasted_s = time.monotonic() - draft.began
         self._wasted_s += draft.wasted_s
         if draft.reply is not None and not draft.reply.failed:
+            draft.token.rest()
             self._parked.put(draft)
         else:
             draft.token.revoke()
@@ -424,13 +425,14 @@ class Conversation:
     def _unpark(self, draft: Draft, text: str) -> bool:
         """Let the parked reply answer this draft if it was written to the same words; return whether it does."""
         parked = self._parked.look()
-        if parked is None or parked.reply is None or not _same(parked.text, text):
+        if parked is None or parked.reply is None or parked.reply.failed or not _same(parked.text, text):
             self._parked.drop()
             return False
         self._parked.take()
         draft.token.revoke()
         self._wasted_s -= parked.wasted_s
         parked.renew(draft)
+        parked.token.go_on()
         self._draft = parked
         return True
 

@@ -55,6 +55,14 @@ class Token:
         """Somebody waits for it now."""
         self._urgency = Urgency.TURN
 
+    def rest(self) -> None:
+        """Nobody waits for it for now."""
+        self._urgency = Urgency.MEANWHILE
+
+    def go_on(self) -> None:
+        """It may be waited for again."""
+        self._urgency = Urgency.DRAFT
+
     def urgency(self) -> Urgency:
         """Return how urgent it is now."""
         ample = time.monotonic() < self._lasts_until - AMPLE_S
