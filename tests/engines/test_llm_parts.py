@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 from antiphon_daemon.engines.contracts import Message
-from antiphon_daemon.engines.llm.slots import Slots
+from antiphon_daemon.engines.llm.slots import OWN_S, Slots
 from antiphon_daemon.engines.llm.thoughts import Thoughts
 
 
@@ -62,20 +62,28 @@ def test_each_conversation_finds_its_own_place_again() -> None:
 
 def test_conversations_that_have_just_begun_do_not_take_each_others_places() -> None:
     system = Message("system", "You are a helpful assistant. Be brief, be kind, and be right.")
-    slots = Slots(4)
+    now_s = 0.0
+    slots = Slots(4, lambda: now_s)
     owners = ("ann", "ben", "cem", "dan")
     first: dict[str, int] = {}
     for owner in owners:
+        now_s += 1
         with slots.taken([system, Message("user", f"I am {owner}.")], owner) as slot:
             first[owner] = slot
     assert len(set(first.values())) == len(owners)
     for owner in owners:
+        now_s += 1
         with slots.taken([system, Message("user", f"I am {owner}, and I go on.")], owner) as slot:
             assert slot == first[owner], "another draft of the same turn"
     with slots.taken([system, Message("user", "I am new.")], "eve") as slot:
         assert slot == first["ann"], "who has rested longest goes"
     with slots.taken([system, Message("user", "I am ann, and back.")], "ann") as slot:
         assert slot == first["ben"], "hers is another's now"
+    now_s += OWN_S + 1
+    with slots.taken([Message("system", "Another prompt."), Message("user", "Hi.")], "fay") as slot:
+        assert slot == first["cem"], "who has rested longest goes"
+    with slots.taken([system, Message("user", "I am late.")], "gus") as slot:
+        assert slot != first["cem"], "what nobody comes back to is good for its beginning"
 
 
 def test_a_busy_place_is_waited_for_rather_than_another_conversation_put_out() -> None:

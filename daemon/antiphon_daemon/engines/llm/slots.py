@@ -16,6 +16,8 @@ from antiphon_daemon.engines.contracts import Message
 
 WAIT_S = 1.0
 """A model stops between two batches of a prompt, and those take so long at most."""
+OWN_S = 60.0
+"""A conversation comes back to its own within so long, or nobody should count on it."""
 MUCH = 400
 """Letters of a prompt that take longer to read than is worth a wait: some hundred tokens, half a second."""
 
@@ -32,19 +34,20 @@ class Slot:
     used_at: float = 0.0
     busy: bool = False
 
-    def gain(self, messages: Sequence[Message], owner: str | None) -> int:
+    def gain(self, messages: Sequence[Message], owner: str | None, now: float) -> int:
         """Return what taking this slot for `messages` saves, less what others lose by it, in letters; at least 0.
 
-        That of another conversation saves nothing: it would have to read its own again, and soon.
+        That of another conversation which goes on saves nothing: it would have to be read again, and soon.
         """
-        if self.owner is not None and owner is not None and self.owner != owner:
+        known = self.owner is not None and owner is not None
+        if known and self.owner != owner and (self.busy or now - self.used_at < OWN_S):
             return 0
         common = 0
         for mine, new in zip(self.messages, messages, strict=False):
             if (mine.role, mine.text) != (new.role, new.text):
                 break
             common += 1
-        lost = 0 if self.owner is not None and self.owner == owner else _letters(self.messages[common:])
+        lost = 0 if known and self.owner == owner else _letters(self.messages[common:])
         return max(0, _letters(messages[:common]) - lost)
 
 
@@ -82,13 +85,13 @@ class Slots:
                     self._freed.notify_all()
 
     def _best(self, messages: Sequence[Message], owner: str | None) -> Slot | None:
-        free = [slot for slot in self._slots if not slot.busy]
-        return max(free, key=lambda slot: (slot.gain(messages, owner), -slot.used_at), default=None)
+        now, free = self._clock(), [slot for slot in self._slots if not slot.busy]
+        return max(free, key=lambda slot: (slot.gain(messages, owner, now), -slot.used_at), default=None)
 
     def _worth_waiting(self, messages: Sequence[Message], owner: str | None) -> bool:
-        best = self._best(messages, owner)
-        busy = max((slot.gain(messages, owner) for slot in self._slots if slot.busy), default=0)
-        return best is not None and busy > best.gain(messages, owner) + MUCH
+        best, now = self._best(messages, owner), self._clock()
+        busy = max((slot.gain(messages, owner, now) for slot in self._slots if slot.busy), default=0)
+        return best is not None and busy > best.gain(messages, owner, now) + MUCH
 
 
 def _letters(messages: Sequence[Message]) -> int:

@@ -31,8 +31,8 @@ from antiphon_daemon.engines.worker import Worker
 
 WINDOW_S, AGAIN = 7.0, 1.4
 """The shortest window, and how many times as long the other is. Of 309 utterances one in twelve is heard again; in all
-10.1 % of the words are wrong, 10.2 % if the other window is the full one, which takes six times as long as this, and
-10.8 % without another (tiny.en)."""
+10.1 % of the words are wrong, 10.2 % if the other window is the full one, which takes five times as long, and 10.4 %
+without another (tiny.en)."""
 BEFORE_S, AFTER_S = 0.3, 0.3
 """Quiet around speech: exactly so much before it, at least so much after. Of sound that is cut to the speech itself
 10 % of the words are wrong, with these 5 to 6 %, wherever it was cut; 0.5 s before it are worse again (tiny.en)."""
