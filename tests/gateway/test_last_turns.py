@@ -169,7 +169,11 @@ def test_who_watches_is_told_of_each_change_until_they_leave() -> None:
     assert told == ["open", "open", "answered"]
 
 
-async def test_the_turn_model_is_seen_to_work_before_there_is_a_draft() -> None:
+@pytest.mark.parametrize(("ended_ago_s", "span"), [(0.03, (30, 230)), (-0.05, (0, 150))])
+async def test_the_turn_model_is_seen_to_work_before_there_is_a_draft(
+    ended_ago_s: float, span: tuple[int, int]
+) -> None:
+    """But never before the end of speech, which sound that comes late makes seem later than it was."""
     now = [10.0]
 
     class Model:
@@ -185,9 +189,9 @@ async def test_the_turn_model_is_seen_to_work_before_there_is_a_draft() -> None:
     judges = Judges(Engines(nobody, nobody, nobody, Model()), lambda *_: None, lambda: now[0])
     judges.listen(np.zeros(16, dtype=np.float32), "en")
     draft = Draft(1, Trace(lambda: now[0]))
-    draft.trace.mark("speech_end", ago_s=0.03)
+    draft.trace.mark("speech_end", ago_s=ended_ago_s)
     await judges.ask_sound(draft)
     now[0] += 5.0
     assert draft.sound == 0.9
-    assert spans(draft.trace.finer())["turn_model"] == (30, 230)
+    assert spans(draft.trace.finer())["turn_model"] == span
     await judges.close()

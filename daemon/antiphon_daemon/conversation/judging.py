@@ -62,8 +62,9 @@ class Judges:
             began, listening = self._began, self._listening
             draft.sound = await asyncio.shield(listening)
             if draft.sound is not None and listening is self._listening:
-                draft.trace.note("judging", began)
-                draft.trace.note("judged", self._ended)
+                # Sound that comes late makes the end of speech seem later than it was.
+                draft.trace.note("judging", max(began, draft.trace.start))
+                draft.trace.note("judged", max(self._ended, draft.trace.start))
             self.tell(draft)
 
     def _heard_out(self, listening: asyncio.Task[float | None]) -> None:

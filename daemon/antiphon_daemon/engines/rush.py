@@ -36,15 +36,16 @@ class Rush:
     @contextlib.contextmanager
     def working(self, work: Work) -> Iterator[None]:
         """Count the body as done for this work, whose urgency may change meanwhile."""
-        key = object()
+        key, done = object(), False
         with self._changed:
             self._running[key] = work
         try:
             yield
+            done = True
         finally:
             with self._changed:
                 del self._running[key]
-                if work.wanted() and work.urgency() < Urgency.AHEAD:
+                if done and work.wanted() and work.urgency() < Urgency.AHEAD:
                     self._next_until = time.monotonic() + NEXT_S
             self.changed()
 

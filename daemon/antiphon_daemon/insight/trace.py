@@ -60,7 +60,7 @@ class Trace:
 
     def note_moment(self) -> None:
         """Note that "one moment" is said now."""
-        self.one_moment_ms = round((self._clock() - self._start) * 1000)
+        self.one_moment_ms = round((self._clock() - self.start) * 1000)
 
     def note(self, name: Mark, at: float) -> None:
         """Note that `name` happened at `at`, by this trace's clock."""
@@ -90,9 +90,10 @@ class Trace:
         return self._told((*MARKS, *FINER))
 
     def _told(self, marks: tuple[Mark, ...]) -> dict[str, int | None]:
-        start = self._start
+        start = self.start
         return {name: round((self._at[name] - start) * 1000) if name in self._at else None for name in marks}
 
     @property
-    def _start(self) -> float:
+    def start(self) -> float:
+        """When the speech ended, by this trace's clock; where nobody spoke, the first mark."""
         return self._at.get("speech_end", min(self._at.values(), default=0.0))
