@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import numpy as np
+import pytest
 from scripted import Ears, Script, Tones, quick
 from speech import silence
 
 from antiphon.audio.pcm import RATE, Samples
 from antiphon.settings import Settings
 from antiphon_daemon.ask import Asker
+from antiphon_daemon.conversation import conversation
 from antiphon_daemon.conversation.conversation import Conversation
 from antiphon_daemon.conversation.memory import new_memory
 from antiphon_daemon.engines.contracts import Engines, Message, TextDelta, Tool, ToolCall, Transcript, Urgency, Work
@@ -117,7 +119,8 @@ class Asked(Script):
             yield delta
 
 
-async def test_a_reply_whose_speaker_goes_on_keeps_nobody_waiting() -> None:
+async def test_a_reply_whose_speaker_goes_on_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversation, "PARKED_S", 60)  # of real time, which this machine may need
     now_s, model, settings, peer = 0.0, Asked(quick), Settings(), Asker()
     engines = Engines(Ears(), model, Tones())
     talk = Conversation(engines, settings, peer, Loudness(), new_memory(settings, "en"), clock=lambda: now_s)
