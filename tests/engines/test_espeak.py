@@ -118,6 +118,10 @@ async def test_what_it_does_not_have_is_refused(
     assert not processes()
 
 
+async def test_no_abbreviation_is_too_long_for_it(espeak: Espeak) -> None:
+    assert await said(espeak, "à.é." * 60)
+
+
 @pytest.mark.parametrize("text", ["", " \n", "…", "\0\x1b", "\ud800"])
 async def test_nothing_to_say_is_silence_and_starts_nothing(espeak: Espeak, text: str) -> None:
     assert await said(espeak, text) == b""

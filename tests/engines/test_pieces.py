@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from antiphon_daemon.engines.tts.pieces import LONGEST, pause_s, pieces, weight
+from antiphon_daemon.engines.tts.pieces import LETTERS, LONGEST, letters_apart, pause_s, pieces, weight
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,17 @@ from antiphon_daemon.engines.tts.pieces import LONGEST, pause_s, pieces, weight
 )
 def test_where_a_text_is_cut(text: str, expected: list[str]) -> None:
     assert list(pieces(text)) == expected
+
+
+def test_letters_that_stand_alone_are_cut_where_there_are_many() -> None:
+    plain = "The U.S.A. and the U.K., e.g., a B 52, and I."
+    assert list(letters_apart(plain)) == [plain]
+    for one in ("A. ", "é.", "가..", "x .", "b.'s "):
+        text = f"Say {one * 100}and no more"
+        cut = list(letters_apart(text))
+        assert "".join(cut) == text
+        assert max(part.count(one) for part in cut) == LETTERS // sum(letter.isalpha() for letter in one)
+    assert list(letters_apart("")) == [""]
 
 
 @pytest.mark.parametrize("separator", [" ", ". ", "\n", ", "])

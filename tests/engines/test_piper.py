@@ -93,7 +93,16 @@ async def test_nothing_speakable_is_nothing(engines: Engines, text: str) -> None
 
 
 @pytest.mark.parametrize(
-    "text", ["a\x00b\x07c", "lone \ud800 surrogate", "Hello 안녕하세요 مرحبا", "e\u0301", "1/2 & 3 < 4", "x" * 2000]
+    "text",
+    [
+        "a\x00b\x07c",
+        "lone \ud800 surrogate",
+        "Hello 안녕하세요 مرحبا",
+        "e\u0301",
+        "1/2 & 3 < 4",
+        "x" * 2000,
+        *("à.é." * 60, "a.." * 100, "α.β." * 60, "a .b ." * 60),  # what espeak-ng takes for one abbreviation
+    ],
 )
 async def test_odd_text_does_no_harm(engines: Engines, text: str) -> None:
     stream = engines.synthesizer.speak(text, Token(), voice=None, language=None)

@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 
 from antiphon.settings import Tts
 from antiphon_daemon.engines.contracts import EngineError, Revoked, Voice, Work
+from antiphon_daemon.engines.tts.pieces import letters_apart
 from antiphon_daemon.engines.tts.wav import WavError, WavReader
 from antiphon_daemon.engines.worker import revocable
 
@@ -230,10 +231,11 @@ def languages() -> frozenset[str]:
 
 
 def speakable(text: str) -> str:
-    """Return `text` as the program may have it: no control characters, and no brackets that begin phonemes."""
+    """Return `text` as the program may have it: no control characters, no brackets that begin phonemes, and no more
+    abbreviations than it bears."""
     plain = "".join(" " if unicodedata.category(one) == "Cc" else one for one in text)
     plain = plain.encode(errors="ignore").decode().replace("[[", "[ [").strip()
-    return plain if any(one.isalnum() for one in plain) else ""
+    return "\n\n".join(letters_apart(plain)) if any(one.isalnum() for one in plain) else ""
 
 
 def _plain(tag: str) -> str:

@@ -18,9 +18,14 @@ LONGEST = 220
 SENTENCE_PAUSE_S = 0.25
 CLAUSE_PAUSE_S = 0.1
 
+LETTERS = 16
+"""So many letters that stand alone (`A. B. C.`) are said in one go: with an abbreviation of more than 80 bytes
+espeak-ng (1.51, 1.52) writes beyond the end of its memory (`CheckDottedAbbrev`), and the process is gone."""
+
 _SENTENCE, _CLAUSE = frozenset(".!?…。！？"), frozenset(",;:，、；：")
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])\s*")
 _CLAUSE_END = re.compile(r"(?<=[,;:])\s+|(?<=[，、；：])\s*")
+_LETTERS = re.compile(rf"(?:(?<![^\W\d_])[^\W\d_](?![^\W\d_])[\W\d_]*){{{LETTERS}}}")
 _WIDE = re.compile(r"[\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 
 
@@ -29,7 +34,18 @@ def pieces(text: str) -> Iterator[str]:
     for line in text.splitlines():
         plain = "".join(c if c.isprintable() else " " for c in line)
         for sentence in _SENTENCE_END.split(plain):
-            yield from (piece for piece in _parts(sentence) if any(c.isalnum() for c in piece))
+            for part in _parts(sentence):
+                yield from (piece for piece in letters_apart(part) if any(c.isalnum() for c in piece))
+
+
+def letters_apart(text: str) -> Iterator[str]:
+    """Yield `text`, cut wherever more than `LETTERS` that stand alone would follow each other."""
+    start = 0
+    for letters in _LETTERS.finditer(text):
+        yield text[start : letters.end()]
+        start = letters.end()
+    if start < len(text) or not text:
+        yield text[start:]
 
 
 def pause_s(piece: str) -> float:

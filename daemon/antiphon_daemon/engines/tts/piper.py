@@ -21,6 +21,7 @@ from antiphon_daemon.engines import catalogue, models
 from antiphon_daemon.engines.contracts import EngineError, Voice, Work
 from antiphon_daemon.engines.tts.in_process import InProcess
 from antiphon_daemon.engines.tts.onnx import READY, gain_for, options, peak_of, unclipped
+from antiphon_daemon.engines.tts.pieces import letters_apart
 from antiphon_daemon.engines.tts.vits import Vits
 from antiphon_daemon.engines.worker import threads
 
@@ -178,8 +179,7 @@ def _cut(sentence: str) -> Iterator[str]:
 
 
 def _speakable(piece: str) -> Iterator[str]:
-    if any(c.isalnum() for c in piece):
-        yield piece
+    yield from (part for part in letters_apart(piece) if any(c.isalnum() for c in part))
 
 
 def _read_config(path: Path) -> dict[str, Any]:
