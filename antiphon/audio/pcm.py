@@ -5,6 +5,7 @@ On the wire PCM is signed 16-bit little-endian bytes. Inside it is `Samples`: fl
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -21,6 +22,9 @@ RATE = 16_000
 
 SCALE = 32_768.0
 """What 1.0 is as a 16-bit integer (the largest that exists is one less)."""
+
+S16LE = np.dtype("<i2")
+"""A sample on the wire."""
 
 
 class FormatError(ValueError):
@@ -57,8 +61,9 @@ WIRE = Format(RATE)
 
 def to_samples(pcm: bytes | bytearray | memoryview) -> Samples:
     """Return s16le mono bytes as samples; an odd last byte is dropped."""
-    whole = len(pcm) - len(pcm) % 2
-    return np.frombuffer(pcm, dtype="<i2", count=whole // 2).astype(np.float32) / np.float32(SCALE)
+    samples = np.frombuffer(pcm, S16LE, len(pcm) // 2).astype(np.float32)
+    samples /= np.float32(SCALE)
+    return samples
 
 
 def to_bytes(samples: Samples) -> bytes:
@@ -73,7 +78,7 @@ def decode(pcm: bytes, form: Format) -> Samples:
     if form.width == 1:
         flat = (np.frombuffer(whole, dtype=np.uint8).astype(np.float32) - np.float32(128)) / np.float32(128)
     elif form.width == 2:
-        flat = np.frombuffer(whole, dtype="<i2").astype(np.float32) / np.float32(SCALE)
+        flat = np.frombuffer(whole, S16LE).astype(np.float32) / np.float32(SCALE)
     else:
         flat = _wide(whole, form.width).astype(np.float32) / np.float32(2**31)
     return mix(flat.reshape(-1, form.channels))
@@ -100,7 +105,7 @@ def level_db(samples: Samples) -> float:
     """Return the root mean square level in dB of full scale; silence is -120."""
     if not len(samples):
         return -120.0
-    return float(20 * np.log10(max(1e-6, float(np.sqrt(np.mean(np.square(samples)))))))
+    return 10 * math.log10(max(1e-12, float(np.dot(samples, samples)) / len(samples)))
 
 
 class Resampler:
@@ -153,12 +158,23 @@ class Framer:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._rest: Samples = np.empty(0, dtype=np.float32)
+        self._rest: Samples = np.empty(size, dtype=np.float32)
+        self._held = 0
+        """How many samples of `_rest` wait for the others of their frame."""
 
     def feed(self, samples: Samples) -> Iterator[Samples]:
         """Yield every full frame; what is left waits for the next call. Exhaust the iterator before feeding again."""
-        joined = np.concatenate((self._rest, samples)) if len(self._rest) else samples
-        whole = len(joined) - len(joined) % self.size
-        self._rest = joined[whole:].copy()
-        for start in range(0, whole, self.size):
-            yield joined[start : start + self.size]
+        at = 0
+        if self._held:
+            at = min(self.size - self._held, len(samples))
+            self._rest[self._held : self._held + at] = samples[:at]
+            self._held += at
+            if self._held < self.size:
+                return
+            frame, self._rest, self._held = self._rest, np.empty(self.size, dtype=np.float32), 0
+            yield frame
+        while len(samples) - at >= self.size:
+            yield samples[at : at + self.size]
+            at += self.size
+        self._held = len(samples) - at
+        self._rest[: self._held] = samples[at:]

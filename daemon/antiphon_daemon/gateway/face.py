@@ -161,6 +161,7 @@ class Gateway:
             from antiphon_daemon.gateway.doors import DoorError, Doors, needed_token
             from antiphon_daemon.gateway.proxies import Proxies
             from antiphon_daemon.gateway.quiet import Quiet
+            from antiphon_daemon.gateway.reading import Reading
             from antiphon_daemon.gateway.reception import Reception, receiving
             from antiphon_daemon.gateway.web import BODIES, make_app
         except ImportError as error:
@@ -176,7 +177,7 @@ class Gateway:
         config = uvicorn.Config(
             self._proxies,
             http=receiving(Reception(wanted.sessions + IDLE)),
-            ws="websockets-sansio",
+            ws=Reading,
             lifespan="off",
             log_config=None,
             access_log=False,

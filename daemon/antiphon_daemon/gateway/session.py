@@ -181,13 +181,14 @@ class Session(Served):
         if len(pcm) % 2:
             raise BadMessage("half_sample", f"{len(pcm)} bytes hold half a sample: int16, mono, 16 kHz is expected")
         samples = to_samples(pcm)
-        for start in range(0, len(samples), RATE):  # a frame may hold half a minute: others are let in between
+        for start in range(0, len(samples), RATE):
+            if start:  # a frame may hold half a minute: others are let in between
+                await asyncio.sleep(0)
             phase = self._conversation.phase
             over = self._by_voice and phase is Phase.SPEAKING and not self._conversation.listens
             if phase is Phase.IDLE or over:
                 self._conversation.open(self._language)
             self._conversation.hear(samples[start : start + RATE])
-            await asyncio.sleep(0)
 
     def _obey(self, message: dict[str, Any]) -> None:
         match message.get("type"):
