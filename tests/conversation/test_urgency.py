@@ -82,6 +82,36 @@ async def test_hearing_meanwhile_a_draft_and_a_turn_that_is_over() -> None:
     await talk.close()
 
 
+async def test_captions_are_rarer_while_somebody_else_speaks_too() -> None:
+    settings, now_s = Settings(), 0.0
+
+    def talk(ears: Ears) -> Conversation:
+        engines = Engines(ears, Reader(quick), Tones())
+        return Conversation(engines, settings, Peer(), Loudness(), new_memory(settings, "en"), clock=lambda: now_s)
+
+    async def hear(seconds: float, *levels: tuple[Conversation, float]) -> None:
+        nonlocal now_s
+        for _ in range(round(seconds * RATE / BLOCK)):
+            now_s += BLOCK / RATE
+            for one, level in levels:
+                one.hear(np.full(BLOCK, level, dtype=np.float32))
+            await asyncio.sleep(0)
+
+    ears = Noting()
+    ears.go.set()
+    one, other = talk(ears), talk(Ears())
+    one.open()
+    other.open()
+    await hear(2.5, (one, 0.1), (other, 0.1))
+    assert not ears.works, "the other's turn may end at any moment"
+    await hear(1.0, (one, 0.1), (other, 0.1))
+    assert len(ears.works) == 1
+    await other.close()
+    await hear(2.2, (one, 0.1))
+    assert len(ears.works) == 3, "it has left: there is time for one a second"
+    await one.close()
+
+
 async def test_a_reply_is_urgent_until_there_is_much_of_it_to_hear() -> None:
     noted: list[tuple[str, Urgency]] = []
 

@@ -28,7 +28,7 @@ from antiphon_daemon.conversation.manner import HOUSE, Manner
 from antiphon_daemon.conversation.memory import Recollection, new_memory
 from antiphon_daemon.conversation.one_moment import OneMoment
 from antiphon_daemon.conversation.owned import Tasks
-from antiphon_daemon.conversation.partials import EVERY_S, Agreement, bare
+from antiphon_daemon.conversation.partials import FLOOR, Agreement, bare
 from antiphon_daemon.conversation.shelf import Shelf
 from antiphon_daemon.conversation.turns import step
 from antiphon_daemon.conversation.written import Written
@@ -278,6 +278,7 @@ class Conversation:
         """The peer left: all work is revoked, nothing more is told to it."""
         if self._timer is not None:
             self._timer.cancel()
+        FLOOR.note(self, speaks=False)
         self._give_up()
         self._stop_partial()
         self._prefilling.revoke()
@@ -293,6 +294,7 @@ class Conversation:
         self._state, actions = step(self._policy, self._state, event)
         if self._state.phase is not before:
             log.debug("turn", phase=self._state.phase.value, by=type(event).__name__, revision=self._state.revision)
+            FLOOR.note(self, speaks=self._state.phase in (turns.Phase.HEARING, turns.Phase.PAUSED))
         fresh = before in (turns.Phase.LISTENING, turns.Phase.OVERLAP) and not self._state.joined
         if fresh and self._state.phase is turns.Phase.HEARING:
             self._agreement, self._partial_at = Agreement(), 0
@@ -549,9 +551,9 @@ class Conversation:
     # Transcripts while speech goes on.
 
     def _hear_meanwhile(self) -> None:
-        """Hear the turn so far, once a second of speech, if nothing else is being heard."""
+        """Hear the turn so far, once a second of speech or less often, if nothing else is being heard."""
         since = max(self._state.began, self._partial_at)
-        if self._partial is not None or self._listening.now - since < EVERY_S * RATE:
+        if self._partial is not None or self._listening.now - since < FLOOR.every_s(self) * RATE:
             return
         self._partial_at = self._listening.now
         self._partial = Token(self._state.revision, urgency=Urgency.MEANWHILE)

@@ -10,6 +10,30 @@ import re
 
 EVERY_S = 1.0
 """Speech between two hearings: each costs the machine as much as the final one."""
+AMONG_OTHERS_S = 3.0
+"""The same while somebody else speaks too: their turn may end in the middle of such a hearing, and wait for it."""
+
+
+class Floor:
+    """Who is speaking, in all conversations of a process."""
+
+    def __init__(self) -> None:
+        self._speakers: set[object] = set()
+
+    def note(self, who: object, *, speaks: bool) -> None:
+        """Somebody speaks (pauses are part of it), or does not any more."""
+        if speaks:
+            self._speakers.add(who)
+        else:
+            self._speakers.discard(who)
+
+    def every_s(self, who: object) -> float:
+        """Return how much speech lies between two hearings of this one at the moment."""
+        return AMONG_OTHERS_S if self._speakers - {who} else EVERY_S
+
+
+FLOOR = Floor()
+"""That of this process."""
 
 
 class Agreement:
