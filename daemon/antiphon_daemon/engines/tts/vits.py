@@ -14,9 +14,11 @@ from antiphon_daemon.engines.tts.parting import CannotPart, part
 
 FIRST_FRAMES = 24
 """Frames (of some 12 ms) that are decoded first; then each time twice as many, up to `MOST_FRAMES`."""
-MOST_FRAMES = 192
-AROUND_FRAMES = 16
-"""Frames on each side that a frame's sound depends on: 10 in models of medium size, measured; some more for others."""
+MOST_FRAMES = 96
+"""A second of sound: somebody else's first piece has to wait for the one that is being decoded."""
+AROUND_FRAMES = 10, 16
+"""Frames on each side that a frame's sound depends on: 10 in models of medium size, measured; some more for others.
+They are decoded and not heard, so there are no more of them than it takes: the first of these that will do."""
 EQUAL = 1e-3
 """Pieces must be so much like the whole, or the voice is decoded whole."""
 
@@ -30,6 +32,7 @@ class Vits:
 
     def __init__(self, path: Path, options: Any) -> None:
         self._whole: Any = None
+        self._around = AROUND_FRAMES[-1]
         self._encoder: Any = None
         self._decoder: Any = None
         self._options, self._path = options, path
@@ -50,10 +53,11 @@ class Vits:
         """Return one sentence, decoded whole; from here on it is sure whether pieces are the same as the whole."""
         if self._whole is None:
             made = self._encoder.run(self._names, arguments)
-            sound = self._decode(made, 0, made[0].shape[-1], 1)
-            pieces = np.concatenate(list(self._pieces(made)))
-            if len(pieces) == len(sound) and float(np.abs(pieces - sound).max(initial=0)) < EQUAL:
-                return sound
+            sound = self._decode(made, 0, made[0].shape[-1])
+            for self._around in AROUND_FRAMES:
+                pieces = np.concatenate(list(self._pieces(made)))
+                if len(pieces) == len(sound) and float(np.abs(pieces - sound).max(initial=0)) < EQUAL:
+                    return sound
             self._load_whole()
         return next(self.speak(arguments))
 
@@ -73,12 +77,12 @@ class Vits:
         total, start, size = made[0].shape[-1], 0, FIRST_FRAMES
         while start < total:
             end = start + size if start + size + FIRST_FRAMES <= total else total
-            yield self._decode(made, start, end, AROUND_FRAMES)
+            yield self._decode(made, start, end)
             start, size = end, min(2 * size, MOST_FRAMES)
 
-    def _decode(self, made: list[Any], start: int, end: int, around: int) -> Samples:
+    def _decode(self, made: list[Any], start: int, end: int) -> Samples:
         frames, *extras = made
-        low, high = max(0, start - around), min(frames.shape[-1], end + around)
+        low, high = max(0, start - self._around), min(frames.shape[-1], end + self._around)
         given = dict(zip(self._names, (frames[:, :, low:high], *extras), strict=True))
         sound = self._decoder.run(None, given)[0].reshape(-1)
         hop = len(sound) // (high - low)
