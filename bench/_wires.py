@@ -11,6 +11,7 @@ import base64
 import contextlib
 import json
 import os
+import struct
 import sys
 import time
 import urllib.error
@@ -155,6 +156,16 @@ class WsCall(Call):
         """Sound is sent as it is."""
         await self.socket.send(block)
 
+    def send_framed(self, block: bytes) -> None:
+        """Send a block that `framed` made ready.
+
+        Raises:
+            ConnectionResetError: the connection is lost.
+        """
+        if self.socket.transport.is_closing():
+            raise ConnectionResetError("the connection is lost")
+        self.socket.transport.write(block)
+
     def take(self, message: str | bytes, at: float) -> None:
         """See `Call`."""
         if isinstance(message, bytes):
@@ -261,6 +272,11 @@ def blocks_of(samples: Samples, rate: int, then_s: float = 0.0) -> list[bytes]:
     pcm = to_bytes(whole if rate == RATE else resample(whole, RATE, rate))
     size = rate // BLOCKS_PER_S * 2
     return [pcm[at : at + size] for at in range(0, len(pcm) - size + 1, size)]
+
+
+def framed(block: bytes) -> bytes:
+    """Return a block of 20 ms as one binary message on the wire of a client (RFC 6455), its mask all zeros."""
+    return struct.pack(">BBHI", 0x82, 0x80 | 126, len(block), 0) + block
 
 
 class Wire:

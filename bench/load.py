@@ -30,7 +30,7 @@ from _corpus import SEED, Utterance, corpus, load, noise_floor, sound
 from _processes import Unmeasured, cpu_s, usage
 from _report import percentile, plot_lines, show
 from _turn import PATIENCE_S, STAGES, Result
-from _wires import BLOCKS_PER_S, Daemon, WsCall, blocks_of, called, daemon
+from _wires import BLOCKS_PER_S, Daemon, WsCall, blocks_of, called, daemon, framed
 from rich.console import Console
 
 from antiphon import log
@@ -52,7 +52,12 @@ BUDGET_MS = {"p50_ms": 600, "p95_ms": 900}
 
 
 class Streaming:
-    """A microphone that stays open, as long as the context lasts."""
+    """A microphone that stays open, as long as the context lasts.
+
+    Args:
+        room: what it hears while nothing is said: blocks that `framed` made ready, for the microphones of a house do
+            not compute on its daemon's cores.
+    """
 
     def __init__(self, call: WsCall, room: Sequence[bytes]) -> None:
         self._call, self._room = call, room
@@ -69,8 +74,10 @@ class Streaming:
     async def run(self) -> None:
         """Stream until cancelled."""
         while True:
-            block = self._said.pop() if self._said else self._room[self.position % len(self._room)]
-            await self._call.send(block)
+            if self._said:
+                await self._call.send(self._said.pop())
+            else:
+                self._call.send_framed(self._room[self.position % len(self._room)])
             self.position += 1
             await asyncio.sleep(max(0.0, self._began + self.position / BLOCKS_PER_S - time.perf_counter()))
 
@@ -140,7 +147,7 @@ class Bench:
     ) -> None:
         self._daemon, self._folder, self._utterances = other, folder, utterances
         self._together, self._impatient = together, impatient
-        self._room = blocks_of(noise_floor(ROOM_S), RATE)
+        self._room = [framed(block) for block in blocks_of(noise_floor(ROOM_S), RATE)]
         self._own = psutil.Process(os.getpid())
 
     async def cost(self, seconds: float) -> dict[str, Any]:
@@ -167,7 +174,8 @@ class Bench:
         await asyncio.sleep(SETTLE_S)
         found["connected"] = await self.cost(IDLE_S)
         noise = np.random.default_rng(SEED).normal(0, 10 ** (NOISE_DB / 20), ROOM_S * RATE).astype(np.float32)
-        for name, room in (("noisy", blocks_of(noise, RATE)), ("quiet", self._room)):
+        noisy = [framed(block) for block in blocks_of(noise, RATE)]
+        for name, room in (("noisy", noisy), ("quiet", self._room)):
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(Streaming(call, room).run()) for call in calls]
                 progress(f"{count} sessions in a {name} room")
