@@ -11,7 +11,7 @@ from typing import Any
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from antiphon_daemon.gateway.reading import AHEAD_BYTES, Reading
+from antiphon_daemon.gateway.reading import AHEAD_BYTES, MESSAGE_BYTES, Reading
 
 UPGRADE = (
     b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -47,7 +47,7 @@ class Session:
 
     def __init__(self) -> None:
         self.may = asyncio.Semaphore(0)
-        self.took = 0
+        self.took = self.bytes = 0
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await receive()
@@ -57,13 +57,17 @@ class Session:
             message = await receive()
             if message["type"] == "websocket.disconnect":
                 return
-            assert len(message["bytes"]) == BLOCK
             self.took += 1
+            self.bytes += len(message["bytes"])
 
 
 def framed(count: int = 1) -> bytes:
     """Return so many blocks of sound as a client sends them, under a mask of zeros."""
     return (struct.pack(">BBHI", 0x82, 0x80 | 126, BLOCK, 0) + bytes(BLOCK)) * count
+
+
+EMPTY = struct.pack(">BBI", 0x82, 0x80, 0)
+"""A message that holds nothing."""
 
 
 async def settled() -> None:
@@ -95,13 +99,13 @@ async def test_a_microphone_is_read_without_a_stop() -> None:
             one.data_received(framed())
             await asyncio.sleep(0)
         await settled()
-        assert session.took == 200
+        assert session.bytes == 200 * BLOCK
         assert transport.notes == []
 
 
 async def test_no_more_is_read_than_a_session_takes() -> None:
     async with opened() as (one, transport, session):
-        many = AHEAD_BYTES // BLOCK
+        many = AHEAD_BYTES // (BLOCK + MESSAGE_BYTES)
         for _ in range(many):
             one.data_received(framed())
         await settled()
@@ -132,3 +136,15 @@ async def test_who_brings_much_at_once_lets_others_have_their_turn_in_between() 
             turns += 1
             assert session.took - took <= 2
             assert turns < 1000
+
+
+async def test_messages_that_hold_nothing_are_not_read_without_end() -> None:
+    async with opened() as (one, transport, session):
+        for _ in range(AHEAD_BYTES // MESSAGE_BYTES + 1):
+            one.data_received(EMPTY)
+        assert transport.notes == ["stops"]
+        for _ in range(200):
+            session.may.release()
+        await settled()
+        assert transport.notes == ["stops", "goes on"]
+        assert one.queue.empty()

@@ -9,7 +9,9 @@ from uvicorn._types import ASGIReceiveEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 AHEAD_BYTES = 16 * 1024
-"""So much may wait for the session, half a second of sound, before no more is read."""
+"""So much may wait for the session, some 0.4 s of sound, before no more is read."""
+MESSAGE_BYTES = 200
+"""What a message costs besides its bytes: of empty ones too many may come as well."""
 
 
 class Reading(WebSocketsSansIOProtocol):
@@ -23,7 +25,7 @@ class Reading(WebSocketsSansIOProtocol):
 
     def send_receive_event_to_app(self) -> None:
         """Queue a message for the session, and stop reading if there is much."""
-        self.ahead += sum(map(len, self.frames))
+        self.ahead += sum(map(len, self.frames)) + MESSAGE_BYTES
         paused, self.read_paused = self.read_paused, True  # what uvicorn does not do twice
         super().send_receive_event_to_app()
         self.read_paused = paused
@@ -36,6 +38,6 @@ class Reading(WebSocketsSansIOProtocol):
         if not self.queue.empty():
             await asyncio.sleep(0)
         message: Any = await super().receive()
-        left = self.ahead - len(message.get("bytes") or message.get("text") or "")
-        self.ahead = 0 if self.queue.empty() else left
+        taken = len(message.get("bytes") or message.get("text") or "") + MESSAGE_BYTES
+        self.ahead = 0 if self.queue.empty() else self.ahead - taken
         return cast(ASGIReceiveEvent, message)
