@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import random
+import signal
 import socket
 import subprocess
 import time
@@ -51,8 +52,10 @@ class Program:
 
     def must_run(self) -> None:
         """Raise `Unmeasured` if it has ended."""
-        if self.process.poll() is not None:
-            raise Unmeasured(f"{self.name} has ended by itself")
+        status = self.process.poll()
+        if status is not None:
+            how = f" by {signal.Signals(-status).name}" if status < 0 else f", with status {status}"
+            raise Unmeasured(f"{self.name} has ended by itself{how}")
 
     async def described(self, uris: Sequence[str]) -> float:
         """Return the seconds from its start until every one of these addresses has answered `describe`.

@@ -34,6 +34,8 @@ from antiphon.configuration import locate
 
 REALTIME_RATE = 24_000
 BLOCKS_PER_S = 50
+GONE_S = 0.5
+"""A program is seen to have ended so long after its connections are lost."""
 ENDPOINTS = ("asr", "tts", "handle", "wake", "vad")
 
 
@@ -57,7 +59,7 @@ async def daemon(config: str | None, folder: Path, **settings: str) -> AsyncIter
         settings: others that count here, by their environment variable without the prefix (`TURN__ONE_MOMENT_S`).
 
     Raises:
-        Unmeasured: it does not start, or has no gateway.
+        Unmeasured: it does not start, has no gateway, or ends before the context does.
     """
     names = (*ENDPOINTS, "gateway")
     ports = dict(zip(names, free_ports(len(names)), strict=True))
@@ -70,7 +72,12 @@ async def daemon(config: str | None, folder: Path, **settings: str) -> AsyncIter
     command = [sys.executable, "-m", "antiphon", *(["--config", str(path)] if path else []), "daemon"]
     with program("daemon", command, folder, environment) as one:
         await _ready(one, ports["gateway"])
-        yield Daemon(one, ports["gateway"])
+        try:
+            yield Daemon(one, ports["gateway"])
+        except Exception:
+            await asyncio.sleep(GONE_S)
+            one.must_run()  # else that is what went wrong
+            raise
 
 
 async def _ready(one: Program, port: int) -> None:

@@ -16,7 +16,7 @@ import os
 import random
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from itertools import islice
@@ -323,12 +323,17 @@ def main(
             how = {"together": together, "impatient": impatient}
             work = measure(folder, utterances, counts, idle, turns, config, status.update, **how)
             found, spoken = asyncio.run(work)
-    except Unmeasured as error:
-        raise click.ClickException(str(error)) from None
+    except* Unmeasured as errors:
+        raise click.ClickException("; ".join(_sentences(errors))) from None
     if plot:
         lines = {f"{one.speakers} at once": [it.first_audio_s for it in one.results] for one in spoken}
         plot_lines(Path(plot), "share of turns", "ms from the end of speech to the reply", lines)
     print(json.dumps(found)) if as_json else show("load", found)
+
+
+def _sentences(errors: BaseExceptionGroup[Unmeasured]) -> Iterator[str]:
+    for error in errors.exceptions:
+        yield from _sentences(error) if isinstance(error, BaseExceptionGroup) else (str(error),)
 
 
 if __name__ == "__main__":
