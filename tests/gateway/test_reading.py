@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import struct
+from asyncio import selector_events
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -26,6 +27,7 @@ class Transport(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.notes: list[str] = []
+        self.max_size = 256 * 1024
 
     def write(self, data: Any) -> None: ...
 
@@ -148,3 +150,10 @@ async def test_messages_that_hold_nothing_are_not_read_without_end() -> None:
         await settled()
         assert transport.notes == ["stops", "goes on"]
         assert one.queue.empty()
+
+
+async def test_no_more_is_taken_at_a_time_than_may_wait() -> None:
+    """Else a quarter of a megabyte of tiny frames would be parsed before anybody else is served."""
+    assert hasattr(selector_events._SelectorSocketTransport, "max_size"), "asyncio names its own limit otherwise now"
+    async with opened() as (_, transport, _):
+        assert transport.max_size == AHEAD_BYTES

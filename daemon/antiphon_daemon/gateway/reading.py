@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from asyncio import BaseTransport
 from typing import Any, cast
 
 from uvicorn._types import ASGIReceiveEvent
@@ -22,6 +23,13 @@ class Reading(WebSocketsSansIOProtocol):
 
     ahead = 0
     """Bytes that wait for the session; of text that is not ASCII some are counted until it has taken all."""
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        """Take no more at a time than may wait: asyncio would take a quarter of a megabyte, which may be 40 000 frames,
+        and nobody else would be served before they are all parsed."""
+        if hasattr(transport, "max_size"):
+            transport.max_size = AHEAD_BYTES
+        super().connection_made(transport)
 
     def send_receive_event_to_app(self) -> None:
         """Queue a message for the session, and stop reading if there is much."""
