@@ -68,7 +68,7 @@ def to_samples(pcm: bytes | bytearray | memoryview) -> Samples:
 
 def to_bytes(samples: Samples) -> bytes:
     """Return samples as s16le bytes; what is beyond [-1, 1] is clipped."""
-    whole: bytes = np.clip(np.rint(samples * SCALE), -SCALE, SCALE - 1).astype("<i2").tobytes()
+    whole: bytes = np.clip(np.rint(samples * SCALE), -SCALE, SCALE - 1).astype(S16LE).tobytes()
     return whole
 
 
@@ -78,7 +78,7 @@ def decode(pcm: bytes, form: Format) -> Samples:
     if form.width == 1:
         flat = (np.frombuffer(whole, dtype=np.uint8).astype(np.float32) - np.float32(128)) / np.float32(128)
     elif form.width == 2:
-        flat = np.frombuffer(whole, S16LE).astype(np.float32) / np.float32(SCALE)
+        flat = to_samples(whole)
     else:
         flat = _wide(whole, form.width).astype(np.float32) / np.float32(2**31)
     return mix(flat.reshape(-1, form.channels))

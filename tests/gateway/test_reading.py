@@ -12,7 +12,8 @@ from typing import Any
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from antiphon_daemon.gateway.reading import AHEAD_BYTES, MESSAGE_BYTES, Reading
+from antiphon_daemon.gateway.outbox import MESSAGE_BYTES
+from antiphon_daemon.gateway.reading import AHEAD_BYTES, Reading
 
 UPGRADE = (
     b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

@@ -9,10 +9,11 @@ from typing import Any, cast
 from uvicorn._types import ASGIReceiveEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from antiphon_daemon.gateway.outbox import MESSAGE_BYTES
+
 AHEAD_BYTES = 16 * 1024
-"""So much may wait for the session, some 0.4 s of sound, before no more is read."""
-MESSAGE_BYTES = 200
-"""What a message costs besides its bytes: of empty ones too many may come as well."""
+"""So much may wait for the session, some 0.4 s of sound, before no more is read. Empty messages count too, as in
+`Outbox`."""
 
 
 class Reading(WebSocketsSansIOProtocol):

@@ -35,7 +35,8 @@ def pieces(text: str) -> Iterator[str]:
         plain = "".join(c if c.isprintable() else " " for c in line)
         for sentence in _SENTENCE_END.split(plain):
             for part in _parts(sentence):
-                yield from (piece for piece in letters_apart(part) if any(c.isalnum() for c in piece))
+                if any(c.isalnum() for c in part):
+                    yield from letters_apart(part)
 
 
 def letters_apart(text: str) -> Iterator[str]:

@@ -179,7 +179,8 @@ def _cut(sentence: str) -> Iterator[str]:
 
 
 def _speakable(piece: str) -> Iterator[str]:
-    yield from (part for part in letters_apart(piece) if any(c.isalnum() for c in part))
+    if any(c.isalnum() for c in piece):
+        yield from letters_apart(piece)
 
 
 def _read_config(path: Path) -> dict[str, Any]:
