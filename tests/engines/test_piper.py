@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -51,23 +52,50 @@ async def test_the_first_sound_of_a_sentence_comes_before_the_rest_has_been_made
     assert seconds(b"".join(others)) > 3
 
 
+def a_sentence() -> dict[str, Any]:
+    """The inputs of a voice's model, with nothing left to chance."""
+    ids = np.array([[1, 0, *([20, 0, 18, 0, 24, 0, 59, 0] * 20), 2]], dtype=np.int64)
+    lengths, scales = np.array([ids.shape[1]], dtype=np.int64), np.array([0, 1, 0], dtype=np.float32)
+    return {"input": ids, "input_lengths": lengths, "scales": scales}
+
+
 def test_speech_in_pieces_is_the_speech_of_the_whole_model() -> None:
     options = onnxruntime.SessionOptions()
     model = Vits(catalogue.piper(), options)
     assert model.in_pieces
     whole = onnxruntime.InferenceSession(str(catalogue.piper()), options, providers=["CPUExecutionProvider"])
-    ids = np.array([[1, 0, *([20, 0, 18, 0, 24, 0, 59, 0] * 20), 2]], dtype=np.int64)
-    arguments = {
-        "input": ids,
-        "input_lengths": np.array([ids.shape[1]], dtype=np.int64),
-        "scales": np.array([0, 1, 0], dtype=np.float32),
-    }
+    arguments = a_sentence()
     pieces = list(model.speak(arguments))
     assert len(pieces) > 2
     wanted = whole.run(None, arguments)[0].reshape(-1)
     assert np.concatenate(pieces) == pytest.approx(wanted, abs=1e-4)
     assert model.warm_up(arguments) == pytest.approx(wanted, abs=1e-4)
     assert model.in_pieces
+
+
+def test_the_decoder_is_parted_where_it_makes_values_more() -> None:
+    model, options = catalogue.piper().read_bytes(), onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    parts = part(model)
+    frames = np.random.default_rng(1).normal(size=(1, 192, 60)).astype(np.float32)
+    values, sizes = frames, []
+    for stage in parts.stages:
+        session = onnxruntime.InferenceSession(stage, options, providers=["CPUExecutionProvider"])
+        values = session.run(None, {session.get_inputs()[0].name: values})[0]
+        sizes.append(values.shape[-1] // frames.shape[-1])
+    assert sizes == [8, 64, 256]
+
+
+def test_a_decoder_without_stages_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parting, "STAGE", "/another/{}")
+    model = Vits(catalogue.piper(), onnxruntime.SessionOptions())
+    assert len(part(catalogue.piper().read_bytes()).stages) == 1
+    arguments = a_sentence()
+    wanted = model.warm_up(arguments)
+    assert model.in_pieces
+    pieces = list(model.speak(arguments))
+    assert len(pieces) > 2
+    assert np.concatenate(pieces) == pytest.approx(wanted, abs=1e-4)
 
 
 @pytest.mark.parametrize("model", [b"", b"\x3a\x00", b"x" * 1000, b"\x3a\xff\xff\xff\xff\x0f", b"\xff" * 20])

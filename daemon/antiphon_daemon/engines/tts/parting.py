@@ -1,18 +1,24 @@
-"""Parts a VITS model (ONNX) before its decoder, so that speech can be decoded piece by piece.
+"""Parts a VITS model (ONNX) before its decoder, and that into stages, so that speech can be decoded piece by piece.
 
-The part before makes the frames of a whole sentence, a fifth of the work; the part behind turns frames into sound, each
-from a few frames around it. The file is read as the protocol buffer that it is (onnx.proto3: the field numbers below);
+    phonemes ─ encoder ─ frames ─ stage ─ 8 values a frame ─ stage ─ 64 ─ stage ─ 256 samples a frame
+
+The encoder makes the frames of a whole sentence, a fifth of the work; the decoder turns frames into sound, each from a
+few frames around it. A stage ends where the decoder makes its values more: the later ones, which do most of the work,
+look at less around a frame. The file is read as the protocol buffer that it is (onnx.proto3: the field numbers below);
 weights are only carried over.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
 DECODER = "/dec/conv_pre/Conv"
 """The node that begins the decoder in every model that Piper's training exports."""
+STAGE = "/dec/ups.{}/ConvTranspose"
+"""The nodes that make values more; from 1 on they begin a stage."""
 
 _GRAPH = 7
 _NODE, _NAME, _INITIALIZER, _INPUT, _OUTPUT = 1, 2, 5, 11, 12
@@ -31,12 +37,13 @@ class CannotPart(Exception):
 
 @dataclass(frozen=True)
 class Parts:
-    """A model in two."""
+    """A model in parts."""
 
     encoder: bytes
     """Its outputs are `frames` and `extras`, in this order."""
-    decoder: bytes
-    """Its inputs are the same, its outputs those of the whole."""
+    stages: tuple[bytes, ...]
+    """The decoder: the inputs of the first are the same, those of each other what the one before gives; the outputs of
+    the last are those of the whole. Each gives and takes shape (1, channels, n), n a multiple of the frames."""
     frames: str
     """The name of the frames, shape (1, channels, n)."""
     extras: tuple[str, ...]
@@ -52,18 +59,29 @@ class _Node:
 
 
 def part(model: bytes) -> Parts:
-    """Return the two parts of a model.
+    """Return the parts of a model.
 
     Raises:
         CannotPart: it has no decoder of that name, or is no such file.
     """
     try:
-        return _part(model)
+        encoder, rest, frames, extras = _cut(model, DECODER)
+        stages: list[bytes] = []
+        with contextlib.suppress(CannotPart):  # there is no further stage
+            while True:
+                stage, rest, *_ = _cut(rest, STAGE.format(len(stages) + 1), only=True)
+                stages.append(stage)
     except (IndexError, ValueError, KeyError, StopIteration) as error:
         raise CannotPart(str(error)) from error
+    return Parts(encoder, (*stages, rest), frames, extras)
 
 
-def _part(model: bytes) -> Parts:
+def _cut(model: bytes, begin: str, *, only: bool = False) -> tuple[bytes, bytes, str, tuple[str, ...]]:
+    """Return the part of a model before the node of that name, the part behind, what crosses, and what else does.
+
+    Raises:
+        CannotPart: there is no such node, or, if there should be `only` one thing that crosses, there is more.
+    """
     graph = next(value for field, value, _ in _fields(model, (0, len(model))) if field == _GRAPH)
     nodes = [_node(model, value, whole) for field, value, whole in _fields(model, graph) if field == _NODE]
     weights = {
@@ -71,15 +89,17 @@ def _part(model: bytes) -> Parts:
         for field, value, whole in _fields(model, graph)
         if field == _INITIALIZER
     }
-    first = next((node for node in nodes if node.name == DECODER), None)
+    first = next((node for node in nodes if node.name == begin), None)
     if first is None:
-        raise CannotPart(f"there is no node {DECODER}")
+        raise CannotPart(f"there is no node {begin}")
     frames = first.takes[0]
     behind = _depending(nodes, frames)
     made = {name for number in behind for name in nodes[number].gives}
     needed = {name for number in behind for name in nodes[number].takes if name} - made - set(weights) - {frames}
     constant = _constant(nodes, needed)
     extras = tuple(sorted(needed - {name for number in constant for name in nodes[number].gives}))
+    if only and extras:
+        raise CannotPart(f"{begin} is not alone")
     before = [number for number in range(len(nodes)) if number not in behind]
     ends = {kind: b"".join(model[slice(*whole)] for field, _, whole in _fields(model, graph) if field == kind)
             for kind in (_INPUT, _OUTPUT)}  # fmt: skip
@@ -93,7 +113,7 @@ def _part(model: bytes) -> Parts:
         fields = _fields(model, (0, len(model)))
         return b"".join(_bytes(_GRAPH, new) if field == _GRAPH else model[slice(*whole)] for field, _, whole in fields)
 
-    return Parts(
+    return (
         build(before, ends[_INPUT], b"".join(_bytes(_OUTPUT, _value(name)) for name in crossing)),
         build(sorted({*constant, *behind}), b"".join(_bytes(_INPUT, _value(name)) for name in crossing), ends[_OUTPUT]),
         frames,

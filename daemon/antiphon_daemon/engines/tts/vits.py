@@ -14,11 +14,13 @@ from antiphon_daemon.engines.tts.parting import CannotPart, part
 
 FIRST_FRAMES = 24
 """Frames (of some 12 ms) that are decoded first; then each time twice as many, up to `MOST_FRAMES`."""
-MOST_FRAMES = 96
-"""A second of sound: somebody else's first piece has to wait for the one that is being decoded."""
-AROUND_FRAMES = 10, 16
-"""Frames on each side that a frame's sound depends on: 10 in models of medium size, measured; some more for others.
-They are decoded and not heard, so there are no more of them than it takes: the first of these that will do."""
+MOST_FRAMES = 64
+"""Three quarters of a second of sound: somebody else's first piece has to wait for the one that is being decoded."""
+AROUND_FRAMES = (10, 1, 1), (16, 4, 2)
+"""Frames on each side that a frame's sound depends on, in each stage of the decoder (the last number holds for all that
+follow): the first in models of medium size, measured; some more for others. They are decoded and not heard, so there
+are no more of them than it takes: the first of these that will do. The later stages do four fifths of the work: with 10
+around in all of them a first piece takes 25 ms instead of 18, and everything a fifth longer."""
 EQUAL = 1e-3
 """Pieces must be so much like the whole, or the voice is decoded whole."""
 
@@ -34,12 +36,12 @@ class Vits:
         self._whole: Any = None
         self._around = AROUND_FRAMES[-1]
         self._encoder: Any = None
-        self._decoder: Any = None
+        self._stages: list[Any] = []
         self._options, self._path = options, path
         try:
             parts = part(path.read_bytes())
             self._encoder = self._session(parts.encoder)
-            self._decoder = self._session(parts.decoder)
+            self._stages = [self._session(stage) for stage in parts.stages]
             self._names = (parts.frames, *parts.extras)
         except CannotPart:
             self._load_whole()
@@ -81,16 +83,22 @@ class Vits:
             start, size = end, min(2 * size, MOST_FRAMES)
 
     def _decode(self, made: list[Any], start: int, end: int) -> Samples:
+        """Return the sound of the frames from `start` to `end`."""
         frames, *extras = made
-        low, high = max(0, start - self._around), min(frames.shape[-1], end + self._around)
-        given = dict(zip(self._names, (frames[:, :, low:high], *extras), strict=True))
-        sound = self._decoder.run(None, given)[0].reshape(-1)
-        hop = len(sound) // (high - low)
-        piece: Samples = sound[(start - low) * hop : (end - low) * hop]
+        total = frames.shape[-1]
+        values, low, size = frames, 0, 1  # of the frames from `low` on there are so many values each
+        given = dict(zip(self._names[1:], extras, strict=True))
+        for number, stage in enumerate(self._stages):
+            around = self._around[min(number, len(self._around) - 1)]
+            first, last = max(0, start - around), min(total, end + around)
+            taken = {stage.get_inputs()[0].name: values[:, :, (first - low) * size : (last - low) * size]}
+            values = stage.run(None, taken | given)[0]
+            low, size, given = first, values.shape[-1] // (last - first), {}
+        piece: Samples = values.reshape(-1)[(start - low) * size : (end - low) * size]
         return piece
 
     def _load_whole(self) -> None:
-        self._encoder = self._decoder = None
+        self._encoder, self._stages = None, []
         self._whole = self._session(str(self._path))
 
     def _session(self, model: str | bytes) -> Any:
