@@ -19,6 +19,7 @@ from antiphon.settings import Settings
 from antiphon.watch import watch
 from antiphon.wire.discovery import Mdns, identity
 from antiphon.wire.server import Server
+from antiphon_daemon import housekeeping
 from antiphon_daemon.conversation import one_moment, skills
 from antiphon_daemon.conversation.across import Across
 from antiphon_daemon.conversation.memory import new_memory
@@ -282,6 +283,7 @@ async def run(settings: Settings, source: Source | None = None) -> None:
     life, notifier, live = Life(LOADING_S), Notifier(), Live(settings, SCOPE)
     async with notifier.starting("Loading the models"):
         engines = await build_engines(settings)
+        await asyncio.to_thread(housekeeping.settle)
     for sentence in unsuited(engines, settings):
         log.warning(sentence)
     life.leave_s = LEAVE_S
@@ -292,10 +294,12 @@ async def run(settings: Settings, source: Source | None = None) -> None:
             status = "Serving " + ", ".join(f"{name} on {server.port}" for name, server in servers.items())
             notifier.ready(status)
             async with notifier.watched(), asyncio.TaskGroup() as group:
-                watching = group.create_task(watch(source, live, life, notifier, status=status)) if source else None
+                tasks = [group.create_task(housekeeping.keep())]
+                if source is not None:
+                    tasks.append(group.create_task(watch(source, live, life, notifier, status=status)))
                 await life.ended.wait()
-                if watching is not None:
-                    watching.cancel()
+                for task in tasks:
+                    task.cancel()
             notifier.stopping()
             log.info("ending")
     finally:

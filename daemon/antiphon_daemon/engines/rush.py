@@ -58,6 +58,11 @@ class Rush:
             running, follows = list(self._running.values()), now < self._next_until
         return follows or any(one.urgency() < Urgency.AHEAD for one in running)
 
+    @property
+    def busy(self) -> bool:
+        """Whether any engine works."""
+        return bool(self._running)
+
     def engines_at(self, work: Work) -> int:
         """Return how many engines work for this at the moment."""
         with self._changed:
