@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from jiwer import wer
+from jiwer import cer, wer
 from ports import free_port
 from speech import Say, silence
 from wyoming.asr import Transcribe
@@ -218,7 +218,8 @@ async def test_a_wyoming_satellite_holds_a_conversation(
                 # What it was told of the turn: the smallest models may hear another country, and know another capital.
                 log = (tmp_path / "wyoming-satellite.log").read_text(encoding="utf-8")
                 assert wer(plain(question), plain(told(log, "transcript")[number])) < 0.4
-                assert wer(plain(told(log, "synthesize")[number]), plain(reply)) < 0.5
+                # Letters, not words: of a name in a short reply the smallest ears make other words, by the same sounds.
+                assert cer(plain(told(log, "synthesize")[number]), plain(reply)) < 0.4
         finally:
             await asyncio.to_thread(daemon.on_its_loop, driving.stop)
     assert "Traceback" not in log
