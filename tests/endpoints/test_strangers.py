@@ -219,7 +219,8 @@ async def test_a_wyoming_satellite_holds_a_conversation(
                 log = (tmp_path / "wyoming-satellite.log").read_text(encoding="utf-8")
                 assert wer(plain(question), plain(told(log, "transcript")[number])) < 0.4
                 # Letters, not words: of a name in a short reply the smallest ears make other words, by the same sounds.
-                assert cer(plain(told(log, "synthesize")[number]), plain(reply)) < 0.4
+                # The answer to the other question has a third of the words wrong, and 0.36 of the letters.
+                assert cer(plain(told(log, "synthesize")[number]), plain(reply)) < 0.35
         finally:
             await asyncio.to_thread(daemon.on_its_loop, driving.stop)
     assert "Traceback" not in log

@@ -305,9 +305,9 @@ def _parameters(path: Path, settings: Llm, key: str, cache: Any) -> Any:
     parameters.cache_type_k = parameters.cache_type_v = cache
     parameters.n_batch = parameters.n_ubatch = BATCH
     # The voice and the ears work at the same time, and llama.cpp's threads wait for each other several hundred times a
-    # token: on two cores that others use too, one thread writes twice as fast as two. A prompt is read in half the time
-    # by two.
-    # Where several conversations write at once it is with the threads that read, and those leave a core to the others.
+    # token: on two cores that others use too, one thread writes twice as fast as two. Two read a prompt in half the
+    # time. Where several conversations write at once it is with the threads that read, and those leave a core to the
+    # others.
     free = (os.cpu_count() or 1) - (_writing_threads(settings) > 1)
     parameters.cpuparams_batch.n_threads = settings.threads or min(threads(0), free)
     parameters.cpuparams.n_threads = _writing_threads(settings)
