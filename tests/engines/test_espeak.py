@@ -127,6 +127,14 @@ async def test_nothing_to_say_is_silence_and_starts_nothing(espeak: Espeak, text
     assert await said(espeak, text) == b""
 
 
+async def test_letters_that_it_could_only_spell_are_left_out(espeak: Espeak) -> None:
+    plain = await said(espeak, "It is written there.", voice="en-us+f2")
+    quoted = await said(espeak, "It is written ありがとうございます there.", voice="en-us+f2")
+    assert len(quoted) < 1.2 * len(plain)
+    assert not await said(espeak, "ありがとう", voice="en-us+f2")
+    assert await said(espeak, "ありがとう", voice="ja")
+
+
 def test_brackets_are_no_phonemes_and_controls_are_spaces() -> None:
     assert speakable("a[[h@l'oU]]b\0c\ud800") == "a[ [h@l'oU]]b c"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,14 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from antiphon.audio.pcm import level_db, to_samples
+from antiphon.audio.pcm import Samples, level_db, to_samples
 from antiphon.settings import Settings, Tts
 from antiphon_daemon.engines import catalogue
 from antiphon_daemon.engines.build import build_synthesizer
 from antiphon_daemon.engines.contracts import EngineError, Engines, Revoked, Synthesizer
 from antiphon_daemon.engines.tts import parting
 from antiphon_daemon.engines.tts.parting import CannotPart, part
-from antiphon_daemon.engines.tts.piper import LONGEST_PIECE, RATE, pieces
+from antiphon_daemon.engines.tts.piper import LEAST_PHONEMES, LONGEST_PIECE, MOST_PHONEMES, RATE, parts, pieces
 from antiphon_daemon.engines.tts.vits import Vits
 from antiphon_daemon.engines.work import Token
 
@@ -115,7 +115,7 @@ async def test_a_model_that_cannot_be_parted_is_spoken_whole(
         await synthesizer.close()
 
 
-@pytest.mark.parametrize("text", ["", " ", "...", "—", "\n\n", "🙂", "**", "\x00", "[[", "?!"])
+@pytest.mark.parametrize("text", ["", " ", "...", "—", "\n\n", "🙂", "**", "\x00", "[[", "?!", "「あ、い。」"])
 async def test_nothing_speakable_is_nothing(engines: Engines, text: str) -> None:
     assert await blocks(engines.synthesizer, text) == []
 
@@ -152,6 +152,44 @@ def test_long_text_is_taken_in_pieces_and_loses_no_word() -> None:
         cut = list(pieces(separator.join(words)))
         assert max(len(piece) for piece in cut) <= LONGEST_PIECE
         assert " ".join(cut).replace(".", "").replace(",", "").split() == words
+
+
+SAID = [
+    "9876543210 " * 36,
+    "the cat sat on a mat and " * 16,
+    "The cat, the mat, " * 22,
+    "x" * 390,
+]
+
+
+@pytest.mark.parametrize("text", SAID)
+async def test_no_sentence_is_encoded_so_long_that_its_first_sound_is_late(
+    engines: Engines, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    encoded: list[int] = []
+    speak = Vits.speak
+
+    def noted(model: Vits, arguments: Mapping[str, Any]) -> Iterator[Samples]:
+        encoded.append(arguments["input"].shape[1])
+        return speak(model, arguments)
+
+    monkeypatch.setattr(Vits, "speak", noted)
+    assert seconds(b"".join(await blocks(engines.synthesizer, text))) > 5
+    assert max(encoded) <= 2 * MOST_PHONEMES + 3  # a blank behind each, and what begins and ends them
+
+
+@pytest.mark.parametrize("pause", [",", ""])
+@pytest.mark.parametrize("size", [0, 1, LEAST_PHONEMES, MOST_PHONEMES, MOST_PHONEMES + 1, 2 * MOST_PHONEMES + 5, 5000])
+def test_a_sentence_is_parted_where_it_breathes_and_loses_nothing(size: int, pause: str) -> None:
+    phonemes = [*f"one two three four five six seven{pause} " * 160][:size]
+    cut = list(parts(phonemes))
+    assert [one for part in cut for one in part] == phonemes
+    assert all(LEAST_PHONEMES <= len(part) <= MOST_PHONEMES for part in cut) or len(cut) == (size > 0)
+    assert {part[-1] for part in cut[:-1]} <= set(pause or " ")
+
+
+def test_phonemes_without_a_space_are_parted_anywhere() -> None:
+    assert [len(part) for part in parts("a" * 330)] == [160, 130, 40]
 
 
 async def test_ten_thousand_words_are_cut_off_by_revoking(engines: Engines, ticks_meanwhile: Meanwhile) -> None:

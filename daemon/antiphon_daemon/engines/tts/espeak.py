@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from antiphon.settings import Tts
 from antiphon_daemon.engines.contracts import EngineError, Revoked, Voice, Work
 from antiphon_daemon.engines.tts.pieces import letters_apart
+from antiphon_daemon.engines.tts.scripts import readable
 from antiphon_daemon.engines.tts.wav import WavError, WavReader
 from antiphon_daemon.engines.worker import revocable
 
@@ -81,7 +82,7 @@ class Espeak:
     async def speak(self, text: str, work: Work, *, voice: str | None, language: str | None) -> AsyncIterator[bytes]:
         """Yield PCM as it is made; nothing where there is nothing to say."""
         chosen, speed = self._chosen(voice, language), self._speed
-        said = speakable(text)
+        said = speakable(readable(text, _plain(chosen.partition("+")[0])))
         if not said:
             return
         if len(self._running) >= MOST:

@@ -28,6 +28,7 @@ from antiphon_daemon.engines.contracts import EngineError, Voice, Work
 from antiphon_daemon.engines.tts import onnx
 from antiphon_daemon.engines.tts.in_process import InProcess
 from antiphon_daemon.engines.tts.pieces import pause_s, pieces
+from antiphon_daemon.engines.tts.scripts import readable
 from antiphon_daemon.engines.worker import threads
 
 RATE = 24_000
@@ -107,7 +108,7 @@ class Loaded:
     def say(self, text: str, voice: str) -> Iterator[bytes]:
         """Yield `text` as s16le at `RATE`, piece by piece."""
         pause = 0.0
-        for piece in pieces(text):
+        for piece in pieces(readable(text, self.voices[voice])):
             try:
                 sound = self._sound(piece, voice)
             except Exception as error:  # neither onnxruntime's errors nor the phonemizer's have a common base

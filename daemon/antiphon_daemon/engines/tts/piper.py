@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from antiphon_daemon.engines.contracts import EngineError, Voice, Work
 from antiphon_daemon.engines.tts.in_process import InProcess
 from antiphon_daemon.engines.tts.onnx import READY, gain_for, options, peak_of, unclipped
 from antiphon_daemon.engines.tts.pieces import letters_apart
+from antiphon_daemon.engines.tts.scripts import readable
 from antiphon_daemon.engines.tts.vits import Vits
 from antiphon_daemon.engines.worker import threads
 
@@ -32,7 +33,15 @@ LONGEST_PIECE = 400
 """Characters that are turned into phonemes at once. Longer text is cut: espeak-ng holds the interpreter's lock while it
 works, and a sentence without an end would be synthesised in one go."""
 
+MOST_PHONEMES = 160
+"""Phonemes that are encoded at once: with twice as many the encoder takes three times as long, and with the 4000 that
+numbers or foreign letters can make of `LONGEST_PIECE`, 17 s. These take 0.1 to 0.2 s, and are some ten seconds of
+speech; a longer sentence is parted at a pause of its own, or between words."""
+LEAST_PHONEMES = 40
+"""A part that is shorter does not sound like one."""
+
 _SENTENCE_END = re.compile(r"(?<=[.!?…。！？])\s+")
+_PAUSES = frozenset(",;:，、；：—")
 
 
 class Loaded:
@@ -71,7 +80,7 @@ class Loaded:
 
     def say(self, text: str, speaker: int | None) -> Iterator[bytes]:
         """Yield `text` as s16le at `RATE`, the first third of a second of each sentence first."""
-        for piece in pieces(text):
+        for piece in pieces(readable(text, self.language)):
             try:
                 for arguments in self._sentences(piece, speaker):
                     yield from self._sound(arguments)
@@ -99,9 +108,7 @@ class Loaded:
         """Yield the model's inputs for each sentence; `still`: without the chance that makes a voice lively."""
         config = self._voice.config
         noise = (0.0, 0.0) if still else (config.noise_scale, config.noise_w_scale)
-        for phonemes in self._voice.phonemize(text):
-            if not phonemes:
-                continue
+        for phonemes in (part for sentence in self._voice.phonemize(text) for part in parts(sentence)):
             ids = np.array([self._voice.phonemes_to_ids(phonemes)], dtype=np.int64)
             arguments = {
                 "input": ids,
@@ -166,6 +173,19 @@ def pieces(text: str) -> Iterator[str]:
                     piece = ""
                 piece = f"{piece} {part}" if piece else part
         yield from _speakable(piece)
+
+
+def parts(phonemes: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield a sentence's phonemes, no more than `MOST_PHONEMES` at once."""
+    while len(phonemes) > MOST_PHONEMES:
+        most = min(MOST_PHONEMES, len(phonemes) - LEAST_PHONEMES)
+        after = range(most, LEAST_PHONEMES, -1)
+        pause = next((end for end in after if phonemes[end - 1] in _PAUSES), None)
+        end = pause or next((end for end in after if phonemes[end - 1] == " "), most)
+        yield phonemes[:end]
+        phonemes = phonemes[end:]
+    if phonemes:
+        yield phonemes
 
 
 def _cut(sentence: str) -> Iterator[str]:
