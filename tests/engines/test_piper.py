@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,10 @@ from antiphon.settings import Settings, Tts
 from antiphon_daemon.engines import catalogue
 from antiphon_daemon.engines.build import build_synthesizer
 from antiphon_daemon.engines.contracts import EngineError, Engines, Revoked, Synthesizer
-from antiphon_daemon.engines.tts import parting
+from antiphon_daemon.engines.tts import parting, vits
 from antiphon_daemon.engines.tts.parting import CannotPart, part
 from antiphon_daemon.engines.tts.piper import LEAST_PHONEMES, LONGEST_PIECE, MOST_PHONEMES, RATE, parts, pieces
-from antiphon_daemon.engines.tts.vits import Vits
+from antiphon_daemon.engines.tts.vits import AROUND_FRAMES, FIRST_FRAMES, FLOW_AROUND, FLOW_FRAMES, Vits
 from antiphon_daemon.engines.work import Token
 
 Meanwhile = Callable[[Awaitable[list[bytes]]], Awaitable[list[bytes]]]
@@ -84,6 +85,66 @@ def test_the_decoder_is_parted_where_it_makes_values_more() -> None:
         values = session.run(None, {session.get_inputs()[0].name: values})[0]
         sizes.append(values.shape[-1] // frames.shape[-1])
     assert sizes == [8, 64, 256]
+
+
+def test_the_first_piece_needs_a_part_of_the_flow(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, taken = Vits(catalogue.piper(), onnxruntime.SessionOptions()), list[int]()
+    arguments = a_sentence()
+    model.warm_up(arguments)
+    run = model._flow.run
+
+    def noted(names: list[str], values: Mapping[str, Any]) -> Any:
+        taken.extend({value.shape[-1] for value in values.values()})
+        return run(names, values)
+
+    monkeypatch.setattr(model, "_flow", SimpleNamespace(run=noted))
+    pieces = model.speak(arguments)
+    next(pieces)
+    assert taken == [FIRST_FRAMES + AROUND_FRAMES[0][0] + FLOW_AROUND]
+    assert sum(len(piece) for piece in pieces) / 256 > taken[0]
+    assert len(taken) == 2
+    assert max(taken) <= FLOW_FRAMES + 2 * FLOW_AROUND
+
+
+@pytest.mark.parametrize("flow", ["/another/flow", "/flow/flows.0/pre/Conv"])
+def test_a_flow_of_another_kind_is_spoken_all_the_same(monkeypatch: pytest.MonkeyPatch, flow: str) -> None:
+    """Without a flow that is known, and with one to which several things come."""
+    monkeypatch.setattr(parting, "FLOW", flow)
+    parts = part(catalogue.piper().read_bytes())
+    assert (parts.flow is None) == flow.startswith("/another") == (len(parts.latent) == 1)
+    model, arguments = Vits(catalogue.piper(), onnxruntime.SessionOptions()), a_sentence()
+    wanted = model.warm_up(arguments)
+    assert model.in_pieces
+    assert np.concatenate(list(model.speak(arguments))) == pytest.approx(wanted, abs=1e-4)
+
+
+def test_a_flow_that_looks_further_than_it_should_is_run_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vits, "FLOW_AROUND", 2)
+    model, arguments = Vits(catalogue.piper(), onnxruntime.SessionOptions()), a_sentence()
+    wanted = model.warm_up(arguments)
+    assert model.in_pieces
+    assert np.concatenate(list(model.speak(arguments))) == pytest.approx(wanted, abs=1e-4)
+
+
+def test_what_the_decoder_needs_passes_the_flow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the speaker does in models of several; in this one nothing does but a mask."""
+    monkeypatch.setattr(parting, "DECODER", "/Mul_7")
+    model, options, arguments = catalogue.piper().read_bytes(), onnxruntime.SessionOptions(), a_sentence()
+    options.log_severity_level = 4
+    parts = part(model)
+    encoder, flow, *stages = (
+        onnxruntime.InferenceSession(one, options, providers=["CPUExecutionProvider"])
+        for one in (parts.encoder, parts.flow, *parts.stages)
+    )
+    names = [output.name for output in encoder.get_outputs()]
+    assert set(names) == {*parts.latent, *parts.extras}
+    made = dict(zip(names, encoder.run(names, arguments), strict=True))
+    values = flow.run([parts.frames], {name: made[name] for name in parts.latent})[0]
+    values = stages[0].run(None, {parts.frames: values} | {name: made[name] for name in parts.extras})[0]
+    for stage in stages[1:]:
+        values = stage.run(None, {stage.get_inputs()[0].name: values})[0]
+    whole = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    assert values == pytest.approx(whole.run(None, arguments)[0], abs=1e-4)
 
 
 def test_a_decoder_without_stages_is_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,11 @@
-"""Parts a VITS model (ONNX) before its decoder, and that into stages, so that speech can be decoded piece by piece.
+"""Parts a VITS model (ONNX) behind its encoder, so that the first of a sentence is heard before the rest is made.
 
-    phonemes ─ encoder ─ frames ─ stage ─ 8 values a frame ─ stage ─ 64 ─ stage ─ 256 samples a frame
+    phonemes ─ encoder ─ latent frames ─ flow ─ frames ─ stage ─ 8 values a frame ─ stage ─ 64 ─ stage ─ 256 samples
 
-The encoder makes the frames of a whole sentence, a fifth of the work; the decoder turns frames into sound, each from a
-few frames around it. A stage ends where the decoder makes its values more: the later ones, which do most of the work,
-look at less around a frame. The file is read as the protocol buffer that it is (onnx.proto3: the field numbers below);
-weights are only carried over.
+The encoder looks at a whole sentence. The flow, as much work again, and the decoder behind it, four times as much, look
+at some frames around each. A stage ends where the decoder makes its values more: the later ones, which do most of the
+work, look at less around a frame. The file is read as the protocol buffer that it is (onnx.proto3: the field numbers
+below); weights are only carried over.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from typing import TypeAlias
 
 DECODER = "/dec/conv_pre/Conv"
 """The node that begins the decoder in every model that Piper's training exports."""
+FLOW = "/flow/flows.7/Slice"
+"""And that which begins the flow."""
 STAGE = "/dec/ups.{}/ConvTranspose"
 """The nodes that make values more; from 1 on they begin a stage."""
 
@@ -24,6 +26,7 @@ _GRAPH = 7
 _NODE, _NAME, _INITIALIZER, _INPUT, _OUTPUT = 1, 2, 5, 11, 12
 _NODE_INPUT, _NODE_OUTPUT, _NODE_NAME = 1, 2, 3
 _TENSOR_NAME = 8
+_VALUE_NAME = 1
 _FLOAT = 1
 _BYTES = 2
 _FIXED = {5: 4, 1: 8}
@@ -40,10 +43,15 @@ class Parts:
     """A model in parts."""
 
     encoder: bytes
-    """Its outputs are `frames` and `extras`, in this order."""
+    """Its outputs are all that the others need."""
+    flow: bytes | None
+    """Gives the frames; None: the encoder does."""
+    latent: tuple[str, ...]
+    """What the flow needs: first the latent frames, shape (1, channels, n); what else is n long is theirs."""
     stages: tuple[bytes, ...]
-    """The decoder: the inputs of the first are the same, those of each other what the one before gives; the outputs of
-    the last are those of the whole. Each gives and takes shape (1, channels, n), n a multiple of the frames."""
+    """The decoder: the inputs of the first are the frames and the extras, those of each other what the one before
+    gives; the outputs of the last are those of the whole. Each gives and takes shape (1, channels, n), n a multiple of
+    the frames."""
     frames: str
     """The name of the frames, shape (1, channels, n)."""
     extras: tuple[str, ...]
@@ -71,9 +79,13 @@ def part(model: bytes) -> Parts:
             while True:
                 stage, rest, *_ = _cut(rest, STAGE.format(len(stages) + 1), only=True)
                 stages.append(stage)
+        flow, latent = None, ""
+        others: tuple[str, ...] = ()
+        with contextlib.suppress(CannotPart):  # the flow is built in another way
+            encoder, flow, latent, others = _cut(encoder, FLOW)
     except (IndexError, ValueError, KeyError, StopIteration) as error:
         raise CannotPart(str(error)) from error
-    return Parts(encoder, (*stages, rest), frames, extras)
+    return Parts(encoder, flow, (latent, *others), (*stages, rest), frames, extras)
 
 
 def _cut(model: bytes, begin: str, *, only: bool = False) -> tuple[bytes, bytes, str, tuple[str, ...]]:
@@ -101,9 +113,18 @@ def _cut(model: bytes, begin: str, *, only: bool = False) -> tuple[bytes, bytes,
     if only and extras:
         raise CannotPart(f"{begin} is not alone")
     before = [number for number in range(len(nodes)) if number not in behind]
-    ends = {kind: b"".join(model[slice(*whole)] for field, _, whole in _fields(model, graph) if field == kind)
-            for kind in (_INPUT, _OUTPUT)}  # fmt: skip
-    crossing = (frames, *extras)
+    given = b"".join(model[slice(*whole)] for field, _, whole in _fields(model, graph) if field == _INPUT)
+    wanted = {
+        _text(model, value, _VALUE_NAME): model[slice(*whole)]
+        for field, value, whole in _fields(model, graph)
+        if field == _OUTPUT
+    }
+    crossing = {name: _value(name) for name in (frames, *extras)}
+    left = {name: _bytes(_OUTPUT, value) for name, value in crossing.items()}
+    left |= {name: whole for name, whole in wanted.items() if name not in made}
+    ends = [whole for name, whole in wanted.items() if name in made]
+    if len(ends) != 1:
+        raise CannotPart(f"{len(ends)} things come of {begin}")
 
     def build(numbers: list[int], inputs: bytes, outputs: bytes) -> bytes:
         used = {name for number in numbers for name in nodes[number].takes}
@@ -114,8 +135,12 @@ def _cut(model: bytes, begin: str, *, only: bool = False) -> tuple[bytes, bytes,
         return b"".join(_bytes(_GRAPH, new) if field == _GRAPH else model[slice(*whole)] for field, _, whole in fields)
 
     return (
-        build(before, ends[_INPUT], b"".join(_bytes(_OUTPUT, _value(name)) for name in crossing)),
-        build(sorted({*constant, *behind}), b"".join(_bytes(_INPUT, _value(name)) for name in crossing), ends[_OUTPUT]),
+        build(before, given, b"".join(left.values())),
+        build(
+            sorted({*constant, *behind}),
+            b"".join(_bytes(_INPUT, value) for value in crossing.values()),
+            *ends,
+        ),
         frames,
         extras,
     )

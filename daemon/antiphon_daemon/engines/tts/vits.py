@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +11,57 @@ import numpy as np
 import onnxruntime
 
 from antiphon.audio.pcm import Samples
-from antiphon_daemon.engines.tts.parting import CannotPart, part
+from antiphon_daemon.engines.tts.parting import CannotPart, Parts, part
 
 FIRST_FRAMES = 24
 """Frames (of some 12 ms) that are decoded first; then each time twice as many, up to `MOST_FRAMES`."""
 MOST_FRAMES = 64
 """Three quarters of a second of sound: somebody else's first piece has to wait for the one that is being decoded."""
+FLOW_AROUND = 32
+"""Frames on each side that a frame depends on in the flow: four layers of five in each of its four couplings."""
+FLOW_FRAMES = 256
+"""After those that the first piece needs so many go through the flow at once: 50 to 100 ms of work, while the first
+piece is heard. Fewer would be looked at twice as often, for those around them; more would hold up other speakers."""
 AROUND_FRAMES = (10, 1, 1), (16, 4, 2)
 """Frames on each side that a frame's sound depends on, in each stage of the decoder (the last number holds for all that
 follow): the first in models of medium size, measured; some more for others. They are decoded and not heard, so there
 are no more of them than it takes: the first of these that will do. The later stages do four fifths of the work: with 10
 around in all of them a first piece takes 25 ms instead of 18, and everything a fifth longer."""
+EVERYWHERE = 1 << 30
+"""A frame depends on all others."""
 EQUAL = 1e-3
 """Pieces must be so much like the whole, or the voice is decoded whole."""
+
+
+class _Frames:
+    """The frames of one sentence, which go through the flow as they are needed.
+
+    Args:
+        made: what the encoder gave.
+        around: how many frames on each side a frame depends on.
+    """
+
+    def __init__(self, parts: Parts, flow: Any, made: Mapping[str, Any], around: int) -> None:
+        self._name, self._flow, self._around = parts.frames, flow, around
+        self._latent = {name: made[name] for name in parts.latent} if flow is not None else {}
+        self.extras = {name: made[name] for name in parts.extras}
+        self._ready: Any = None if flow is not None else made[parts.frames]
+        self.total: int = made[parts.latent[0] if flow is not None else parts.frames].shape[-1]
+
+    def until(self, end: int) -> Any:
+        """Return the first frames, `end` or more of them: shape (1, channels, n)."""
+        while (have := 0 if self._ready is None else self._ready.shape[-1]) < end:
+            stop = max(end, have + FLOW_FRAMES) if have else end
+            stop = stop if stop + self._around < self.total else self.total
+            low, high = max(0, have - self._around), min(self.total, stop + self._around)
+            taken = {
+                name: values[..., low:high] if values.shape[-1] == self.total else values
+                for name, values in self._latent.items()
+            }
+            (frames,) = self._flow.run([self._name], taken)
+            new = frames[:, :, have - low : stop - low]
+            self._ready = np.concatenate((self._ready, new), axis=-1) if have else new
+        return self._ready
 
 
 class Vits:
@@ -34,15 +73,17 @@ class Vits:
 
     def __init__(self, path: Path, options: Any) -> None:
         self._whole: Any = None
-        self._around = AROUND_FRAMES[-1]
+        self._around, self._flow_around = AROUND_FRAMES[-1], FLOW_AROUND
         self._encoder: Any = None
+        self._flow: Any = None
         self._stages: list[Any] = []
         self._options, self._path = options, path
         try:
             parts = part(path.read_bytes())
             self._encoder = self._session(parts.encoder)
+            self._flow = self._session(parts.flow) if parts.flow is not None else None
             self._stages = [self._session(stage) for stage in parts.stages]
-            self._names = (parts.frames, *parts.extras)
+            self._parts = parts
         except CannotPart:
             self._load_whole()
 
@@ -54,10 +95,10 @@ class Vits:
     def warm_up(self, arguments: Mapping[str, Any]) -> Samples:
         """Return one sentence, decoded whole; from here on it is sure whether pieces are the same as the whole."""
         if self._whole is None:
-            made = self._encoder.run(self._names, arguments)
-            sound = self._decode(made, 0, made[0].shape[-1])
-            for self._around in AROUND_FRAMES:
-                pieces = np.concatenate(list(self._pieces(made)))
+            made = self._encode(arguments)
+            sound = self._decode(self._frames(made), 0, self._frames(made).total)
+            for self._flow_around, self._around in product((FLOW_AROUND, EVERYWHERE), AROUND_FRAMES):
+                pieces = np.concatenate(list(self._pieces(self._frames(made))))
                 if len(pieces) == len(sound) and float(np.abs(pieces - sound).max(initial=0)) < EQUAL:
                     return sound
             self._load_whole()
@@ -73,21 +114,28 @@ class Vits:
             sound: Samples = self._whole.run(None, arguments)[0].reshape(-1)
             yield sound
         else:
-            yield from self._pieces(self._encoder.run(self._names, arguments))
+            yield from self._pieces(self._frames(self._encode(arguments)))
 
-    def _pieces(self, made: list[Any]) -> Iterator[Samples]:
-        total, start, size = made[0].shape[-1], 0, FIRST_FRAMES
+    def _encode(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        names = [output.name for output in self._encoder.get_outputs()]
+        return dict(zip(names, self._encoder.run(names, arguments), strict=True))
+
+    def _frames(self, made: Mapping[str, Any]) -> _Frames:
+        return _Frames(self._parts, self._flow, made, self._flow_around)
+
+    def _pieces(self, frames: _Frames) -> Iterator[Samples]:
+        total, start, size = frames.total, 0, FIRST_FRAMES
         while start < total:
             end = start + size if start + size + FIRST_FRAMES <= total else total
-            yield self._decode(made, start, end)
+            yield self._decode(frames, start, end)
             start, size = end, min(2 * size, MOST_FRAMES)
 
-    def _decode(self, made: list[Any], start: int, end: int) -> Samples:
+    def _decode(self, frames: _Frames, start: int, end: int) -> Samples:
         """Return the sound of the frames from `start` to `end`."""
-        frames, *extras = made
-        total = frames.shape[-1]
-        values, low, size = frames, 0, 1  # of the frames from `low` on there are so many values each
-        given = dict(zip(self._names[1:], extras, strict=True))
+        total = frames.total
+        values, low, size = frames.until(min(total, end + self._around[0])), 0, 1
+        given = frames.extras
+        """`values` are of the frames from `low` on, so many of each."""
         for number, stage in enumerate(self._stages):
             around = self._around[min(number, len(self._around) - 1)]
             first, last = max(0, start - around), min(total, end + around)
@@ -98,7 +146,7 @@ class Vits:
         return piece
 
     def _load_whole(self) -> None:
-        self._encoder, self._stages = None, []
+        self._encoder, self._flow, self._stages = None, None, []
         self._whole = self._session(str(self._path))
 
     def _session(self, model: str | bytes) -> Any:
