@@ -99,6 +99,9 @@ async def test_a_judgement_that_is_given_up_leaves_the_model_to_the_reply(engine
     """It may have to read a whole conversation, which takes far longer than it is waited for."""
     responder = engines.responder
     assert isinstance(responder, WordJudge)
+    async with asyncio.timeout(60):
+        while responder._worker._jobs:  # type: ignore[attr-defined]  # no opinion waits for what still ends here
+            await asyncio.sleep(0.05)
     token = Token()
     judging = asyncio.create_task(responder.ended([Message("user", "word " * 3000)], token))
     await asyncio.sleep(0.3)
