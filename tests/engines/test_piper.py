@@ -111,7 +111,7 @@ def test_a_flow_of_another_kind_is_spoken_all_the_same(monkeypatch: pytest.Monke
     """Without a flow that is known, and with one to which several things come."""
     monkeypatch.setattr(parting, "FLOW", flow)
     parts = part(catalogue.piper().read_bytes())
-    assert (parts.flow is None) == flow.startswith("/another") == (len(parts.latent) == 1)
+    assert (parts.flow is None) == flow.startswith("/another") == (len(parts.names.latent) == 1)
     model, arguments = Vits(catalogue.piper(), onnxruntime.SessionOptions()), a_sentence()
     wanted = model.warm_up(arguments)
     assert model.in_pieces
@@ -137,10 +137,10 @@ def test_what_the_decoder_needs_passes_the_flow(monkeypatch: pytest.MonkeyPatch)
         for one in (parts.encoder, parts.flow, *parts.stages)
     )
     names = [output.name for output in encoder.get_outputs()]
-    assert set(names) == {*parts.latent, *parts.extras}
+    assert set(names) == {*parts.names.latent, *parts.names.extras}
     made = dict(zip(names, encoder.run(names, arguments), strict=True))
-    values = flow.run([parts.frames], {name: made[name] for name in parts.latent})[0]
-    values = stages[0].run(None, {parts.frames: values} | {name: made[name] for name in parts.extras})[0]
+    values = flow.run([parts.names.frames], {name: made[name] for name in parts.names.latent})[0]
+    values = stages[0].run(None, {parts.names.frames: values} | {name: made[name] for name in parts.names.extras})[0]
     for stage in stages[1:]:
         values = stage.run(None, {stage.get_inputs()[0].name: values})[0]
     whole = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -39,6 +39,18 @@ class CannotPart(Exception):
 
 
 @dataclass(frozen=True)
+class Names:
+    """What the parts give each other is called so."""
+
+    latent: tuple[str, ...]
+    """What the flow needs: first the latent frames, shape (1, channels, n); what else is n long is theirs."""
+    frames: str
+    """The frames, shape (1, channels, n)."""
+    extras: tuple[str, ...]
+    """What else the decoder needs of what the encoder has made: the speaker, in models of several."""
+
+
+@dataclass(frozen=True)
 class Parts:
     """A model in parts."""
 
@@ -46,16 +58,11 @@ class Parts:
     """Its outputs are all that the others need."""
     flow: bytes | None
     """Gives the frames; None: the encoder does."""
-    latent: tuple[str, ...]
-    """What the flow needs: first the latent frames, shape (1, channels, n); what else is n long is theirs."""
     stages: tuple[bytes, ...]
     """The decoder: the inputs of the first are the frames and the extras, those of each other what the one before
     gives; the outputs of the last are those of the whole. Each gives and takes shape (1, channels, n), n a multiple of
     the frames."""
-    frames: str
-    """The name of the frames, shape (1, channels, n)."""
-    extras: tuple[str, ...]
-    """What else the decoder needs of what the encoder has made: the speaker, in models of several."""
+    names: Names
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,7 @@ def part(model: bytes) -> Parts:
             encoder, flow, latent, others = _cut(encoder, FLOW)
     except (IndexError, ValueError, KeyError, StopIteration) as error:
         raise CannotPart(str(error)) from error
-    return Parts(encoder, flow, (latent, *others), (*stages, rest), frames, extras)
+    return Parts(encoder, flow, (*stages, rest), Names((latent, *others), frames, extras))
 
 
 def _cut(model: bytes, begin: str, *, only: bool = False) -> tuple[bytes, bytes, str, tuple[str, ...]]:

@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime
 
 from antiphon.audio.pcm import Samples
-from antiphon_daemon.engines.tts.parting import CannotPart, Parts, part
+from antiphon_daemon.engines.tts.parting import CannotPart, Names, part
 
 FIRST_FRAMES = 24
 """Frames (of some 12 ms) that are decoded first; then each time twice as many, up to `MOST_FRAMES`."""
@@ -41,12 +41,12 @@ class _Frames:
         around: how many frames on each side a frame depends on.
     """
 
-    def __init__(self, parts: Parts, flow: Any, made: Mapping[str, Any], around: int) -> None:
-        self._name, self._flow, self._around = parts.frames, flow, around
-        self._latent = {name: made[name] for name in parts.latent} if flow is not None else {}
-        self.extras = {name: made[name] for name in parts.extras}
-        self._ready: Any = None if flow is not None else made[parts.frames]
-        self.total: int = made[parts.latent[0] if flow is not None else parts.frames].shape[-1]
+    def __init__(self, names: Names, flow: Any, made: Mapping[str, Any], around: int) -> None:
+        self._name, self._flow, self._around = names.frames, flow, around
+        self._latent = {name: made[name] for name in names.latent} if flow is not None else {}
+        self.extras = {name: made[name] for name in names.extras}
+        self._ready: Any = None if flow is not None else made[names.frames]
+        self.total: int = made[names.latent[0] if flow is not None else names.frames].shape[-1]
 
     def until(self, end: int) -> Any:
         """Return the first frames, `end` or more of them: shape (1, channels, n)."""
@@ -83,7 +83,7 @@ class Vits:
             self._encoder = self._session(parts.encoder)
             self._flow = self._session(parts.flow) if parts.flow is not None else None
             self._stages = [self._session(stage) for stage in parts.stages]
-            self._parts = parts
+            self._names = parts.names
         except CannotPart:
             self._load_whole()
 
@@ -121,7 +121,7 @@ class Vits:
         return dict(zip(names, self._encoder.run(names, arguments), strict=True))
 
     def _frames(self, made: Mapping[str, Any]) -> _Frames:
-        return _Frames(self._parts, self._flow, made, self._flow_around)
+        return _Frames(self._names, self._flow, made, self._flow_around)
 
     def _pieces(self, frames: _Frames) -> Iterator[Samples]:
         total, start, size = frames.total, 0, FIRST_FRAMES
