@@ -2,10 +2,10 @@
 
     phonemes ─ encoder ─ latent frames ─ flow ─ frames ─ stage ─ 8 values a frame ─ stage ─ 64 ─ stage ─ 256 samples
 
-The encoder looks at a whole sentence. The flow, as much work again, and the decoder behind it, four times as much, look
-at some frames around each. A stage ends where the decoder makes its values more: the later ones, which do most of the
-work, look at less around a frame. The file is read as the protocol buffer that it is (onnx.proto3: the field numbers
-below); weights are only carried over.
+The encoder looks at a whole sentence. The flow, as much work again, and the decoder, most of the work, look at some
+frames around each. A stage ends where the decoder makes its values more: the later ones, which do most of its work,
+look at less around a frame. The file is read as the protocol buffer that it is (onnx.proto3: the field numbers below);
+weights are only carried over.
 """
 
 from __future__ import annotations
@@ -86,13 +86,14 @@ def part(model: bytes) -> Parts:
             while True:
                 stage, rest, *_ = _cut(rest, STAGE.format(len(stages) + 1), only=True)
                 stages.append(stage)
-        flow, latent = None, ""
-        others: tuple[str, ...] = ()
+        flow: bytes | None = None
+        latent: tuple[str, ...] = ()
         with contextlib.suppress(CannotPart):  # the flow is built in another way
-            encoder, flow, latent, others = _cut(encoder, FLOW)
+            encoder, flow, first, others = _cut(encoder, FLOW)
+            latent = (first, *others)
     except (IndexError, ValueError, KeyError, StopIteration) as error:
         raise CannotPart(str(error)) from error
-    return Parts(encoder, flow, (*stages, rest), Names((latent, *others), frames, extras))
+    return Parts(encoder, flow, (*stages, rest), Names(latent, frames, extras))
 
 
 def _cut(model: bytes, begin: str, *, only: bool = False) -> tuple[bytes, bytes, str, tuple[str, ...]]:
