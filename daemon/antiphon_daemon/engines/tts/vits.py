@@ -43,10 +43,10 @@ class _Frames:
 
     def __init__(self, names: Names, flow: Any, made: Mapping[str, Any], around: int) -> None:
         self._name, self._flow, self._around = names.frames, flow, around
-        self._latent = {name: made[name] for name in names.latent} if flow is not None else {}
+        self._latent = {name: made[name] for name in names.latent}
         self.extras = {name: made[name] for name in names.extras}
-        self._ready: Any = None if flow is not None else made[names.frames]
-        self.total: int = made[names.latent[0] if flow is not None else names.frames].shape[-1]
+        self._ready: Any = made.get(names.frames)  # there already where there is no flow
+        self.total: int = made[next(iter(self._latent), names.frames)].shape[-1]
 
     def until(self, end: int) -> Any:
         """Return the first frames, `end` or more of them: shape (1, channels, n)."""
@@ -96,7 +96,8 @@ class Vits:
         """Return one sentence, decoded whole; from here on it is sure whether pieces are the same as the whole."""
         if self._whole is None:
             made = self._encode(arguments)
-            sound = self._decode(self._frames(made), 0, self._frames(made).total)
+            frames = self._frames(made)
+            sound = self._decode(frames, 0, frames.total)
             for self._flow_around, self._around in product((FLOW_AROUND, EVERYWHERE), AROUND_FRAMES):
                 pieces = np.concatenate(list(self._pieces(self._frames(made))))
                 if len(pieces) == len(sound) and float(np.abs(pieces - sound).max(initial=0)) < EQUAL:
@@ -133,9 +134,8 @@ class Vits:
     def _decode(self, frames: _Frames, start: int, end: int) -> Samples:
         """Return the sound of the frames from `start` to `end`."""
         total = frames.total
-        values, low, size = frames.until(min(total, end + self._around[0])), 0, 1
+        values, low, size = frames.until(min(total, end + self._around[0])), 0, 1  # from `low` on so many values each
         given = frames.extras
-        """`values` are of the frames from `low` on, so many of each."""
         for number, stage in enumerate(self._stages):
             around = self._around[min(number, len(self._around) - 1)]
             first, last = max(0, start - around), min(total, end + around)
