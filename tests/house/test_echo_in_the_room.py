@@ -56,7 +56,9 @@ class House:
         """Let a person say something; returns when they have said it."""
         path = self._folder / f"{name}.wav"
         if name not in self._files:
-            wav.write(path, np.concatenate((sound * np.float32(0.5 / np.max(np.abs(sound))), silence(0.1))))
+            # A sound server fades in: what begins with its first sample begins without its first consonant.
+            loud = sound * np.float32(0.5 / np.max(np.abs(sound)))
+            wav.write(path, np.concatenate((silence(0.1), loud, silence(0.1))))
             self._files[name] = path
         self._sound.say(path)
 
@@ -78,7 +80,7 @@ def house(folder: Path) -> Iterator[House]:
         ports = {name: free_port() for name in ("asr", "tts", "handle", "vad", "wake", "satellite")}
         config = folder / "config.yaml"
         settings = {
-            "log": {"format": "json"},
+            "log": {"format": "json", "transcripts": True},
             "network": {"host": "127.0.0.1", "zeroconf": False},
             "endpoints": {name: {"port": ports[name]} for name in ("asr", "tts", "handle", "vad", "wake")},
             "llm": {"reply_tokens": 24},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from antiphon.audio.pcm import RATE, Samples, level_db, to_bytes
+from antiphon.audio.pcm import RATE, Samples, level_db, to_bytes, to_samples
 from antiphon.settings import Sound
 from antiphon_satellite.interruption import FADED_FRAMES, HUSHED_FRAMES, Frame, Heard, Interruption
 from antiphon_satellite.sound.alignment import MOST_S, Clocks, DelayFinder
@@ -127,6 +127,36 @@ async def test_it_begins_with_what_is_played_ends_some_seconds_after_and_loses_n
         assert given - sent < FRAME
         assert echo.running == (10 <= block < 10 + round(AFTER_S / 0.03))
     assert sent == given
+
+
+def sent_beside(played_s: float, person: Samples) -> Samples:
+    """Return what is sent of two seconds in which a new satellite plays noise of -26 dB and a person speaks."""
+    echo = Echo(Sound())
+    played = np.zeros(3 * RATE, np.float32)
+    sounds = noise(played_s, -26.0)
+    played[: len(sounds)] = sounds
+    near = delayed(played[: 2 * RATE], RATE // 10) + person
+    out = []
+    for block in range(2 * RATE // 480):
+        pcm = (played[block * 480 : (block + 1) * 480].repeat(3)[::2] * 32767).astype(np.int16)
+        echo.played(pcm, block * 720)
+        echo.handed((block + 1) * 720, block * 0.03)
+        out.append(echo.clean(to_bytes(near[block * 480 : (block + 1) * 480]), block * 0.03 + 0.03)[0])
+    return to_samples(b"".join(out))
+
+
+async def test_the_first_word_at_a_cue_is_sent_whole_though_no_echo_was_found_yet() -> None:
+    begins = round(0.3 * RATE)
+    person = np.zeros(2 * RATE, np.float32)
+    person[begins : begins + RATE] = np.concatenate((noise(0.06, -38.0, 5), noise(0.94, -20.0, 6)))
+    sent = sent_beside(0.2, person)
+    consonant = slice(begins, begins + round(0.06 * RATE))
+    assert level_db(sent[consonant] - person[consonant]) < level_db(person[consonant]) - 15
+
+
+async def test_a_reply_whose_echo_was_not_found_yet_is_not_sent() -> None:
+    sent = sent_beside(2.0, np.zeros(2 * RATE, np.float32))
+    assert level_db(sent[RATE:]) < level_db(delayed(noise(2.0, -26.0), RATE // 10)[RATE:]) - 10
 
 
 @pytest.mark.parametrize("setting", ["noise_suppression", "auto_gain"])

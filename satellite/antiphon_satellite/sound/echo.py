@@ -45,6 +45,11 @@ ABOVE_DB = 6.0
 """Sound that is so much louder than what is expected to be left of the echo is somebody else's."""
 HOLD = 15
 """Frames for which it stays so: words have gaps."""
+CUE_FRAMES = 50
+"""Frames of sound that nobody takes for somebody's words. While the echo has not been found, which takes a second of a
+reply, it cannot be told from a person. Hiding that of a cue then would hide the first word of whoever speaks at it."""
+RISE = 32
+"""Samples in which the microphone's own sound comes back: the first consonant of a word may be no longer than a frame."""
 
 
 class Echo:
@@ -129,6 +134,7 @@ class Echo:
         if self._reference.take():
             self._until = self._near + int(AFTER_S * RATE)
         if not self.running:
+            self._loud = 0
             pcm, self._torn = self._torn + pcm, b""
             return pcm, pcm
         self.warm()
@@ -170,6 +176,8 @@ class Echo:
         self._sought_lead_s = 0.0
         self._blend = 0.0
         self._hold = 0
+        self._loud = 0
+        """Frames of sound in what has been played since it was last quiet for long."""
 
     def _weigh(self, moved_s: float) -> None:
         """The counts have moved against each other: find out from the echo whether sound was lost.
@@ -231,9 +239,12 @@ class Echo:
         played = far if self._residue.delay_known else self._reference.read(taken_at - RESAMPLING_S * RATE, FRAME)
         self.residue_db = max(self.residue_db, self._residue.follow(left, echo, played))
         hidden = np.asarray(self._processor.process(left, far), dtype=np.float32)
-        self._hold = HOLD if level_db(left) > self.residue_db + ABOVE_DB else max(0, self._hold - 1)
+        self._loud += level_db(played) > LOUD_DB
+        cue = self._loud <= CUE_FRAMES and not self._residue.delay_known
+        self._hold = HOLD if cue or level_db(left) > self.residue_db + ABOVE_DB else max(0, self._hold - 1)
         before, self._blend = self._blend, 1.0 if self._hold and not self._suppresses else 0.0
-        weight = np.linspace(before, self._blend, FRAME, dtype=np.float32)
+        weight = np.linspace(before, self._blend, FRAME if self._blend < before else RISE, dtype=np.float32)
+        weight = np.pad(weight, (0, FRAME - len(weight)), mode="edge")
         return weight * left + (1 - weight) * hidden, left
 
     def _seek(self, end: int) -> None:
