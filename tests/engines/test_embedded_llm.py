@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 import urllib.error
 import urllib.request
@@ -15,7 +14,7 @@ import pytest
 import xllamacpp
 
 from antiphon.settings import Llm, Settings
-from antiphon_daemon.engines import catalogue
+from antiphon_daemon.engines import catalogue, worker
 from antiphon_daemon.engines.build import build_responder
 from antiphon_daemon.engines.contracts import (
     EngineError,
@@ -28,6 +27,7 @@ from antiphon_daemon.engines.contracts import (
     Urgency,
     WordJudge,
 )
+from antiphon_daemon.engines.llm import embedded
 from antiphon_daemon.engines.llm.embedded import _parameters
 from antiphon_daemon.engines.work import Token
 
@@ -209,7 +209,8 @@ async def test_two_conversations_are_answered_at_the_same_time(engines: Engines)
 def test_a_core_is_left_to_the_voice_and_the_ears(
     monkeypatch: pytest.MonkeyPatch, cores: int, asked: int, reading: int
 ) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(embedded, "cores", lambda: cores)
+    monkeypatch.setattr(worker, "cores", lambda: cores)
     made = _parameters(Path("model.gguf"), Llm(threads=asked), "key", xllamacpp.ggml_type.GGML_TYPE_F16)
     assert made.cpuparams_batch.n_threads == reading, "these write, too, where several conversations do at once"
     assert made.cpuparams.n_threads == (asked or max(1, min(cores, 4) // 2))

@@ -7,7 +7,6 @@ language is never taken.
 from __future__ import annotations
 
 import contextlib
-import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from antiphon.cores import cores
 from antiphon.settings import Llm, Settings
 from antiphon_daemon.engines import available, by_speed, catalogue, measured, models
 from antiphon_daemon.engines.contracts import Chosen, EngineError, EngineMissing, Stage
@@ -214,7 +214,7 @@ def this_machine() -> Machine:
         from antiphon_daemon.engines.stt import cuda
 
         gpu = cuda.present() and not cuda.missing()
-    return Machine(platform.system(), platform.machine(), os.cpu_count() or 1, gpu)
+    return Machine(platform.system(), platform.machine(), cores(), gpu)
 
 
 def on_this_machine() -> Here:

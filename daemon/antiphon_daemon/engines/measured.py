@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import platform
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -14,6 +13,7 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from antiphon.configuration import state_dir
+from antiphon.cores import cores
 from antiphon_daemon.engines import available
 
 FORMAT = 1
@@ -64,7 +64,7 @@ def file() -> Path:
 
 def machine() -> str:
     """Return what this machine is called, and what it is."""
-    return f"{platform.node()}, {platform.system()} {platform.machine()}, {os.cpu_count() or 1} cores"
+    return f"{platform.node()}, {platform.system()} {platform.machine()}, {cores()} cores"
 
 
 def installed_version(stage: Literal["stt", "tts"], engine: str) -> str:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
@@ -22,6 +21,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
+from antiphon.cores import cores
 from antiphon_daemon.engines.contracts import EngineError, Fault, Load, Revoked, Stage, Urgency, Work
 from antiphon_daemon.engines.meter import Meter
 from antiphon_daemon.engines.rush import RUSH, Rush
@@ -40,7 +40,7 @@ _END: Final[Any] = object()
 
 def threads(asked: int) -> int:
     """Return how many threads a model computes with: what the settings ask for, or one per core up to `MOST_CORES`."""
-    return asked or min(MOST_CORES, os.cpu_count() or 1)
+    return asked or min(MOST_CORES, cores())
 
 
 @contextlib.asynccontextmanager

@@ -49,7 +49,7 @@ CUE_FRAMES = 50
 """Frames of sound that nobody takes for somebody's words. While the echo has not been found, which takes a second of a
 reply, it cannot be told from a person. Hiding that of a cue then would hide the first word of whoever speaks at it."""
 RISE = 32
-"""Samples in which the microphone's own sound comes back: the first consonant of a word may be no longer than a frame."""
+"""Samples in which the microphone's own sound comes back: a word's first consonant may be no longer than a frame."""
 
 
 class Echo:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import threading
 import unicodedata
@@ -14,6 +13,7 @@ from typing import Any
 
 import xllamacpp
 
+from antiphon.cores import cores
 from antiphon.settings import Llm
 from antiphon_daemon.engines import catalogue, models
 from antiphon_daemon.engines.contracts import (
@@ -308,7 +308,7 @@ def _parameters(path: Path, settings: Llm, key: str, cache: Any) -> Any:
     # token: on two cores that others use too, one thread writes twice as fast as two. Two read a prompt in half the
     # time. Where several conversations write at once it is with the threads that read, and those leave a core to the
     # others.
-    free = (os.cpu_count() or 1) - (_writing_threads(settings) > 1)
+    free = cores() - (_writing_threads(settings) > 1)
     parameters.cpuparams_batch.n_threads = settings.threads or min(threads(0), free)
     parameters.cpuparams.n_threads = _writing_threads(settings)
     # Prompts that no slot holds any more are not worth the gigabytes that would be kept of them.
