@@ -21,7 +21,7 @@ from antiphon_daemon.engines.contracts import EngineError, Engines, Revoked, Tra
 from antiphon_daemon.engines.stt.cutting import CUT_TO_S, cut
 from antiphon_daemon.engines.stt.faster_whisper import FasterWhisper
 from antiphon_daemon.engines.stt.guards import Heard, plain
-from antiphon_daemon.engines.stt.whisper import WINDOW_S, with_quiet_around
+from antiphon_daemon.engines.stt.whisper import LEVEL_DB, WINDOW_S, levelled, with_quiet_around
 from antiphon_daemon.engines.work import Token
 
 Meanwhile = Callable[[Awaitable[Transcript]], Awaitable[Transcript]]
@@ -258,3 +258,21 @@ def test_speech_gets_quiet_around_it(before_s: float, after_s: float) -> None:
 def test_what_has_no_speech_stays_as_it_is() -> None:
     for sound in (silence(0.5), silence(0.01)):
         assert with_quiet_around(sound) is sound
+
+
+def test_speech_comes_to_the_model_equally_loud_from_near_and_from_far(speech: Mapping[str, Samples]) -> None:
+    near, far = (levelled(speech[LIGHT] * np.float32(gain)) for gain in (1.0, 0.003))
+    assert np.allclose(near, far, atol=1e-4)
+    frames = np.square(near[: len(near) // 320 * 320].reshape(-1, 320)).mean(axis=1)
+    assert 10 * np.log10(frames[frames > frames.max() / 1000].mean()) == pytest.approx(LEVEL_DB, abs=0.1)
+    silent = np.zeros(RATE, dtype=np.float32)
+    assert levelled(silent) is silent
+
+
+async def test_a_faint_voice_is_heard_in_the_same_words(engines: Engines, speech: Mapping[str, Samples]) -> None:
+    for text, sound in speech.items():
+        loud, faint = [
+            (await engines.transcriber.transcribe(sound * np.float32(gain), Token(), language="en")).text
+            for gain in (1.0, 0.01)
+        ]
+        assert plain(faint) == plain(loud), text

@@ -38,7 +38,11 @@ BEFORE_S, AFTER_S = 0.3, 0.3
 10 % of the words are wrong, with these 5 to 6 %, wherever it was cut; 0.5 s before it are worse again (tiny.en)."""
 QUIET_DB = 30.0
 """So far below the loudest is quiet, whatever the room."""
+LEVEL_DB = -23.0
+"""How loud the model hears all speech, root mean square in dB of full scale: as broadcasts are. Of 246 utterances 8 to
+9 % of the words are wrong from -14 to -26 dB, and 10.7 % at -40, where microphones across a room are (tiny.en)."""
 
+FRAME = RATE // 50
 FRAMES_PER_S = 100
 TOKENS_PER_S = 16
 SPARE_TOKENS = 16
@@ -138,7 +142,7 @@ class Whisper(ABC):
 
         What nobody relies on is heard once: a turn may wait.
         """
-        audio = with_quiet_around(audio)
+        audio = with_quiet_around(levelled(audio))
         features, duration_s = self._features(audio), len(audio) / RATE
         window_s = min(max(WINDOW_S, duration_s + MARGIN_S), FULL_WINDOW_S)
         language, heard = self._window(features, duration_s, window_s, language, hints, work)
@@ -183,14 +187,26 @@ def as_sentence(hints: Sequence[str]) -> str:
     return f"{', '.join(dict.fromkeys(hints))}." if hints else ""
 
 
-def with_quiet_around(audio: Samples) -> Samples:
-    """Return `audio` with `BEFORE_S` before its speech and at least `AFTER_S` after it, silence where that lacks."""
-    frame = RATE // 50
-    whole = len(audio) - len(audio) % frame
-    powers = np.square(audio[:whole].reshape(-1, frame)).mean(axis=1)
-    loud = np.flatnonzero(powers > np.max(powers, initial=0.0) * 10 ** (-QUIET_DB / 10))
+def levelled(audio: Samples) -> Samples:
+    """Return `audio` with its speech at `LEVEL_DB`, however far from the microphone it was said."""
+    loud, powers = _loud_frames(audio)
     if not len(loud):
         return audio
-    lead = int(loud[0]) * frame - round(BEFORE_S * RATE)
-    missing_after = round(AFTER_S * RATE) - (len(audio) - (int(loud[-1]) + 1) * frame)
+    return audio * np.float32(10 ** (LEVEL_DB / 20) / np.sqrt(powers[loud].mean()))
+
+
+def with_quiet_around(audio: Samples) -> Samples:
+    """Return `audio` with `BEFORE_S` before its speech and at least `AFTER_S` after it, silence where that lacks."""
+    loud, _ = _loud_frames(audio)
+    if not len(loud):
+        return audio
+    lead = int(loud[0]) * FRAME - round(BEFORE_S * RATE)
+    missing_after = round(AFTER_S * RATE) - (len(audio) - (int(loud[-1]) + 1) * FRAME)
     return np.pad(audio[max(0, lead) :], (max(0, -lead), max(0, missing_after)))
+
+
+def _loud_frames(audio: Samples) -> tuple[np.ndarray[Any, np.dtype[np.intp]], Samples]:
+    """Return which frames of 20 ms are not quiet beside the loudest, and the power of each frame."""
+    whole = len(audio) - len(audio) % FRAME
+    powers = np.square(audio[:whole].reshape(-1, FRAME)).mean(axis=1)
+    return np.flatnonzero(powers > np.max(powers, initial=0.0) * 10 ** (-QUIET_DB / 10)), powers
