@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 
 
 class Written:
@@ -28,6 +28,10 @@ class Written:
         """There is no more."""
         self._over = True
         self._tell()
+
+    def since(self, given: int) -> Sequence[str]:
+        """Return what was written after so many parts."""
+        return self._parts[given:]
 
     async def parts(self) -> AsyncGenerator[str, None]:
         """Yield the text from its beginning to its end, as it was written."""

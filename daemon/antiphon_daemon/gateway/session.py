@@ -112,6 +112,9 @@ class Session(Served):
         """The client tells what it has played."""
         self._playing: asyncio.TimerHandle | None = None
         self._captions: asyncio.Task[None] | None = None
+        self._writing: Written | None = None
+        self._captioned = 0
+        """Parts of it that were sent."""
 
     def adopt(self, settings: Settings) -> None:
         """Follow other settings from the next turn on."""
@@ -287,12 +290,18 @@ class Session(Served):
         self._outbox.say("reply_began", rate=rate)
         if self._captions is not None:
             self._captions.cancel()
-        writing = self._conversation.writing
+        writing = self._writing = self._conversation.writing
+        self._captioned = 0
         self._captions = asyncio.create_task(self._caption(writing)) if writing is not None else None
         self._soon()
 
     async def _caption(self, writing: Written) -> None:
-        async for part in writing.parts():
+        async for _ in writing.parts():
+            self._send_captions()
+
+    def _send_captions(self) -> None:
+        for part in self._writing.since(self._captioned) if self._writing is not None else ():
+            self._captioned += 1
             self._outbox.say("reply_delta", delta=part)
 
     def reply_sound(self, pcm: bytes) -> None:
@@ -307,13 +316,15 @@ class Session(Served):
         self._outbox.say("one_moment", text=text)
 
     def reply_written(self, text: str) -> None:
-        """Send all of the reply."""
+        """Send all of the reply; a short one may have been made before it was due, and is over as it begins."""
+        self._send_captions()
         self._end_captions()
         self._outbox.say("reply", text=text)
 
     def reply_ended(self, trace: Trace) -> None:
         """Send the turn's timings; a client that does not tell what it has played has played it in due time."""
         self._whole, self._taken_back = True, False
+        self._tell_state()  # that it is speaking, before that it has spoken, if all of it happens at once
         found = {"heard_ms": trace.heard_ms, "drafts": trace.drafts, "wasted_ms": trace.wasted_ms}
         found["one_moment_ms"] = trace.one_moment_ms
         self._outbox.say("turn", timeline=trace.timeline(), reply_ms=self._reply_ms, failure=trace.failure, **found)
