@@ -393,6 +393,7 @@ class Session(Served):
             self._playing = None
 
     def _end_captions(self) -> None:
+        self._writing = None
         if self._captions is not None:
             self._captions.cancel()
 
