@@ -288,8 +288,7 @@ class Session(Served):
         self._rate, self._reply_bytes, self._reply_at = rate, 0, time.monotonic()
         self._stop_waiting()
         self._outbox.say("reply_began", rate=rate)
-        if self._captions is not None:
-            self._captions.cancel()
+        self._end_captions()
         writing = self._writing = self._conversation.writing
         self._captioned = 0
         self._captions = asyncio.create_task(self._caption(writing)) if writing is not None else None
