@@ -192,3 +192,20 @@ async def test_there_are_never_more_than_so_many(timers: Timers) -> None:
     assert all(timers.start(100) for _ in range(AT_MOST))
     assert timers.start(100) is None
     assert len(timers.set) == AT_MOST
+
+
+async def test_what_was_due_while_the_machine_slept_rings_when_it_wakes(timers: Timers, clock: Clock) -> None:
+    timers.attach(Notes())
+    timers.start(600)
+    pass_time(timers, clock, 8 * 3600)
+    assert [timer.total_s for timer in timers.ringing] == [600]
+
+
+async def test_a_sleeping_machine_is_noticed(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("antiphon_daemon.conversation.skills.timers.LOOK_S", 0.02)
+    timers = Timers(clock)
+    timers.start(600)
+    clock.now += 700  # the loop's own clock has stood still
+    await asyncio.sleep(0.1)
+    assert timers.ringing
+    timers.close()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import time
 import unicodedata
 import uuid
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from antiphon.elapsed import elapsed_s
 from antiphon.settings import Settings
 from antiphon_daemon.conversation.messages import message
 from antiphon_daemon.engines.contracts import Message
@@ -58,7 +58,7 @@ class Memory:
     """
 
     def __init__(
-        self, prompt: str, *, budget_tokens: int, reset_after_s: float, clock: Callable[[], float] = time.monotonic
+        self, prompt: str, *, budget_tokens: int, reset_after_s: float, clock: Callable[[], float] = elapsed_s
     ) -> None:
         self._system = Message("system", prompt)
         self._budget = budget_tokens

@@ -6,13 +6,12 @@
              PAUSED
 
 Whoever can ring attaches a `Bell`. A timer whose time is up while no bell is there rings when one comes, if that is
-soon; what is older than `LATE_S` is only logged.
+soon; what is older than `LATE_S` is only logged. One that was due while the machine slept rings when it wakes.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -21,6 +20,8 @@ from typing import Protocol
 
 import structlog
 
+from antiphon.elapsed import elapsed_s
+
 AT_MOST = 32
 """Timers of one place."""
 LONGEST_S = 86_400
@@ -28,6 +29,8 @@ RING_S = 60.0
 """A satellite rings no longer than this."""
 LATE_S = 600.0
 """A timer that could not ring for so long need not ring any more."""
+LOOK_S = 5.0
+"""How often it is looked at the latest whether one is due: what the machine slept is not waited for once more."""
 
 log = structlog.get_logger(__name__)
 
@@ -71,10 +74,10 @@ class Timers:
     """The timers of one place. `close` ends them.
 
     Args:
-        clock: seconds, monotonic.
+        clock: seconds; also those that the machine slept.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = elapsed_s) -> None:
         self._clock = clock
         self._timers: dict[str, Timer] = {}
         self._bell: Bell | None = None
@@ -98,6 +101,7 @@ class Timers:
 
     def attach(self, bell: Bell) -> None:
         """From now on `bell` is told; what is due and not too old rings at once."""
+        self._advance()
         self._bell = bell
         self._advance()
 
@@ -175,7 +179,7 @@ class Timers:
                 timer.status = Status.RINGING
             if timer.status is not Status.RINGING:
                 continue
-            if not timer.told and now - timer.due >= LATE_S:
+            if not timer.told and self._bell is None and now - timer.due >= LATE_S:
                 log.warning("a timer's time was up, and nothing was there to ring", late_s=round(now - timer.due))
                 del self._timers[timer.id]
             elif timer.told and now - timer.due >= RING_S:
@@ -191,7 +195,7 @@ class Timers:
             self._wake = None
         due = [self._next(timer) for timer in self._timers.values() if timer.status is not Status.PAUSED]
         if due:
-            wait_s = max(0.0, min(due) - self._clock()) + 0.001
+            wait_s = min(max(0.0, min(due) - self._clock()), LOOK_S) + 0.001  # what waits, sleeps with the machine
             self._wake = asyncio.get_running_loop().call_later(wait_s, self._advance)
 
     def _next(self, timer: Timer) -> float:
