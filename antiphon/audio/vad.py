@@ -166,8 +166,11 @@ class SpeechTracker:
         """Forget the speech so far; the position goes on.
 
         Args:
-            goes_on: the sound that follows is of the same microphone, without a gap: a model that rests rests on.
+            goes_on: the sound that follows is of the same microphone, without a gap: a model that rests rests on, and
+                speech that may just have begun is not forgotten.
         """
+        if goes_on and self.rising:
+            return
         self._judge.reset()
         self._run = 0
         if not (goes_on and self._quiet >= REST_FRAMES):

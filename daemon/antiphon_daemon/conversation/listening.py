@@ -40,9 +40,14 @@ class Listening:
         """The session's time."""
 
     def open(self, *, go_on: bool = False) -> None:
-        """Begin a stream: what came before is forgotten (unless it goes on with that), time goes on."""
-        self._tracker.reset(goes_on=bool(self._pace) and self._clock() - self._pace[-1][0] < GAP_S)
-        if not go_on:
+        """Begin a stream: what came before is forgotten (unless it goes on with that), time goes on.
+
+        A word that has just begun, at a microphone which was never closed, is heard from its beginning.
+        """
+        never_closed = bool(self._pace) and self._clock() - self._pace[-1][0] < GAP_S
+        begun = never_closed and self.rising
+        self._tracker.reset(goes_on=never_closed)
+        if not go_on and not begun:
             self._segments.clear()
         self._pace.clear()
 
