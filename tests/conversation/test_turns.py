@@ -244,14 +244,36 @@ def test_stop_and_interruption() -> None:
 
 def test_speech_over_a_reply_interrupts_only_where_the_policy_says_so() -> None:
     state = replace(speaking(), open=True)
-    assert step(POLICY, state, SpeechBegan(40_000)) == (state, ())
+    assert step(POLICY, state, SpeechBegan(60_000)) == (state, ())
     decides = replace(POLICY, interrupts=True)
-    over, actions = step(decides, state, SpeechBegan(40_000))
-    assert (over.phase, actions, over.deadline) == (Phase.OVERLAP, (Duck(),), 44_800)
-    back, actions = step(decides, over, SpeechPaused(42_000))
+    over, actions = step(decides, state, SpeechBegan(60_000))
+    assert (over.phase, actions, over.deadline) == (Phase.OVERLAP, (Duck(),), 64_800)
+    back, actions = step(decides, over, SpeechPaused(62_000))
     assert (back.phase, actions, back.deadline) == (Phase.SPEAKING, (Swell(),), state.reply_until)
-    state, actions = step(decides, over, Deadline(44_800))
-    assert (state.phase, actions, state.began) == (Phase.HEARING, (StopSpeaking(2), Remember(2, -1)), 40_000)
+    state, actions = step(decides, over, Deadline(64_800))
+    assert (state.phase, actions, state.began) == (Phase.HEARING, (StopSpeaking(2), Remember(2, -1)), 60_000)
+
+
+def test_speech_over_a_reply_soon_after_the_turn_goes_on_with_it() -> None:
+    decides = replace(POLICY, interrupts=True)
+    state, _ = step(decides, replace(speaking(), open=True), SpeechBegan(40_000))
+    state, actions = step(decides, state, Deadline(44_800))
+    assert (state.phase, state.joined, state.began) == (Phase.HEARING, True, 1000)
+    assert actions == (StopSpeaking(2), Remember(2, -1), Withdraw(2))
+    written = replace(speaking(), open=True, began=speaking().committed)
+    state, _ = step(decides, written, SpeechBegan(40_000))
+    state, actions = step(decides, state, Deadline(44_800))
+    assert (state.joined, state.began, len(actions)) == (False, 40_000, 2), "who has typed goes on with nothing"
+
+
+def test_a_stream_that_ends_over_a_reply_is_heard_at_once() -> None:
+    decides = replace(POLICY, interrupts=True)
+    state, _ = step(decides, replace(speaking(), open=True), SpeechBegan(60_000))
+    state, actions = step(decides, state, Ended(62_000))
+    assert (state.phase, state.began, state.paused) == (Phase.THINKING, 60_000, 62_000)
+    assert actions == (StopSpeaking(2), Remember(2, -1), Transcribe(state.revision))
+    state, actions = step(decides, state, Transcribed(63_000, state.revision, "", filler=True))
+    assert actions[0] == Resume(state.revision, 2, 2018, "")
 
 
 def stopped(heard_ms: int = 5000, at: int = 120_000) -> State:

@@ -51,6 +51,8 @@ PARKED_S = 0.8
 """A reply whose speaker went on is kept so long: if they only cleared their throat, it is still the right one."""
 STOPPED_S = 8.0
 """A reply that was stopped is kept at most so long, while it is found out whether anybody meant to stop it."""
+ANSWERED_MS = 1000
+"""Who speaks over the last of a question answers it."""
 
 log = structlog.get_logger(__name__)
 
@@ -136,7 +138,8 @@ class Conversation:
         self._listening = Listening(judge, clock)
         self._draft: Draft | None = None
         self._judges = Judges(engines, self._judged, clock)
-        self._parked, self._stopped = Shelf(PARKED_S), Shelf(STOPPED_S)
+        self._parked = Shelf(PARKED_S)
+        self._stopped = Shelf(STOPPED_S, longer=lambda: self._state.joined)
         self._begun, self._wasted_s = 0, 0.0
         """Drafts of the turn that goes on, and what of their time was for nothing."""
         self._prefilling = Token(urgency=Urgency.MEANWHILE)
@@ -323,6 +326,8 @@ class Conversation:
                 self._give_up()
             case turns.Withdraw():
                 self._withdraw(action.revision)
+            case turns.Undo():
+                self._undo(action.revision)
             case turns.StopSpeaking():
                 self._peer.stop_speaking()
             case turns.Duck():
@@ -369,25 +374,34 @@ class Conversation:
                 self._apply(turns.Failed(self._now(), draft.revision))
             return
         draft.heard = heard
-        filler = self._fills(heard.text)
+        text, filler = self._judge_words(heard.text)
         undecided = self._state.phase is turns.Phase.PAUSED and self._state.revision == draft.revision
-        if heard.text and undecided and self._policy.judged and not filler:
+        if text and undecided and self._policy.judged and not filler:
             memory = self._memory or new_memory(self._settings, self.language)
-            await self._judges.ask_words(draft, memory.messages(heard.text))
-        self._apply(turns.Transcribed(self._now(), draft.revision, heard.text, filler))
+            await self._judges.ask_words(draft, memory.messages(text))
+        self._apply(turns.Transcribed(self._now(), draft.revision, text, filler))
         self._judges.tell(draft)
 
-    def _fills(self, text: str) -> bool:
-        """Return whether `text` is no turn beside the reply that it stopped."""
+    def _judge_words(self, text: str) -> tuple[str, bool]:
+        """Return the words of the turn among those that were heard, and whether they are none beside what they stopped.
+
+        Who goes on with the turn before is heard from its beginning; a "stop" goes on with nothing.
+        """
         stopped = self._stopped.look() if self._state.stopped is not None else None
         if stopped is None or stopped.reply is None or not text:
-            return False
-        if self._state.joined:  # the turn before, and what was heard over its reply
+            return text, False
+        fresh = text
+        if self._state.joined:
             words, before = text.split(), stopped.text.split()
             if not _same(" ".join(words[: len(before)]), stopped.text):
-                return False
-            text = " ".join(words[len(before) :])
-        return is_filler(text, self.language, stopped.reply.text)
+                return text, False
+            fresh = " ".join(words[len(before) :])
+            alone = skills.match(fresh, self.language) if fresh and self.manner.skills else None
+            if alone is not None and not alone.text:
+                return fresh, False
+        heard_ms = self._state.stopped.heard_ms if self._state.stopped is not None else 0
+        reply, ending = stopped.reply, stopped.reply.left_ms(heard_ms) <= ANSWERED_MS
+        return text, is_filler(fresh, self.language, reply.text, reply.heard_text(heard_ms), ending=ending)
 
     def _judged(self, draft: Draft, likely: float) -> None:
         self._apply(turns.TurnJudged(self._now(), draft.revision, likely))
@@ -449,13 +463,17 @@ class Conversation:
             if acted:  # its reply tells of what is undone now
                 self._give_up()
             else:
+                self._draft.hold()
                 self._park()
-        stopped = self._stopped.look()
-        if stopped is not None and stopped.revision == revision:
-            stopped.withdraw()
         if self._remembered == revision and self._memory is not None:
             self._memory.withdraw()
             self._remembered = None
+
+    def _undo(self, revision: int) -> None:
+        """Take back what the turn did whose stopped reply is kept: its speaker does go on."""
+        stopped = self._stopped.look()
+        if stopped is not None and stopped.revision == revision:
+            stopped.withdraw()
 
     def _resume(self, action: turns.Resume) -> None:
         """Let the stopped reply go on from where it was heard."""
@@ -471,6 +489,7 @@ class Conversation:
         stopped.revision, self._draft = action.revision, stopped
         log.debug("the reply goes on", heard=spoken(action.text), from_ms=action.heard_ms)
         self._peer.turn_over(action.text, stopped.language)
+        stopped.go_on()
         stopped.reply.wind_back(action.heard_ms)
         stopped.reply.release()
 
@@ -543,6 +562,7 @@ class Conversation:
             if shortened:  # there is more time to read what is left now than when the next turn begins
                 self._prefill()
         if self._state.stopped is not None and self._state.stopped.revision == draft.revision:
+            draft.hold()
             draft.reply.pause()
             self._stopped.put(draft)
         else:
@@ -595,7 +615,7 @@ class Conversation:
             full = self._listening.now > self._state.began + self._policy.longest
             if waits and self._state.open and not full and not self._listening.live:
                 return
-            if self._state.phase is turns.Phase.PAUSED and self._rises():
+            if waits and self._rises():
                 return
             before = self._state
             self._apply(turns.Deadline(self._listening.now))

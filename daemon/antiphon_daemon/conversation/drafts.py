@@ -76,7 +76,7 @@ class Draft:
         self.typed = False
         """It was written, not said: the answer may be read."""
         self.committed = asyncio.Event()
-        """Set when its turn is over: what it would do may be done."""
+        """Set as long as its turn is over: what it would do may be done."""
         self.undo: list[skills.Undo] = []
         """Takes back what was done."""
         self.language: str | None = None
@@ -109,10 +109,19 @@ class Draft:
 
     def commit(self) -> None:
         """The turn is over: do what the answer does, and let the model act, and its tools run."""
-        self.token.settle()
-        self.committed.set()
+        self.go_on()
         if self.answer is not None and (undo := self.answer.commit()) is not None:
             self.undo.append(undo)
+
+    def hold(self) -> None:
+        """The turn may go on after all: what has not been done yet is not done until it is over again."""
+        self.committed.clear()
+        self.token.unsettle()
+
+    def go_on(self) -> None:
+        """The turn was over, and is answered: what waited for that may be done."""
+        self.token.settle()
+        self.committed.set()
 
     def give_up(self) -> None:
         """Have nothing work at it any more; if its turn is being answered, nobody waits for the rest."""

@@ -7,49 +7,68 @@ from antiphon_daemon.engines.stt.guards import plain
 LONGEST_FILLER_WORDS = 3
 ECHO_SHARE = 0.8
 """A transcript is an echo if so many of its words come, in order, from what was being said; one word never is."""
+ECHO_BEYOND = 1
+"""So many words more, before and after those that were being said, may be in it."""
+_CLOSING = " \n\"')]}\u201d\u2019\u300d\u300f"
 
 
 def _listed(phrases: str) -> frozenset[str]:
     return frozenset(phrase.strip() for phrase in phrases.split(","))
 
 
-_FILLERS = {
+_ANSWERS = {
     "en": _listed(
-        "yeah, yes, yep, yup, uh huh, uhhuh, mm, mmm, mhm, mm hmm, hmm, hm, ah, aha, oh, okay, ok, right, i see, sure, "
-        "really, wow, got it, good, great, nice, uh, um, all right, alright, of course, exactly, true, huh"
+        "yeah, yes, yep, yup, uh huh, uhhuh, mhm, mm hmm, okay, ok, right, sure, good, great, all right, alright, "
+        "of course, exactly, true"
     ),
     "ko": _listed(
-        "네, 네네, 예, 예예, 응, 응응, 어, 어어, 음, 음음, 아, 아아, 오, 와, "
-        "그래, 그래요, 그렇구나, 그렇군요, 그렇지, "
-        "맞아, 맞아요, 아하, 아네, 아그래, 아그렇구나, 오케이, 좋아, 좋아요, 진짜, 정말, 흠, 으응, 으음, 그쵸, 그죠, "
-        "그렇죠, 그렇네, 그렇네요, 그러네, 그러게, 그러게요, 우와, 오호"
+        "네, 네네, 예, 예예, 응, 응응, 어, 어어, 으응, 그래, 그래요, 그렇지, 맞아, 맞아요, 아네, 아그래, 오케이, "
+        "좋아, 좋아요, 그쵸, 그죠, 그렇죠"
     ),
 }
-"""What listeners say to show that they listen."""
+"""What listeners say to show that they listen, and answer a question with."""
+_MURMURS = {
+    "en": _listed("mm, mmm, hmm, hm, ah, aha, oh, i see, really, wow, got it, nice, uh, um, huh"),
+    "ko": _listed(
+        "음, 음음, 아, 아아, 오, 와, 그렇구나, 그렇군요, 아하, 아그렇구나, 진짜, 정말, 흠, 으음, "
+        "그렇네, 그렇네요, 그러네, 그러게, 그러게요, 우와, 오호"
+    ),
+}
+"""What they say to show that they listen, and that answers nothing."""
 
 
-def is_filler(text: str, language: str | None, reply: str) -> bool:
-    """Return whether `text`, heard over `reply`, only acknowledges or repeats it."""
+def is_filler(text: str, language: str | None, reply: str, heard: str, *, ending: bool = False) -> bool:
+    """Return whether `text`, heard over `reply`, only acknowledges or repeats it.
+
+    Args:
+        heard: what was heard of the reply when it was stopped.
+        ending: that was nearly all: to a question, a "yes" is an answer then.
+    """
     said = plain(text)
     if not said:
         return True
-    known = _FILLERS.get((language or "en").split("-")[0], _FILLERS["en"])
+    asked = ending and reply.rstrip(_CLOSING).endswith(("?", "\uff1f"))
+    tag = (language or "en").split("-")[0]
+    tag = tag if tag in _MURMURS else "en"
+    known = _MURMURS[tag] if asked else _MURMURS[tag] | _ANSWERS[tag]
     words = said.split()
     if len(words) <= LONGEST_FILLER_WORDS and (said in known or "".join(words) in known):
         return True
     if len(words) <= LONGEST_FILLER_WORDS and all(word in known for word in words):
         return True
-    return _echoes(words, plain(reply).split())
+    until = len(plain(heard).split())
+    around = slice(max(0, until - len(words) - ECHO_BEYOND), until + ECHO_BEYOND)
+    return _echoes(words, plain(reply).split()[around])
 
 
 def _echoes(words: list[str], said: list[str]) -> bool:
     """Return whether the words are, nearly all and in order, a stretch of what was said."""
-    if len(words) < 2 or len(said) < 2:
+    if len(words) < 2:
         return False
     at = 0
     found = 0
     for word in words:
-        if word in said[at : at + 2 * len(words)]:
+        if word in said[at:]:
             at = said.index(word, at) + 1
             found += 1
     return found >= ECHO_SHARE * len(words)

@@ -8,6 +8,7 @@ voice.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
@@ -165,8 +166,12 @@ class Reply:
 
     def heard_out(self, heard_ms: float) -> bool:
         """Return whether the reply is whole and was heard to its end."""
+        return self.left_ms(heard_ms) <= END_MS
+
+    def left_ms(self, heard_ms: float) -> float:
+        """Return how much of its sound was not heard, in milliseconds; infinite while it is not whole."""
         left = self.samples - self._heard(heard_ms)
-        return bool(self._over) and left <= END_MS * self._synthesizer.rate / 1000
+        return left * 1000 / self._synthesizer.rate if self._over else math.inf
 
     def _heard(self, heard_ms: float) -> float:
         return heard_ms / 1000 * self._synthesizer.rate + self._base

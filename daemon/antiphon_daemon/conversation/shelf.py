@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from antiphon_daemon.conversation.drafts import Draft
 
 
 class Shelf:
-    """Keeps the draft that was put last, for `longest_s`; then its work is given up."""
+    """Keeps the draft that was put last, for `longest_s`; then its work is given up.
 
-    def __init__(self, longest_s: float) -> None:
-        self._longest_s = longest_s
+    Args:
+        longer: whether it is kept for as long again: asked when the time is up.
+    """
+
+    def __init__(self, longest_s: float, *, longer: Callable[[], bool] = lambda: False) -> None:
+        self._longest_s, self._longer = longest_s, longer
         self._draft: Draft | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -19,7 +24,7 @@ class Shelf:
         """Keep `draft` instead of the one before."""
         self.drop()
         self._draft = draft
-        self._timer = asyncio.get_running_loop().call_later(self._longest_s, self.drop)
+        self._wait()
 
     def look(self) -> Draft | None:
         """Return what is kept, and keep it."""
@@ -38,3 +43,12 @@ class Shelf:
         draft = self.take()
         if draft is not None:
             draft.token.revoke()
+
+    def _wait(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self._longest_s, self._lapse)
+
+    def _lapse(self) -> None:
+        if self._longer():
+            self._wait()
+        else:
+            self.drop()

@@ -89,12 +89,18 @@ async def written(
         assert committed is not None
         if said:
             yield " "  # what was said so far is whole: it need not wait for the tool
-        async with revocable(work):
-            await committed.wait()
+        await _over(work, committed)
         told.append(Message("assistant", "".join(said), tool_calls=tuple(calls)))
         for number, call in enumerate(calls):
             result = await _run(call, tools, deadlines) if number < CALLS else "Error: too many calls at once"
             told.append(Message("tool", result, tool_call_id=call.id))
+
+
+async def _over(work: Work, committed: asyncio.Event) -> None:
+    """Wait until the turn is over; one that goes on after all is not."""
+    async with revocable(work):
+        while not committed.is_set():
+            await committed.wait()
 
 
 async def _round(
@@ -116,8 +122,7 @@ async def _round(
                 yield delta
     except Unsettled:
         assert committed is not None
-        async with revocable(work):
-            await committed.wait()
+        await _over(work, committed)
         async with aclosing(_round(responder, messages, work, tools, deadlines, committed, forced=forced)) as settled:
             async for delta in settled:
                 yield delta

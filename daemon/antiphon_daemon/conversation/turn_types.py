@@ -290,7 +290,17 @@ class Discard:
 
 @dataclass(frozen=True)
 class Withdraw:
-    """A committed turn is taken back, its reply and what was remembered of it: the user goes on."""
+    """A committed turn is taken back, its reply and what was remembered of it: the user goes on.
+
+    What it has done is taken back at once while its reply was not heard yet, else by `Undo`.
+    """
+
+    revision: int
+
+
+@dataclass(frozen=True)
+class Undo:
+    """What a withdrawn turn has done is taken back: it was no cough, the user does go on."""
 
     revision: int
 
@@ -348,6 +358,7 @@ Action: TypeAlias = (
     | Commit
     | Discard
     | Withdraw
+    | Undo
     | Duck
     | Swell
     | StopSpeaking

@@ -17,7 +17,8 @@ How long the silence must be is `Policy.hold`: short when the turn is believed o
 
 A reply that is stopped before its end is kept for a while (`State.stopped`). If the turn that stopped it turns out to
 be none (a cough, an "mm", the reply's own echo), it goes on from where it stopped (`Resume`). If the speaker goes on
-within a second of the end of their turn, they had not finished: the turn is withdrawn and its sound joined to theirs.
+within a second of the end of their turn, they had not finished: the turn is withdrawn and its sound joined to theirs;
+what it has done is taken back once there are words (`Undo`), for a cough takes nothing back.
 
 | phase     | event        | next      | actions                                                           |
 | --------- | ------------ | --------- | ----------------------------------------------------------------- |
@@ -38,6 +39,7 @@ within a second of the end of their turn, they had not finished: the turn is wit
 | PAUSED    | Deadline     | THINKING  | (the end) Commit if heard; if nothing was: LISTENING, or Resume   |
 | PAUSED    | Ended        | THINKING  | as at the end                                                     |
 | PAUSED    | Transcribed  | PAUSED    | Respond, if drafts may go that far; deadline: nothing is judged   |
+| PAUSED    | Transcribed  | PAUSED    | of a turn that goes on with one before: Undo, Respond             |
 | PAUSED    | TurnJudged   | PAUSED    | deadline: sooner or later, as likely as the turn is over          |
 | PAUSED    | Failed       | PAUSED    | the draft is dropped; at the end it is heard once more            |
 | THINKING  | Transcribed  | THINKING  | Respond, Commit; a filler: Resume; nothing: IDLE, NothingHeard    |
@@ -54,6 +56,8 @@ within a second of the end of their turn, they had not finished: the turn is wit
 | SPEAKING  | Opened       | SPEAKING  | of a reply to no sound (typed, resumed), if the policy interrupts |
 | OVERLAP   | SpeechPaused | SPEAKING  | Swell                                                             |
 | OVERLAP   | Deadline     | HEARING   | StopSpeaking, Remember what was heard; stopped                    |
+| OVERLAP   | Deadline     | HEARING   | soon after the turn: Withdraw, too; the turn goes on              |
+| OVERLAP   | Ended        | THINKING  | as at the deadline; Transcribe                                    |
 | OVERLAP   | ReplyBegan   | OVERLAP   |                                                                   |
 | OVERLAP   | ReplyEnded   | OVERLAP   |                                                                   |
 | OVERLAP   | Played       | HEARING   | Remember what was heard                                           |
@@ -106,6 +110,7 @@ from antiphon_daemon.conversation.turn_types import (
     Transcribed,
     TurnJudged,
     Typed,
+    Undo,
     Withdraw,
 )
 
@@ -120,7 +125,8 @@ def step(policy: Policy, state: State, event: Event) -> Step:
         case Stop():
             return _stop(policy, state, event)
         case Typed() if state.phase in (Phase.IDLE, Phase.LISTENING) and event.text.strip():
-            return _answer(policy, replace(_next(state), stopped=None), event.text.strip(), event.at)
+            state = replace(_next(state), stopped=None, joined=False, began=event.at)
+            return _answer(policy, state, event.text.strip(), event.at)
         case Asked() if state.phase in (Phase.IDLE, Phase.LISTENING):
             return _asked(policy, state, event)
     match state.phase:
@@ -155,7 +161,7 @@ def _open(policy: Policy, state: State, event: Opened) -> Step:
     if stopped is None or not event.by_voice or event.at > stopped.at + policy.kept:
         return _listen(policy, replace(state, stopped=None), event.at), actions
     state = replace(_listen(policy, state, event.at), deadline=event.at + policy.no_speech_over)
-    if event.at <= stopped.committed + policy.merge and stopped.heard_ms * RATE < policy.merge * 1000:
+    if _goes_on(policy, stopped, event.at):
         return replace(state, joined=True, began=stopped.began), (*actions, Withdraw(stopped.revision))
     return state, actions
 
@@ -212,7 +218,9 @@ def _paused(policy: Policy, state: State, event: Event) -> Step:
                 return replace(state, deadline=max(event.at, state.paused + policy.likely_silence)), ()
             replies = (policy.answers or policy.prepares) and policy.speculate in ("reply", "speech")
             if event.text and replies:
-                return replace(state, responding=True), (Respond(state.revision, event.text),)
+                undo = _undo(state)
+                state = replace(state, responding=True, stopped=None if undo else state.stopped)
+                return state, (*undo, Respond(state.revision, event.text))
         case Failed():
             return replace(_next(state), deadline=state.paused + policy.unknown_silence), ()
         case TurnJudged():
@@ -285,15 +293,34 @@ def _overlap(policy: Policy, state: State, event: Event) -> Step:
         case Played():
             return _hear_over(policy, state), (Remember(state.revision, event.heard_ms),)
         case Deadline():
-            stopped = _stopped(policy, state, event.at, ESTIMATE)
-            return _hear_over(policy, stopped), (StopSpeaking(state.revision), Remember(state.revision, ESTIMATE))
+            return _interrupted(policy, state, event.at)
+        case Ended():
+            state, actions = _interrupted(policy, state, event.at)
+            state, heard = _hearing(policy, state, event)
+            return state, (*actions, *heard)
     return state, ()
 
 
-def _hear_over(policy: Policy, state: State) -> State:
-    """The speech over the reply is the next turn."""
+def _interrupted(policy: Policy, state: State, at: int) -> Step:
+    """The speech over the reply is meant."""
+    actions = (StopSpeaking(state.revision), Remember(state.revision, ESTIMATE))
+    over, state = state.over, _stopped(policy, state, at, ESTIMATE)
+    if state.stopped is not None and _goes_on(policy, state.stopped, over):
+        began, revision = state.stopped.began, state.revision
+        return _hear_over(policy, replace(state, over=began), joined=True), (*actions, Withdraw(revision))
+    return _hear_over(policy, state), actions
+
+
+def _goes_on(policy: Policy, stopped: Stopped, at: int) -> bool:
+    """Return whether who speaks at `at`, over what was said, had not finished; who wrote had."""
+    soon = at <= stopped.committed + policy.merge and stopped.heard_ms * RATE < policy.merge * 1000
+    return soon and stopped.began < stopped.committed
+
+
+def _hear_over(policy: Policy, state: State, *, joined: bool = False) -> State:
+    """The speech over the reply is the next turn, or goes on with the one before."""
     began = state.over
-    return replace(_next(state), phase=Phase.HEARING, began=began, joined=False, deadline=began + policy.longest)
+    return replace(_next(state), phase=Phase.HEARING, began=began, joined=joined, deadline=began + policy.longest)
 
 
 def _is_none(state: State) -> bool:
@@ -356,6 +383,11 @@ def _answer(policy: Policy, state: State, text: str, at: int) -> Step:
     commit = Commit(state.revision, text)
     if not policy.answers:
         return _idle(state), (commit,)
-    respond = () if state.responding else (Respond(state.revision, text),)
+    respond = () if state.responding else (*_undo(state), Respond(state.revision, text))
     state = replace(state, phase=Phase.THINKING, text=text, responding=True, stopped=None)
     return replace(state, committed=at, deadline=None), (*respond, commit)
+
+
+def _undo(state: State) -> tuple[Action, ...]:
+    """The turn goes on with the one before, as there are words: what that has done is taken back."""
+    return (Undo(state.stopped.revision),) if state.joined and state.stopped is not None else ()

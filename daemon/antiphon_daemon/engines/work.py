@@ -43,13 +43,17 @@ class Token:
         return not self._revoked
 
     def settled(self) -> bool:
-        """Return True once `settle` was called."""
+        """Return whether the turn is over (see `settle`)."""
         return self._settled
 
     def settle(self) -> None:
         """The turn is over: what is asked from now on may act."""
         self._settled = True
         self.hurry()
+
+    def unsettle(self) -> None:
+        """The turn goes on after all: what is asked from now on may not act."""
+        self._settled = False
 
     def hurry(self) -> None:
         """Somebody waits for it now."""

@@ -1,0 +1,332 @@
+"""Who speaks over a reply, or soon after a turn: whether they go on, begin anew, or only coughed, and what was done.
+
+The sound is levels, and time is its own: what is heard, and when, is what the test says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+
+import numpy as np
+import pytest
+from scripted import Ears, Script, Tones, quick
+
+from antiphon.audio.pcm import RATE, Samples
+from antiphon.audio.vad import FRAME
+from antiphon.settings import Settings
+from antiphon_daemon.ask import Asker
+from antiphon_daemon.conversation.conversation import Conversation
+from antiphon_daemon.conversation.interruptions import is_filler
+from antiphon_daemon.conversation.memory import new_memory
+from antiphon_daemon.conversation.skills import Place, Timers
+from antiphon_daemon.conversation.turn_types import Phase
+from antiphon_daemon.engines.contracts import Engines, Message, Responder, TextDelta, Tool, ToolCall, Transcript, Work
+
+SETTINGS = Settings.model_validate({"turn": {"unknown_ms": 400, "one_moment_s": 0}})
+SPEECH, QUIET = np.full(FRAME, 0.1, dtype=np.float32), np.full(FRAME, 0.01, dtype=np.float32)
+
+
+class Loud:
+    """A voice activity model that takes what is loud for speech."""
+
+    def probability(self, frame: Samples) -> float:
+        return 0.9 if abs(frame[0]) > 0.05 else 0.0
+
+    def reset(self) -> None: ...
+
+
+class Measuring(Ears):
+    """Notes how much of the speech it was given."""
+
+    frames = 0.0
+
+    async def transcribe(
+        self, audio: Samples, work: Work, *, language: str | None, hints: Sequence[str] = ()
+    ) -> Transcript:
+        self.frames = np.count_nonzero(audio > 0.05) / FRAME
+        return await super().transcribe(audio, work, language=language, hints=hints)
+
+
+class Setter:
+    """A language model that sets a timer as soon as it is let, as long as it is told, and then says so."""
+
+    name, uses_tools = "setter", True
+
+    def __init__(self) -> None:
+        self.calls = asyncio.Event()
+
+    async def respond(
+        self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()
+    ) -> AsyncIterator[TextDelta | ToolCall]:
+        if messages[-1].role == "tool":
+            yield TextDelta("It is set.")
+            return
+        await self.calls.wait()
+        yield ToolCall("call", "set_timer", {"seconds": 630 if "thirty" in messages[-1].text else 600})
+
+    async def prefill(self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class Room:
+    """A conversation, what it hears, and what it has been told."""
+
+    def __init__(self, ears: Measuring, model: Responder, language: str, *, interrupts: bool) -> None:
+        self.ears, self.timers, self._now = ears, Timers(), 100.0
+        self.peer = Asker()
+        self.peer.begin()
+        engines, memory = Engines(ears, model, Tones()), new_memory(SETTINGS, language)
+        self.conversation = Conversation(
+            engines,
+            SETTINGS,
+            self.peer,
+            Loud(),
+            memory,
+            place=Place(self.timers),
+            interrupts=interrupts,
+            clock=lambda: self._now,
+        )
+        self.conversation.open(language)
+
+    async def hear(self, frame: Samples, count: int = 1) -> None:
+        """Let so many frames be heard."""
+        for _ in range(count):
+            self._now += FRAME / RATE
+            self.conversation.hear(frame)
+            await asyncio.sleep(0.001)
+
+    async def until(self, phase: Phase, frame: Samples = QUIET) -> None:
+        """Let this be heard until the turn stands there."""
+        for _ in range(400):
+            if self.conversation.phase is phase:
+                return
+            await self.hear(frame)
+        raise AssertionError(f"is {self.conversation.phase}")
+
+    async def reply(self) -> str:
+        """Say something, and return the reply as it begins."""
+        await self.hear(SPEECH, 20)
+        await self.until(Phase.SPEAKING)
+        await asyncio.sleep(0.05)
+        draft = self.conversation.draft
+        assert draft is not None
+        assert draft.reply is not None
+        return draft.reply.text
+
+    def heard(self, *, but_ms: int | None = None, ms: int = 0) -> None:
+        """The satellite stops the reply: so much of it, or all but so much, was heard."""
+        draft = self.conversation.draft
+        assert draft is not None
+        assert draft.reply is not None
+        ms = ms if but_ms is None else draft.reply.samples * 1000 // Tones.rate - but_ms
+        self._now += ms / 1000
+        self.conversation.played(ms)
+
+    @property
+    def set_s(self) -> list[int]:
+        """What timers are set for."""
+        return sorted(timer.total_s for timer in self.timers.set)
+
+
+@contextlib.asynccontextmanager
+async def room(
+    ears: Measuring, model: Responder | None = None, language: str = "en", *, interrupts: bool = False
+) -> AsyncIterator[Room]:
+    """Hold a conversation."""
+    one = Room(ears, model or Script(quick), language, interrupts=interrupts)
+    try:
+        yield one
+    finally:
+        await one.conversation.close()
+        one.timers.close()
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+async def test_what_a_model_wants_done_is_not_done_once_the_turn_goes_on_or_was_stopped(goes_on: bool) -> None:
+    model = Setter()
+    async with room(Measuring("please have the kitchen ring in ten minutes"), model) as one:
+        await one.hear(SPEECH, 20)
+        await one.until(Phase.THINKING)
+        if not goes_on:
+            one.conversation.stop()
+        else:
+            one.ears.text += " and thirty seconds"
+            await one.until(Phase.HEARING, SPEECH)
+        model.calls.set()
+        await asyncio.sleep(0.1)
+        assert one.set_s == []
+        if goes_on:
+            await one.hear(SPEECH, 10)
+            await one.until(Phase.SPEAKING)
+            assert one.set_s == [630]
+
+
+@pytest.mark.parametrize("cough", ["", " Mm."])
+async def test_a_cough_takes_back_nothing(cough: str) -> None:
+    async with room(Measuring("Set a timer for ten minutes.")) as one:
+        reply = await one.reply()
+        assert one.set_s == [600]
+        one.heard(ms=250)
+        one.ears.text += cough
+        one.conversation.open("en", by_voice=True)
+        assert await one.reply() == reply, "it goes on"
+        assert one.set_s == [600]
+
+
+async def test_who_goes_on_for_long_still_has_the_first_half_taken_back() -> None:
+    async with room(Measuring("Set a timer for ten minutes.")) as one:
+        await one.reply()
+        one.heard(ms=250)
+        shelf = one.conversation._stopped
+        one.conversation.open("en", by_voice=True)
+        await one.hear(SPEECH, 10)
+        shelf._lapse()
+        one.ears.text = "Set a timer for ten minutes and thirty seconds."
+        await one.reply()
+        assert one.set_s == [630]
+
+
+@pytest.mark.parametrize(
+    ("language", "question", "answer", "over"),
+    [
+        ("en", "There is a timer for ten minutes. Shall I cancel it?", "Yes.", True),
+        ("en", "There is a timer for ten minutes. Shall I cancel it?", "Mm.", False),
+        ("en", "There is a timer for ten minutes, and it goes on.", "Yes.", False),
+        ("en", "Would you like five minutes or ten minutes?", "Five minutes.", True),
+        ("en", "Would you like five minutes or ten minutes?", "or ten minutes", False),
+        ("ko", "거실에는 한 시간 타이머가 있어요. 지금 취소할까요?", "네.", True),
+        ("ko", "거실에는 한 시간 타이머가 있어요. 지금 취소할까요?", "음.", False),
+        ("ko", "첫 번째로 할까요, 두 번째로 할까요?", "첫 번째로", True),
+    ],
+)
+async def test_an_answer_over_the_end_of_a_question_counts(
+    language: str, question: str, answer: str, over: bool
+) -> None:
+    async def asks() -> AsyncIterator[str]:
+        yield "There is a lot to tell of that, and this is all of it. " + question
+
+    model = Script(asks)
+    async with room(Measuring("what about my cooking"), model, language) as one:
+        await one.reply()
+        one.heard(but_ms=160)
+        one.ears.text = answer
+        one.conversation.open(language, by_voice=True)
+        await one.reply()
+        assert (model.asked[-1][-1] == answer) is over
+
+
+async def test_a_yes_in_the_middle_of_a_question_is_none() -> None:
+    async def asks() -> AsyncIterator[str]:
+        yield "There is a timer for ten minutes, and another one in the living room. Shall I cancel both of them?"
+
+    model = Script(asks)
+    async with room(Measuring("what about my cooking"), model) as one:
+        await one.reply()
+        one.heard(ms=1200)
+        one.ears.text = "Yes."
+        one.conversation.open("en", by_voice=True)
+        await one.reply()
+        assert model.asked[-1][-1] == "what about my cooking"
+
+
+STORY = "once there was a fox that was quick and brown and there was a lazy dog that it liked to jump over every day"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_none"),
+    [
+        ("a lazy dog that", True),
+        ("dog that it", True),
+        ("lazy cat that", False),
+        ("quick and brown", False),
+        ("over every day", False),
+        ("dog", False),
+        ("yes yes okay", True),
+    ],
+)
+def test_an_echo_is_what_was_just_being_said(text: str, is_none: bool) -> None:
+    heard = STORY[: STORY.index(" it liked")]
+    assert is_filler(text, "en", STORY, heard) is is_none
+
+
+async def long() -> AsyncIterator[str]:
+    """Say more than anybody hears."""
+    yield "This is a long story about a fox that was quick and brown, and about a lazy dog that it jumped over, " * 3
+
+
+@pytest.mark.parametrize(
+    ("then", "asked"), [("what is the weather in Paris", "what is the weather in Paris"), ("what is the weather", None)]
+)
+async def test_who_speaks_on_as_the_reply_begins_is_heard_as_one_turn(then: str, asked: str | None) -> None:
+    model = Script(long)
+    async with room(Measuring("what is the weather"), model, interrupts=True) as one:
+        reply = await one.reply()
+        await one.hear(QUIET, 3)
+        await one.until(Phase.HEARING, SPEECH)
+        one.ears.text = then
+        await one.hear(SPEECH, 5)
+        assert await one.reply() == reply
+        assert one.ears.frames > 40, "both halves"
+        assert len(model.asked) == (1 if asked is None else 2), "a cough lets the reply go on"
+        assert model.asked[-1][1:] == [asked or "what is the weather"]
+
+
+async def test_a_stop_as_the_reply_begins_is_a_turn_of_its_own() -> None:
+    model = Script(long)
+    async with room(Measuring("what is the weather"), model, interrupts=True) as one:
+        await one.reply()
+        await one.hear(QUIET, 3)
+        await one.until(Phase.HEARING, SPEECH)
+        one.ears.text = "What is the weather? Stop."
+        await one.until(Phase.IDLE)
+        assert len(model.asked) == 1, "a skill falls silent"
+
+
+async def test_who_speaks_later_begins_a_turn_of_their_own() -> None:
+    model = Script(long)
+    async with room(Measuring("what is the weather"), model, interrupts=True) as one:
+        await one.reply()
+        await one.hear(QUIET, 40)
+        await one.until(Phase.HEARING, SPEECH)
+        one.ears.text = "and in Paris"
+        await one.reply()
+        assert one.ears.frames < 40
+        assert model.asked[-1][-1] == "and in Paris"
+
+
+async def test_a_microphone_that_is_switched_off_over_a_reply_is_heard_at_once() -> None:
+    model = Script(long)
+    async with room(Measuring("what is the weather"), model, interrupts=True) as one:
+        await one.reply()
+        await one.hear(QUIET, 40)
+        await one.until(Phase.OVERLAP, SPEECH)
+        one.ears.text = "thanks that is all"
+        one.conversation.end()
+        await asyncio.sleep(0.1)
+        assert (one.conversation.phase, model.asked[-1][-1]) == (Phase.SPEAKING, "thanks that is all")
+
+
+@pytest.mark.parametrize("before", [1, 2, 3])
+async def test_a_word_that_begins_as_the_reply_ends_is_heard_from_its_beginning(before: int) -> None:
+    async with room(Measuring("hello"), interrupts=True) as one:
+        await one.reply()
+        await one.hear(QUIET, 40)
+        await one.hear(SPEECH, before)
+        one.conversation.played()
+        if one.conversation.phase is Phase.IDLE:
+            one.conversation.open("en")
+        await one.hear(SPEECH, 16 - before)
+        await one.until(Phase.SPEAKING)
+        assert one.ears.frames == 16
+
+
+@pytest.mark.parametrize("before", [1, 2])
+async def test_a_word_that_begins_as_the_wait_for_one_ends_is_heard_from_its_beginning(before: int) -> None:
+    async with room(Measuring("hello")) as one:
+        await one.hear(QUIET, int(SETTINGS.turn.no_speech_s * RATE / FRAME) - before)
+        await one.hear(SPEECH, 16)
+        await one.until(Phase.SPEAKING)
+        assert one.ears.frames == 16
