@@ -138,6 +138,11 @@ class Converter:
         self._resampler = Resampler(form.rate, rate)
         self._torn = b""
 
+    @property
+    def rate(self) -> int:
+        """Samples a second that come out."""
+        return self._resampler.rate_out
+
     def feed(self, pcm: bytes) -> Samples:
         """Return the samples that are ready after `pcm` was added."""
         pcm = self._torn + pcm
@@ -148,7 +153,7 @@ class Converter:
     def end(self) -> Samples:
         """Return what the resampler still holds (up to 45 ms, half a syllable) and begin anew; a torn frame is lost."""
         rest = self._resampler.feed(np.empty(0, dtype=np.float32), last=True)
-        self._resampler = Resampler(self.form.rate, self._resampler.rate_out)
+        self._resampler = Resampler(self.form.rate, self.rate)
         self._torn = b""
         return rest
 

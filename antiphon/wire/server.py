@@ -93,9 +93,13 @@ class Connection:
         try:
             async with asyncio.timeout(SEND_S):
                 await self._writer.drain()
-        except TimeoutError:
+        except ConnectionError:
+            raise
+        except TimeoutError:  # ours, or the system's for a connection that is dead
             self.abort()
             raise ConnectionResetError(f"{self.name} has taken nothing for {SEND_S:.0f} s") from None
+        except OSError as error:  # there is no way to it any more
+            raise ConnectionResetError(f"{self.name} cannot be reached: {error}") from None
 
     def send_nowait(self, event: Event | Eventable) -> None:
         """Queue one event without waiting for the peer to take it: for small events from code that must not wait."""
@@ -239,7 +243,7 @@ class Server:
             if handler is not None:
                 await handler.gone()
             writer.close()
-            with contextlib.suppress(ConnectionError, TimeoutError):
+            with contextlib.suppress(OSError):
                 async with asyncio.timeout(SEND_S):
                     await writer.wait_closed()
 

@@ -128,8 +128,9 @@ class Reception:
         shelved = self._is(self._shelved, peer, stream)
         if not (shelved or self._is(self._playing, peer, stream)):
             return
-        if self._converter is None or self._converter.form != form:
-            self._converter = Converter(form, self._speaker.rate)
+        rate = self._speaker.rate
+        if self._converter is None or (self._converter.form, self._converter.rate) != (form, rate):
+            self._converter = Converter(form, rate)
         self._add(self._converter.feed(chunk.audio), shelved=shelved)
         if not shelved:
             self._tell(states.Grew(at, self._speaker.left_s))

@@ -23,6 +23,7 @@ from antiphon_daemon.conversation.memory import new_memory
 from antiphon_daemon.conversation.skills import Place, Timers
 from antiphon_daemon.conversation.turn_types import Phase
 from antiphon_daemon.engines.contracts import Engines, Message, Responder, TextDelta, Tool, ToolCall, Transcript, Work
+from antiphon_daemon.insight.turns import Turns
 
 SETTINGS = Settings.model_validate({"turn": {"unknown_ms": 400, "one_moment_s": 0}})
 SPEECH, QUIET = np.full(FRAME, 0.1, dtype=np.float32), np.full(FRAME, 0.01, dtype=np.float32)
@@ -174,6 +175,20 @@ async def test_a_cough_takes_back_nothing(cough: str) -> None:
         one.conversation.open("en", by_voice=True)
         assert await one.reply() == reply, "it goes on"
         assert one.set_s == [600]
+
+
+async def test_what_was_heard_of_a_reply_that_went_on_counts_from_its_beginning() -> None:
+    async with room(Measuring("tell me a story"), Script(long)) as one:
+        await one.reply()
+        draft = one.conversation.draft
+        assert draft is not None
+        draft.turn = Turns().of("websocket", "page").began(draft.trace)
+        one.heard(ms=1200)
+        one.ears.text = ""
+        one.conversation.open("en", by_voice=True)
+        await one.reply()
+        one.heard(ms=800)
+        assert draft.turn.heard_ms == 2000
 
 
 async def test_who_goes_on_for_long_still_has_the_first_half_taken_back() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -309,3 +311,15 @@ def test_an_inbox_is_bounded_in_bytes_too() -> None:
         assert inbox.put(Event("audio-chunk", {}, b"x" * 1000))
     assert len(inbox._events) <= 10
     assert not inbox.put(Event("transcript", {"text": "x" * 20_000}))
+
+
+async def test_a_route_that_is_gone_is_a_lost_connection() -> None:
+    ours, theirs = socket.socketpair()
+    reader, writer = await asyncio.open_connection(sock=ours)
+    connection = Connection(reader, writer)
+    await connection.send(Ping())
+    writer.transport._fatal_error(OSError(errno.EHOSTUNREACH, "No route to host"))  # type: ignore[attr-defined]
+    await asyncio.sleep(0)
+    with pytest.raises(ConnectionError):
+        await connection.send(Ping())
+    theirs.close()

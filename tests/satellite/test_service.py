@@ -7,10 +7,11 @@ import asyncio
 import numpy as np
 import pytest
 from satellite_rig import QUIET, Controller, eventually, loudest, pitch_level, rig
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.event import Event
 from wyoming.info import Info
 
-from antiphon.audio.pcm import RATE, Samples
+from antiphon.audio.pcm import RATE, Samples, to_bytes
 from antiphon.wire.link import ask_info, open_link
 from antiphon_satellite import service
 from antiphon_satellite.sound.devices import Presence
@@ -357,3 +358,25 @@ async def test_sound_in_an_impossible_format_is_refused_and_harms_nothing() -> N
         await home.link.send(Event("audio-stop", {}))
         await one.until(State.IDLE)
         assert isinstance(home, Controller)
+
+
+async def test_a_device_of_another_rate_in_the_middle_of_a_reply_plays_it_at_its_pitch() -> None:
+    second = to_bytes(np.sin(2 * np.pi * 440 * np.arange(22_050) / 22_050).astype(np.float32) * 0.5)
+    async with rig() as one, one.controller() as home:
+        await one.until(State.IDLE)
+        one.satellite.press()
+        await home.expect("run-pipeline")
+        await home.transcript("a story")
+        await home.synthesize("once upon a time")
+        await home.link.send(AudioStart(rate=22_050, width=2, channels=1, timestamp=0))
+        await home.link.send(AudioChunk(rate=22_050, width=2, channels=1, audio=second, timestamp=0))
+        await one.until(State.SPEAKING)
+        one.satellite.speaker.opened(48_000, 0.0)
+        before = len(one.card.played)
+        await home.link.send(AudioChunk(rate=22_050, width=2, channels=1, audio=second, timestamp=1000))
+        await home.link.send(AudioStop(timestamp=2000))
+        await home.expect("played", within_s=6)
+        played = one.card.played[before:]
+        assert pitch_level(played, 440, rate=48_000) > 0.1
+        assert pitch_level(played, 880, rate=48_000) < 0.02
+        assert home.of("played")[0].data["heard_ms"] == pytest.approx(2000, abs=60)

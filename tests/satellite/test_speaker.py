@@ -284,3 +284,29 @@ def test_cues_are_short_soft_and_begin_and_end_in_silence(cue: Cue) -> None:
     assert 0.05 < float(np.max(np.abs(samples))) < 0.6
     assert abs(float(samples[0])) < 0.01
     assert abs(float(samples[-1])) < 0.01
+
+
+async def test_what_is_queued_goes_on_at_the_rate_of_another_device() -> None:
+    told = Told()
+    one = speaker(told)
+    one.begin()
+    one.play(constant(0.4))
+    one.finish()
+    one.fill(RATE // 10)
+    one.opened(2 * RATE, 0.0)
+    assert (one.left_s, one.heard_ms) == (pytest.approx(0.3, abs=0.01), 100)
+    out = one.fill(2 * RATE)
+    assert np.count_nonzero(out > 8000) / 2 / RATE == pytest.approx(0.3, abs=0.01)
+    await asyncio.sleep(0.05)
+    assert (told.times, one.heard_ms) == (1, pytest.approx(400, abs=10))
+
+
+async def test_what_is_shelved_goes_on_at_the_rate_of_another_device() -> None:
+    one = speaker()
+    one.begin()
+    one.play(constant(0.4))
+    one.fill(RATE // 10)
+    one.shelve()
+    one.opened(RATE * 2, 0.0)
+    one.resume()
+    assert one.left_s == pytest.approx(0.3, abs=0.01)

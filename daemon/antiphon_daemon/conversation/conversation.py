@@ -555,7 +555,7 @@ class Conversation:
             heard_ms = max(0, self._now() - self._state.reply_began) * 1000 // RATE
         whole = draft.reply.text
         heard = whole if heard_ms is None else draft.reply.heard_text(heard_ms)
-        draft.was_heard(None if heard_ms is None or draft.reply.heard_out(heard_ms) else heard_ms)
+        draft.was_heard(None if heard_ms is None or draft.reply.heard_out(heard_ms) else draft.reply.at_ms(heard_ms))
         if keeps:
             shortened = self._memory.remember(draft.text, heard, interrupted=heard != whole, whole=whole)
             self._remembered = draft.revision

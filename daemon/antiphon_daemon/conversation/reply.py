@@ -168,6 +168,10 @@ class Reply:
         """Return whether the reply is whole and was heard to its end."""
         return self.left_ms(heard_ms) <= END_MS
 
+    def at_ms(self, heard_ms: float) -> int:
+        """Return how much was heard in all, in milliseconds: it may have been stopped, and have gone on, before."""
+        return round(self._heard(heard_ms) * 1000 / self._synthesizer.rate)
+
     def left_ms(self, heard_ms: float) -> float:
         """Return how much of its sound was not heard, in milliseconds; infinite while it is not whole."""
         left = self.samples - self._heard(heard_ms)

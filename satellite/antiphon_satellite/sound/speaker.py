@@ -85,6 +85,16 @@ class Queue:
             self._offset -= len(self._blocks.popleft())
         return taken
 
+    def at_rate(self, rate: int, wanted: int) -> Queue:
+        """Return the same sound, which has `rate` samples a second, with as many as are wanted."""
+        other = Queue()
+        other.played = self.played * wanted // rate
+        left = self.peek(self.waiting)
+        if len(left):
+            samples = Resampler(rate, wanted).feed(left.astype(np.float32), last=True)
+            other.put(np.clip(np.rint(samples), -SCALE, SCALE - 1).astype(np.int16))
+        return other
+
 
 class Speaker:
     """Queues, mixes and counts. The stream's end is told to `drained`, on the loop, once the device has played it.
@@ -148,14 +158,15 @@ class Speaker:
         return max(0, round((self._queue.played / self.rate - (0.0 if ended else self.latency_s)) * 1000))
 
     def opened(self, rate: int, latency_s: float) -> None:
-        """A device plays at `rate` from now on; from any thread. What was queued at another rate is lost."""
+        """A device plays at `rate` from now on, also what is queued; from any thread."""
         with self._lock:
             self.latency_s = latency_s
             self._position = 0
             if rate != self.rate:
-                self._queue = Queue()
-                self._shelf = None
+                self._queue = self._queue.at_rate(self.rate, rate)
+                self._shelf = self._shelf and self._shelf.at_rate(self.rate, rate)
                 self._cues.clear()
+                self._fade = None
                 self.rate = rate
         if self._reference is not None:
             self._reference.opened(rate, latency_s)

@@ -103,6 +103,11 @@ _COMPARED = re.compile(rf"({_NUMBER})\s?([<>])\s?({_NUMBER})")
 _LETTER_TIMES = re.compile(r"(?<=\d)\s?[xX]\s?(?=\d)")
 _VERSION = re.compile(r"(?<![\w.])[vV]?(\d{1,5}(?:\.\d{1,5}){2,5})(?![A-Za-z0-9]|\.\d)")
 _RATIO = re.compile(r"(?<![\d:])(\d{1,4}):(\d{1,4})(?![\d:])")
+_SCORE = re.compile(
+    r"(?<![\d.,])(\d{1,2})\s?대\s?(\d{1,2})"
+    r"(?=으?로(?![가-힣])|[이가은는의을를](?![가-힣])|이?(?:었|였|에요|예요|다|야|라)"
+    r"|\s?(?:승리|패배|완승|완패|역전|동점|무승부|접전|상담|과외|수업|비율|매칭|상황)|\s*[.!?,]|\s*$)"
+)
 _PLAIN = re.compile(rf"{_NUMBER}")
 _NAME = re.compile(rf"(?<![A-Za-z.])(?:{_any(names.NAMES)})(?![A-Za-z])")
 _WORD = re.compile(rf"(?i)(?<![A-Za-z.'’-])(?:{_any(names.WORDS)})(?![A-Za-z'’])")
@@ -145,7 +150,8 @@ def _dates(mapped: Mapped) -> None:
     mapped.sub(_HALF_DAY, lambda m: f"{_half(m[1] or m[2])} ")
     mapped.sub(_RANGE, _range)
     mapped.sub(_CLOCK, _clock)
-    mapped.sub(_RATIO, lambda m: f"{sino(m[1])} 대 {sino(m[2])}{SEAM}")
+    for ratio in (_RATIO, _SCORE):
+        mapped.sub(ratio, lambda m: f"{sino(m[1])} 대 {sino(m[2])}{SEAM}")
 
 
 def _amounts(mapped: Mapped) -> None:
