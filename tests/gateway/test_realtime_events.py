@@ -434,6 +434,21 @@ async def test_turns_that_the_client_commits(gateways: list[Any], voice: Synthes
         assert (await one.until("conversation.item.input_audio_transcription.failed"))["error"]["message"]
 
 
+async def test_a_microphone_that_is_always_on_is_heard_after_the_longest_turn(
+    gateways: list[Any], voice: Synthesizer, say: Say
+) -> None:
+    ears = Ears("what is your name")
+    async with opened(gateways, engines(voice, ears=ears)) as gateway, client(gateway.port) as one:
+        await one.update(audio=MANUAL)
+        for _ in range(7):
+            await one.append(bytes(48_000 * 10))
+        await one.speak(say("What is your name?"), paced=False)
+        await one.send("input_audio_buffer.commit")
+        await one.until("conversation.item.input_audio_transcription.completed", transcript="what is your name")
+        assert abs(ears.heard[-1] - 60 * RATE) < RATE // 20
+        assert not one.of("error")
+
+
 async def test_speech_that_is_an_item_is_heard(gateways: list[Any], voice: Synthesizer, say: Say) -> None:
     model = Script(quick)
     async with opened(gateways, engines(voice, model)) as gateway, client(gateway.port) as one:

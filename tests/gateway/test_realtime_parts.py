@@ -22,7 +22,7 @@ from antiphon_daemon.engines.llm import forcing
 from antiphon_daemon.engines.llm.chain import Chain
 from antiphon_daemon.engines.work import Token
 from antiphon_daemon.gateway.realtime import config as fields
-from antiphon_daemon.gateway.realtime.audio import Decoder, Encoder, HalfASample, Kind, decoder
+from antiphon_daemon.gateway.realtime.audio import Decoder, Encoder, HalfASample, Kept, Kind, decoder
 from antiphon_daemon.gateway.realtime.creating import created
 from antiphon_daemon.gateway.realtime.detection import EAGERNESS, Threshold, settings_for
 from antiphon_daemon.gateway.realtime.items import ITEMS_MOST, Item, Items, Sound
@@ -231,6 +231,19 @@ def test_half_a_sample_is_none_and_spoils_nothing() -> None:
     with pytest.raises(HalfASample):
         ears.feed(b"\x01\x02\x03")
     assert not len(ears.feed(b""))
+
+
+@pytest.mark.parametrize("size", [0, 1, 333, 1600, 7001, 40_000])
+def test_of_sound_that_is_kept_the_oldest_goes(size: int) -> None:
+    kept, most = Kept(), RATE
+    sound = np.arange(2 * RATE, dtype=np.float32)
+    for at in range(0, len(sound), size or len(sound)):
+        kept.put(sound[at : at + size], most)
+    assert np.array_equal(kept.whole(), sound[-most:] if size else sound[:0])
+    assert len(kept._pieces) <= 12, "however small it comes"
+    kept.clear()
+    kept.put(sound[:5], most)
+    assert np.array_equal(kept.whole(), sound[:5])
 
 
 def clauses(*texts: str) -> list[Clause]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import deque
 from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -14,6 +15,8 @@ Kind: TypeAlias = Literal["audio/pcm", "audio/pcmu", "audio/pcma"]
 
 PCM_RATE = 24_000
 G711_RATE = 8_000
+PIECE = RATE // 10
+"""Less than this is joined with what comes next: a thousand tiny messages are no thousand pieces."""
 _LAWS = {"audio/pcmu": "ULAW", "audio/pcma": "ALAW"}
 
 
@@ -70,6 +73,36 @@ class _G711:
 def decoder(kind: Kind) -> Decoder:
     """Return a new decoder of one stream."""
     return _G711(_LAWS[kind]) if kind in _LAWS else _Pcm()
+
+
+class Kept:
+    """The newest of what comes, at 16 kHz: a microphone that is always on never fills it."""
+
+    def __init__(self) -> None:
+        self._pieces: deque[Samples] = deque()
+        self._samples = 0
+
+    def put(self, samples: Samples, most: int) -> None:
+        """Keep more; beyond `most` samples the oldest go."""
+        self._samples += len(samples)
+        if self._pieces and len(self._pieces[-1]) < PIECE:
+            samples = np.concatenate((self._pieces.pop(), samples))
+        self._pieces.append(samples)
+        while (beyond := self._samples - most) > 0:
+            oldest = self._pieces.popleft()
+            left = oldest[beyond:]
+            self._samples -= len(oldest) - len(left)
+            if len(left):
+                self._pieces.appendleft(left)
+
+    def whole(self) -> Samples:
+        """Return all that is kept."""
+        return np.concatenate(self._pieces) if self._pieces else np.empty(0, dtype=np.float32)
+
+    def clear(self) -> None:
+        """Forget it."""
+        self._pieces.clear()
+        self._samples = 0
 
 
 class Encoder:

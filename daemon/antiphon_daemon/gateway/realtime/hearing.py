@@ -2,7 +2,7 @@
 
 Where turns are detected, the conversation hears what comes: it says when speech begins, and when a turn is over. Speech
 over a reply is told once it is sure that it is meant (0.3 s), for clients fall silent at `speech_started`; the event
-says where it began. Where they are not, what comes is kept until it is committed.
+says where it began. Where they are not, the newest of what comes is kept until it is committed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from antiphon_daemon.conversation.drafts import Draft
 from antiphon_daemon.conversation.messages import message
 from antiphon_daemon.conversation.turn_types import Phase
 from antiphon_daemon.engines.contracts import EngineError
-from antiphon_daemon.gateway.realtime.audio import HalfASample, decoder
+from antiphon_daemon.gateway.realtime.audio import HalfASample, Kept, decoder
 from antiphon_daemon.gateway.realtime.config import PADDING_MS, ServerVad
 from antiphon_daemon.gateway.realtime.items import Item
 from antiphon_daemon.gateway.realtime.talk import Talk
@@ -55,8 +55,7 @@ class Hearing:
         self._decoder = decoder(talk.config.input_kind)
         self._sent = 0
         """Samples that have come, all in all."""
-        self._kept: list[Samples] = []
-        self._kept_samples = 0
+        self._kept = Kept()
         self._speech: Speech | None = None
         self._over_ms: int | None = None
         """Where speech over a reply began, of which the client was not told yet."""
@@ -72,7 +71,7 @@ class Hearing:
         """Hear more.
 
         Raises:
-            Refusal: it ends in half a sample, or more is kept than may be.
+            Refusal: it ends in half a sample.
         """
         try:
             samples = self._decoder.feed(sound)
@@ -80,7 +79,8 @@ class Hearing:
             why = f"{len(sound)} bytes hold half a sample: 16 bit, mono, 24 kHz is expected"
             raise Refusal("invalid_audio", why, "audio") from None
         if self._talk.config.detection is None:
-            self._keep(samples)
+            self._sent += len(samples)
+            self._kept.put(samples, round(self._talk.settings.turn.longest_s * RATE))
             return
         for start in range(0, len(samples), BLOCK):
             block = samples[start : start + BLOCK]
@@ -90,15 +90,6 @@ class Hearing:
             self.look()
             self._look_idle()
             await asyncio.sleep(0)
-
-    def _keep(self, samples: Samples) -> None:
-        longest_s = self._talk.settings.turn.longest_s
-        if self._kept_samples + len(samples) > longest_s * RATE:
-            why = f"the buffer holds {longest_s:g} s at most: commit or clear it (turn.longest_s); this was left out"
-            raise Refusal("input_audio_buffer_full", why, "audio")
-        self._sent += len(samples)
-        self._kept.append(samples)
-        self._kept_samples += len(samples)
 
     def commit(self) -> None:
         """The client says that the turn is over.
@@ -112,20 +103,20 @@ class Hearing:
             self._talk.conversation.end()
             self.look()
             return
-        samples = np.concatenate((*self._kept, self._decoder.end()))
+        samples = np.concatenate((self._kept.whole(), self._decoder.end()))
         if len(samples) < SHORTEST:
             held_ms = len(samples) * 1000 // RATE
             why = f"the buffer holds {held_ms} ms of sound: 100 ms are needed"
             raise Refusal("input_audio_buffer_commit_empty", why)
         self.check_room()
-        self._forget()
+        self._kept.clear()
         item = Item(part="input_audio", text=None)
         self._commit(item)
         self.transcribe(item, samples)
 
     def clear(self) -> None:
         """Forget what has come and is no turn yet."""
-        self._forget()
+        self._kept.clear()
         conversation = self._talk.conversation
         if conversation.phase in (Phase.LISTENING, Phase.HEARING, Phase.PAUSED):
             conversation.stop()
@@ -137,7 +128,7 @@ class Hearing:
         if format_changed:
             self._decoder = decoder(self._talk.config.input_kind)
         if mode_changed:
-            self._forget()
+            self._kept.clear()
         conversation = self._talk.conversation
         silent = conversation.phase is Phase.LISTENING
         if silent or (mode_changed and conversation.phase in (Phase.HEARING, Phase.PAUSED)):
@@ -170,10 +161,6 @@ class Hearing:
         )
         self._commit(item)
         self.replies.create({})
-
-    def _forget(self) -> None:
-        self._kept.clear()
-        self._kept_samples = 0
 
     def listen(self) -> None:
         """Have the conversation listen, where turns are detected and it does not."""
