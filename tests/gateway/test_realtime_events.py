@@ -318,6 +318,29 @@ async def test_functions_are_called_by_the_client(gateways: list[Any], voice: Sy
         assert "cannot be made to call" in failed
 
 
+async def test_who_speaks_while_functions_run_breaks_no_history(gateways: list[Any], voice: Synthesizer) -> None:
+    """Servers of models refuse calls that what came of them does not follow at once."""
+    calls = [ToolCall("call_1", "weather", {"city": "Paris"}), ToolCall("call_2", "weather", {"city": "Seoul"})]
+    model = Caller(calls, [TextDelta("Yes, I am.")], [TextDelta("It is sunny.")])
+    async with opened(gateways, engines(voice, model)) as gateway, client(gateway.port) as one:
+        await one.update(tools=[WEATHER], output_modalities=["text"])
+        await one.write("What is the weather in Paris and in Seoul?")
+        await one.send("response.create")
+        assert [item["call_id"] for item in (await done(one))["output"]] == ["call_1", "call_2"]
+        await one.write("Are you there?")
+        await one.send("response.create")
+        await done(one)
+        for made in calls:
+            item = {"type": "function_call_output", "call_id": made.id, "output": "sunny"}
+            await one.send("conversation.item.create", item=item)
+        await one.send("response.create")
+        await done(one)
+        assert model.told[-1][:-3] == [*model.told[-2], Message("assistant", "Yes, I am.")]
+        *_, asked, first, second = model.told[-1]
+        assert asked.tool_calls == tuple(calls)
+        assert [(told.role, told.tool_call_id) for told in (first, second)] == [("tool", "call_1"), ("tool", "call_2")]
+
+
 async def test_a_reply_is_cut_at_the_longest_that_is_wanted(gateways: list[Any], voice: Synthesizer) -> None:
     async def counts() -> AsyncIterator[str]:
         for number in range(50):

@@ -25,7 +25,7 @@ from antiphon_daemon.gateway.realtime import config as fields
 from antiphon_daemon.gateway.realtime.audio import Decoder, Encoder, HalfASample, Kept, Kind, decoder
 from antiphon_daemon.gateway.realtime.creating import created
 from antiphon_daemon.gateway.realtime.detection import EAGERNESS, Threshold, settings_for
-from antiphon_daemon.gateway.realtime.items import ITEMS_MOST, Item, Items, Sound
+from antiphon_daemon.gateway.realtime.items import ITEMS_MOST, Item, Items, Sound, told
 from antiphon_daemon.gateway.realtime.secrets import MOST, Full, Secrets
 from antiphon_daemon.gateway.realtime.wire import Refusal, parsed
 
@@ -297,15 +297,65 @@ def test_the_oldest_items_are_not_told_beyond_the_budget_and_calls_only_with_wha
     items = Items("", 60)
     for number in range(12):
         items.add(Item(text=f"This is number {number}."))
-    told = [message.text for message in items.history()]
-    assert 1 < len(told) < 12
-    assert told[-1] == "This is number 11."
+    texts = [message.text for message in items.history()]
+    assert 1 < len(texts) < 12
+    assert texts[-1] == "This is number 11."
     items = Items("", 1000)
     items.add(Item("function_call", call_id="c1", name="weather", arguments='{"city": "Paris"}'))
     assert not items.history(), "a call that nothing has come of yet confuses models"
     items.add(Item("function_call_output", call_id="c1", text="sunny"))
     call, output = items.history()
     assert (call.tool_calls[0].arguments, output.text, output.tool_call_id) == ({"city": "Paris"}, "sunny", "c1")
+
+
+def call(call_id: str) -> Item:
+    return Item("function_call", call_id=call_id, name="weather", arguments="{}")
+
+
+def output(call_id: str, text: str = "sunny") -> Item:
+    return Item("function_call_output", call_id=call_id, text=text)
+
+
+def outline(messages: Sequence[Message]) -> list[str]:
+    """Return messages in short: what was said, (calls), =what came of one."""
+    return [
+        f"={message.tool_call_id}" if message.role == "tool" else message.text or f"({_ids(message)})"
+        for message in messages
+    ]
+
+
+def _ids(message: Message) -> str:
+    return " ".join(called.id for called in message.tool_calls)
+
+
+@pytest.mark.parametrize(
+    ("items", "expected"),
+    [
+        ([call("a"), call("b"), output("a"), output("b")], ["(a b)", "=a", "=b"]),
+        ([call("a"), call("b"), output("b"), output("a")], ["(b a)", "=b", "=a"]),
+        ([call("a"), output("a"), call("b"), output("b")], ["(a)", "=a", "(b)", "=b"]),
+        ([call("a"), Item(text="Hello?"), output("a")], ["Hello?", "(a)", "=a"]),
+        ([call("a"), call("b"), output("a"), Item(text="And?"), output("b")], ["(a)", "=a", "And?", "(b)", "=b"]),
+        ([Item(role="assistant", text="Let me look."), call("a"), output("a")], ["Let me look.", "(a)", "=a"]),
+        ([call("a"), call("b"), output("b")], ["(b)", "=b"]),
+        ([call("a"), output("a"), output("a")], ["(a)", "=a"]),
+        ([call("a"), output("a"), Item(text="Again!"), call("a"), output("a")], ["(a)", "=a", "Again!", "(a)", "=a"]),
+        ([output("a"), Item(text="Hello?")], ["Hello?"]),
+        ([output("a"), call("a")], []),
+    ],
+    ids=lambda value: " ".join(str(one) for one in value if isinstance(one, str)),
+)
+def test_a_call_is_told_with_what_came_of_it_and_where_that_came(items: list[Item], expected: list[str]) -> None:
+    assert outline(told(items)) == expected
+
+
+def test_the_oldest_items_go_without_parting_a_call_from_what_came_of_it() -> None:
+    items = Items("", 40)
+    items.add(Item(text="How is the weather in Paris? " * 4))
+    items.add(call("a"))
+    items.add(Item(text="Are you there? " * 4))
+    items.add(output("a", "It is sunny, and rather warm for the season. " * 3))
+    assert outline(items.history()) == ["(a)", "=a"]
 
 
 def test_items_have_an_order_and_a_bound() -> None:

@@ -10,6 +10,7 @@ import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Literal, TypeAlias
 
 from antiphon_daemon.conversation.heard import Clause, heard_text, length
@@ -97,32 +98,45 @@ class Item:
         self.truncated = True
         return ms
 
+    def call(self) -> ToolCall:
+        """Return the call that it is."""
+        try:
+            arguments = json.loads(self.arguments or "{}")
+        except ValueError:
+            arguments = None
+        given = arguments if isinstance(arguments, dict) else {"arguments": self.arguments}
+        return ToolCall(self.call_id, self.name, given)
+
     def messages(self) -> list[Message]:
-        """Return what the model is told of it."""
+        """Return what the model is told of it; of a call, see `told`."""
         if not self.told:
             return []
         if self.kind == "function_call_output":
             return [Message("tool", self.text or "", tool_call_id=self.call_id)]
-        if self.kind == "function_call":
-            try:
-                arguments = json.loads(self.arguments or "{}")
-            except ValueError:
-                arguments = None
-            given = arguments if isinstance(arguments, dict) else {"arguments": self.arguments}
-            return [Message("assistant", "", tool_calls=(ToolCall(self.call_id, self.name, given),))]
         text = self.heard if self.heard is not None else self.text or self.instead
         return [Message(self.role, text, interrupted=self.heard is not None)] if text else []
 
 
-def told(items: Sequence[Item]) -> list[Message]:
-    """Return what the model is told of items. Calls and outputs without their other half are left out."""
-    called = {item.call_id for item in items if item.kind == "function_call"}
-    answered = {item.call_id for item in items if item.kind == "function_call_output"}
-    halves = {"function_call": answered, "function_call_output": called}
+def told(items: Sequence[Item], first: int = 0) -> list[Message]:
+    """Return what the model is told of items, from the one numbered `first` on.
+
+    What came of calls is told where it came, all that came at once behind one message that made those calls: servers
+    refuse calls that what came of them does not follow at once, and what was told before stays as it was. A call that
+    nothing has come of is left out, and so is what came of no call.
+    """
     messages: list[Message] = []
-    for item in items:
-        if item.kind == "message" or item.call_id in halves[item.kind]:
-            messages += item.messages()
+    pending: dict[str, Item] = {}
+    for kind, run in groupby(enumerate(items), lambda numbered: numbered[1].kind):
+        if kind == "message":
+            messages += [message for number, item in run if number >= first for message in item.messages()]
+        elif kind == "function_call":
+            pending |= {item.call_id: item for _, item in run}
+        else:
+            answered = [(at, pending.pop(item.call_id), item) for at, item in run if item.call_id in pending]
+            halves = [(call, output) for at, call, output in answered if at >= first]
+            if halves:
+                messages.append(Message("assistant", "", tool_calls=tuple(call.call() for call, _ in halves)))
+                messages += [message for _, output in halves for message in output.messages()]
     return messages
 
 
@@ -233,11 +247,11 @@ class Items:
             instructions: those of one response, in place of the session's.
         """
         first = self.instructions if instructions is None else instructions
-        messages = told(self._items[self._first :])
+        messages = told(self._items, self._first)
         if _tokens(messages) > self.budget:
             while self._first < len(self._items) - 1 and _tokens(messages) > self.budget // 2:
                 self._first += 1
-                messages = told(self._items[self._first :])
+                messages = told(self._items, self._first)
         return [*said_first(first), *messages]
 
     def messages(self, text: str) -> list[Message]:
