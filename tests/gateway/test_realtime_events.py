@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import numpy as np
-from scripted import Ears, Script, quick
+from scripted import Ears, Script, Tones, quick
 from speech import Say, silence
 
 from antiphon.audio.pcm import RATE
+from antiphon_daemon.conversation.turn_types import Phase
 from antiphon_daemon.engines.contracts import (
     EngineError,
     Engines,
@@ -562,6 +563,42 @@ async def test_where_turns_are_not_answered_the_client_asks(gateways: list[Any],
         await one.alive()
         assert len(one.of("response.created")) == 1
         assert [asked[-1] for asked in model.asked] == ["hello there"]
+
+
+async def test_a_response_that_waits_for_a_turn_begins_when_the_turn_is_cleared(
+    gateways: list[Any], voice: Synthesizer, say: Say
+) -> None:
+    async with opened(gateways, engines(voice)) as gateway, client(gateway.port) as one:
+        await one.write("How are you?")
+        asking = asyncio.create_task(one.speak(say("What is your name?")))
+        await one.until("input_audio_buffer.speech_started")
+        asking.cancel()
+        await one.send("response.create")
+        await one.alive()  # which clears it
+        await done(one)
+        assert not one.of("input_audio_buffer.committed")
+
+
+async def test_a_response_that_is_asked_for_during_a_cough_follows_it(gateways: list[Any], say: Say) -> None:
+    """The reply before was whole long ago, but is still being played: what begins over it may be a turn, or none."""
+
+    async def long() -> AsyncIterator[str]:
+        yield "This is said slowly. " * 50
+
+    async with opened(gateways, engines(Tones(), Script(long))) as gateway, client(gateway.port) as one:
+        await one.write("Tell me something long.")
+        await one.send("response.create")
+        await done(one)
+        (session,) = gateway.sessions
+        cough = np.concatenate((silence(0.2), say("How are you?")[: RATE // 5]))
+        await one.speak(cough, paced=False)
+        async with asyncio.timeout(10):
+            while session.phase is not Phase.OVERLAP:
+                await asyncio.sleep(0.005)
+        await one.send("response.create", response={"output_modalities": ["text"]})
+        await one.speak(silence(1.0), paced=False)
+        await done(one)
+        assert not one.of("input_audio_buffer.speech_started")
 
 
 async def test_who_goes_on_before_the_reply_takes_the_turn_back(

@@ -122,6 +122,7 @@ class Hearing:
             conversation.stop()
         self._speech = None
         self._talk.say("input_audio_buffer.cleared")
+        self._let_pass()
 
     def configure(self, *, format_changed: bool, mode_changed: bool) -> None:
         """Follow other fields: at once while nobody speaks, else from the next turn on."""
@@ -192,8 +193,9 @@ class Hearing:
         """They fell silent."""
         if self._speech is not None:
             self._speech.paused_ms = self._sound_ms(at_ms)
-        if self._talk.conversation.phase is Phase.SPEAKING:
+        if self._talk.conversation.phase is Phase.SPEAKING:  # it was no turn: the reply goes on
             self._over_ms = None
+            self._let_pass()
 
     def stop_speaking(self) -> None:
         """The reply is stopped; by speech over it, if there is any."""
@@ -220,12 +222,12 @@ class Hearing:
             self._last = (item, speech)
             self.replies.answer_turn()
         else:
-            asyncio.get_running_loop().call_soon(self.replies.turn_passed)
+            self._let_pass()
 
     def nothing_heard(self) -> None:
         """There were no words."""
         self._stop_speech()
-        asyncio.get_running_loop().call_soon(self.replies.turn_passed)
+        self._let_pass()
 
     def failed(self, error: EngineError) -> None:
         """The turn could not be heard, and nobody says so aloud."""
@@ -233,7 +235,7 @@ class Hearing:
         item = Item(part="input_audio", text=None, id=speech.item_id)
         self._commit(item)
         self._tell_failure(item, str(error))
-        asyncio.get_running_loop().call_soon(self.replies.turn_passed)
+        self._let_pass()
 
     def answered(self) -> None:
         """What was said last is answered: it is not taken back any more."""
@@ -249,6 +251,10 @@ class Hearing:
             self._announce(over_ms)
         elif phase in (Phase.LISTENING, Phase.IDLE) and self._speech is not None:
             self.nothing_heard()
+
+    def _let_pass(self) -> None:
+        """Nothing answers what was said: a response that waits for its end may begin, once all this is done."""
+        asyncio.get_running_loop().call_soon(self.replies.turn_passed)
 
     # What the client is told.
 
