@@ -89,6 +89,11 @@ class Caller:
     async def close(self) -> None: ...
 
 
+async def numbers() -> AsyncIterator[str]:
+    """A reply that `Tones` speaks for half a minute."""
+    yield "This is what there is to be said of every number: " + ", ".join(map(str, range(400))) + "."
+
+
 def plain(events: Sequence[dict[str, Any]], *, without: Sequence[str] = ("delta",)) -> list[str]:
     return [event["type"] for event in events if event["type"].rpartition(".")[2] not in without]
 
@@ -532,6 +537,21 @@ async def test_speech_over_a_reply_ends_it_and_is_the_next_turn(
         assert cut in "This is the first"
 
 
+async def test_speech_ends_the_reply_to_a_turn_that_the_client_has_ended(gateways: list[Any], say: Say) -> None:
+    async with opened(gateways, engines(Tones(), Script(numbers))) as gateway, client(gateway.port) as one:
+        asking = asyncio.create_task(one.speak(np.concatenate((say("How are you today? And what is"), silence(1)))))
+        await one.until("input_audio_buffer.speech_started")
+        await asyncio.sleep(0.5)
+        asking.cancel()
+        await one.send("input_audio_buffer.commit")
+        await done(one)
+        asking = asyncio.create_task(one.speak(np.concatenate((say("Wait, stop it now, please."), silence(1.2)))))
+        async with asyncio.timeout(10):  # long before all of the reply was played
+            await one.until("input_audio_buffer.speech_started")
+        await one.until("input_audio_buffer.committed")
+        await asking
+
+
 async def test_where_speech_does_not_interrupt_the_reply_goes_on(
     gateways: list[Any], voice: Synthesizer, say: Say
 ) -> None:
@@ -582,10 +602,7 @@ async def test_a_response_that_waits_for_a_turn_begins_when_the_turn_is_cleared(
 async def test_a_response_that_is_asked_for_during_a_cough_follows_it(gateways: list[Any], say: Say) -> None:
     """The reply before was whole long ago, but is still being played: what begins over it may be a turn, or none."""
 
-    async def long() -> AsyncIterator[str]:
-        yield "This is said slowly. " * 50
-
-    async with opened(gateways, engines(Tones(), Script(long))) as gateway, client(gateway.port) as one:
+    async with opened(gateways, engines(Tones(), Script(numbers))) as gateway, client(gateway.port) as one:
         await one.write("Tell me something long.")
         await one.send("response.create")
         await done(one)

@@ -164,9 +164,10 @@ class Hearing:
         self.replies.create({})
 
     def listen(self) -> None:
-        """Have the conversation listen, where turns are detected and it does not."""
-        conversation = self._talk.conversation
-        if self._talk.config.detection is not None and conversation.phase is Phase.IDLE:
+        """Have the conversation listen, where turns are detected and it does not: to speech over a reply, too."""
+        conversation, vad = self._talk.conversation, self._talk.config.detection
+        over = conversation.phase is Phase.SPEAKING and not conversation.listens
+        if vad is not None and (conversation.phase is Phase.IDLE or (over and vad.interrupt_response)):
             conversation.open(self._talk.language)
 
     # What the conversation tells (see `Peer`).
