@@ -419,6 +419,29 @@ async def test_a_reply_that_never_began_takes_nothing_from_the_one_before(
         assert model.asked[-1][-2:] == ["How are you?", "It is fine."]
 
 
+async def test_what_nobody_heard_of_a_reply_the_model_is_not_told(gateways: list[Any], voice: Synthesizer) -> None:
+    """Words are told as they are written, some time before they are heard."""
+    held = Held(first="What you want to know is ", then="this.")
+    model = Script(held.say)
+    async with opened(gateways, engines(voice, model)) as gateway, client(gateway.port) as one:
+        await one.write("How are you?")
+        await one.send("response.create")
+        await one.until("response.output_audio_transcript.delta")
+        await one.send("response.cancel")
+        (item,) = (await done(one, "cancelled"))["output"]
+        assert (item["status"], item["content"][0]["transcript"]) == ("incomplete", "What you want to know is")
+        assert not len(one.sound())
+        await one.send("response.create", response={"output_modalities": ["text"]})
+        await one.until("response.output_text.delta")
+        await one.send("response.cancel")
+        await done(one, "cancelled")
+        assert model.asked[-1][1:] == ["How are you?"]
+        held.go_on.set()
+        await one.send("response.create", response={"output_modalities": ["text"]})
+        await done(one)
+        assert model.asked[-1][1:] == ["How are you?", "What you want to know is"], "what was read was read"
+
+
 async def test_a_model_that_writes_nothing_has_failed(gateways: list[Any], voice: Synthesizer) -> None:
     async def nothing() -> AsyncIterator[str]:
         for _ in range(0):
@@ -622,8 +645,9 @@ async def test_who_goes_on_before_the_reply_takes_the_turn_back(
     gateways: list[Any], voice: Synthesizer, say: Say
 ) -> None:
     """A reply that is slow to begin must not answer half of what is said."""
-    held = Held(first="", then="All right.")
-    async with opened(gateways, engines(voice, Script(held.say))) as gateway, client(gateway.port) as one:
+    held = Held(first="What you have said so far is ", then="fine.")
+    model = Script(held.say)
+    async with opened(gateways, engines(voice, model)) as gateway, client(gateway.port) as one:
         first = np.concatenate((say("How are you today?"), silence(1.5), say("What is your name?"), silence(1.5)))
         asking = asyncio.create_task(one.speak(first))
         await one.until("response.created")
@@ -635,6 +659,7 @@ async def test_who_goes_on_before_the_reply_takes_the_turn_back(
         assert again["item_id"] != taken_back
         await done(one)
         await asking
+        assert model.asked[-1][1:] == ["hello there"], "neither half of it nor what was to be said to that"
 
 
 async def test_telephones_are_understood(gateways: list[Any], voice: Synthesizer, say: Say) -> None:

@@ -121,7 +121,7 @@ class Response:
     def cancel(self, reason: Reason) -> None:
         """It is given up: what was sent of it is its end."""
         if not self.over:
-            self._close("incomplete")
+            self._close("incomplete", told=self.spoke or not self._shape.aloud)
             self._finish("cancelled", {"type": "cancelled", "reason": reason})
 
     def stop(self) -> None:
