@@ -18,12 +18,14 @@ from antiphon_daemon.engines.contracts import (
     EngineError,
     Engines,
     Message,
+    Revoked,
     Synthesizer,
     TextDelta,
     Tool,
     ToolCall,
     Work,
 )
+from antiphon_daemon.engines.worker import revocable
 
 from .realtime_client import Client, client, opened, pcm24
 
@@ -87,6 +89,28 @@ class Caller:
     async def prefill(self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()) -> None: ...
 
     async def close(self) -> None: ...
+
+
+class Stuck(Script):
+    """A model whose replies only end when they are given up, until `free`; `given_up` counts those."""
+
+    def __init__(self) -> None:
+        super().__init__(quick)
+        self.free = False
+        self.given_up = 0
+
+    async def respond(
+        self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()
+    ) -> AsyncIterator[TextDelta | ToolCall]:
+        self.asked.append([message.text for message in messages])
+        try:
+            async with revocable(work):
+                while not self.free:
+                    await asyncio.sleep(0.01)
+        except Revoked:
+            self.given_up += 1
+            raise
+        yield TextDelta("It is sunny.")
 
 
 async def numbers() -> AsyncIterator[str]:
@@ -606,6 +630,81 @@ async def test_where_turns_are_not_answered_the_client_asks(gateways: list[Any],
         await one.alive()
         assert len(one.of("response.created")) == 1
         assert [asked[-1] for asked in model.asked] == ["hello there"]
+
+
+async def test_what_changes_while_a_turn_seems_over_holds_for_its_reply(gateways: list[Any], say: Say) -> None:
+    """The reply is drafted as soon as they pause, long before the turn is over."""
+    model = Stuck()
+    async with opened(gateways, engines(Tones(), model)) as gateway, client(gateway.port) as one:
+        await one.update(audio={"input": {"turn_detection": {"silence_duration_ms": 3000}}})
+        first = await one.write("Hello.")
+        asking = asyncio.create_task(one.speak(np.concatenate((say("How are you today?"), silence(5)))))
+
+        async def drafted(count: int) -> None:
+            async with asyncio.timeout(10):
+                while len(model.asked) < count:
+                    await asyncio.sleep(0.01)
+            assert not one.of("input_audio_buffer.committed")
+
+        await drafted(1)
+        await one.update(instructions="Speak of the weather.")
+        await drafted(2)
+        await one.update(output_modalities=["text"])
+        await drafted(3)
+        await one.write("The sun shines.", role="system")
+        await drafted(4)
+        await one.send("conversation.item.delete", item_id=first["id"])
+        await drafted(5)
+        await one.update(output_modalities=["text"])  # which is nothing new
+        model.free = True
+        response = await done(one)
+        assert response["output"][0]["content"] == [{"type": "output_text", "text": "It is sunny."}]
+        assert model.asked[-1] == ["Speak of the weather.", "The sun shines.", "hello there"]
+        assert (len(model.asked), model.given_up) == (5, 4)
+        assert len(one.of("response.created")) == 1
+        asking.cancel()
+
+
+async def test_what_changes_while_somebody_goes_on_holds_for_the_reply_to_the_same_words(
+    gateways: list[Any], say: Say
+) -> None:
+    """Who only clears their throat is answered with the reply that was drafted before."""
+    model = Script(quick)
+    async with opened(gateways, engines(Tones(), model)) as gateway, client(gateway.port) as one:
+        await one.update(audio={"input": {"turn_detection": {"silence_duration_ms": 1000}}})
+        (session,) = gateway.sessions
+        sound = (say("How are you today?"), silence(0.5), say("Well?")[: RATE // 4], silence(2))
+        asking = asyncio.create_task(one.speak(np.concatenate(sound)))
+        async with asyncio.timeout(10):
+            while not model.asked or session.phase is not Phase.HEARING:
+                await asyncio.sleep(0.005)
+        await one.update(instructions="Speak of the weather.")
+        await done(one)
+        assert model.asked[-1] == ["Speak of the weather.", "hello there"]
+        asking.cancel()
+
+
+async def test_what_comes_of_a_function_while_a_turn_seems_over_is_known_to_its_reply(
+    gateways: list[Any], say: Say
+) -> None:
+    weather = ToolCall("call_1", "weather", {"city": "Paris"})
+    model = Caller([weather], [TextDelta("One moment please."), weather], [TextDelta("It is sunny.")])
+    async with opened(gateways, engines(Tones(), model)) as gateway, client(gateway.port) as one:
+        await one.update(tools=[WEATHER], audio={"input": {"turn_detection": {"silence_duration_ms": 1500}}})
+        await one.write("What is the weather in Paris?")
+        await one.send("response.create")
+        await done(one)
+        asking = asyncio.create_task(one.speak(np.concatenate((say("Are you still there?"), silence(3)))))
+        async with asyncio.timeout(10):
+            while len(model.told) < 2:
+                await asyncio.sleep(0.01)
+        output = {"type": "function_call_output", "call_id": "call_1", "output": "sunny"}
+        await one.send("conversation.item.create", item=output)
+        await one.send("response.create")
+        (message,) = (await done(one))["output"]
+        assert message["content"][0]["transcript"] == "It is sunny."
+        assert [told.role for told in model.told[-1]] == ["system", "user", "assistant", "tool", "user"]
+        asking.cancel()
 
 
 async def test_a_response_that_waits_for_a_turn_begins_when_the_turn_is_cleared(

@@ -266,6 +266,14 @@ class Conversation:
         self._apply(turns.Asked(self._now(), text))
         self._asked = None
 
+    def renew(self) -> None:
+        """What replies are made of has changed: one that nobody waits for yet is made anew."""
+        self._parked.drop()
+        draft = self._draft
+        if self._state.phase is turns.Phase.PAUSED and draft is not None and draft.reply is not None:
+            draft.begin_anew()
+            self._respond(draft.revision, draft.text)
+
     def stop(self, heard_ms: int | None = None) -> None:
         """Silence: the reply, or the turn that is being heard, is given up."""
         self._apply(turns.Stop(self._now(), heard_ms))

@@ -103,6 +103,14 @@ class Draft:
         self.speech_s, self.heard, self.sound, self.ended = draft.speech_s, draft.heard, draft.sound, draft.ended
         self.trace.renew(draft.trace)
 
+    def begin_anew(self) -> None:
+        """Give up its reply: the same words are to be answered otherwise."""
+        self.token.revoke()
+        self.token = Token(self.revision, urgency=Urgency.DRAFT)
+        self.trace = self.trace.unanswered()
+        self.reply, self.running, self.answer = None, None, None
+        self.calls, self.shortened = [], False
+
     def belong_to(self, memory: Recollection) -> None:
         """Be a turn of this conversation."""
         self.token.conversation = memory.name

@@ -24,6 +24,8 @@ MARKS: tuple[Mark, ...] = ("speech_end", "soft_end", "turn_end", "stt", "llm_fir
 """The timeline that is told to everybody."""
 FINER: tuple[Mark, ...] = ("judging", "judged", "clause")
 """Of use to who looks closer: the end-of-turn model began and has judged; there was something for the voice to say."""
+HEARD: tuple[Mark, ...] = ("speech_end", "soft_end", "stt", "judging", "judged")
+"""What is noted before there is a reply."""
 
 
 class Trace:
@@ -74,6 +76,13 @@ class Trace:
         """Return it as it is now."""
         other = copy.copy(self)
         other._at = dict(self._at)
+        return other
+
+    def unanswered(self) -> Trace:
+        """Return what it holds of the speech, and nothing of a reply."""
+        other = Trace(self._clock)
+        other._at = {name: self._at[name] for name in HEARD if name in self._at}
+        other.revision, other.heard_ms = self.revision, self.heard_ms
         return other
 
     def renew(self, trace: Trace) -> None:

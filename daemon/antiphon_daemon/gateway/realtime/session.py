@@ -175,6 +175,7 @@ class Realtime(Served):
             case "conversation.item.delete":
                 item = self._talk.items.find(text_of(event, "item_id"))
                 self._talk.items.remove(item)
+                self._talk.conversation.renew()
                 self._talk.say("conversation.item.deleted", item_id=item.id)
             case "conversation.item.truncate":
                 self._truncate(event)
@@ -201,6 +202,8 @@ class Realtime(Served):
             format_changed=config.input_kind != before.input_kind,
             mode_changed=(config.detection is None) is not (before.detection is None),
         )
+        if config != before:
+            self._talk.conversation.renew()
         self._talk.say("session.updated", session=self._shown())
 
     def _follow(self) -> None:
@@ -225,6 +228,7 @@ class Realtime(Served):
             samples = self._hearing.samples_of(sound)
         self._talk.added(item, after)
         self._talk.done(item)
+        self._talk.conversation.renew()
         if samples is not None:
             self._hearing.transcribe(item, samples)
 
