@@ -13,6 +13,7 @@ from scripted import Ears, Script, Tones, quick
 from speech import Say, silence
 
 from antiphon.audio.pcm import RATE
+from antiphon_daemon.conversation.messages import message
 from antiphon_daemon.conversation.turn_types import Phase
 from antiphon_daemon.engines.contracts import (
     EngineError,
@@ -508,6 +509,29 @@ async def test_turns_that_the_client_commits(gateways: list[Any], voice: Synthes
         await one.speak(sound, paced=False)
         await one.send("input_audio_buffer.commit")
         assert (await one.until("conversation.item.input_audio_transcription.failed"))["error"]["message"]
+
+
+async def test_who_is_not_heard_is_asked_to_say_it_again(gateways: list[Any], say: Say) -> None:
+    model, ears = Script(quick), Ears("")
+    asked = message("unheard", "en")
+    async with opened(gateways, engines(Tones(), model, ears)) as gateway, client(gateway.port) as one:
+        await one.update(audio=MANUAL, output_modalities=["text"])
+        await one.write("How are you?")
+        for fails in (0, 1):
+            ears.fails = fails
+            await one.append(bytes(48_000))
+            await one.send("input_audio_buffer.commit")
+            await one.send("response.create")
+            await done(one)
+            assert model.asked[-1][-1] == asked
+        assert model.asked[-1][1:] == ["How are you?", asked, "It is fine.", asked]
+        ears.fails = 2  # in the draft, and once more at the turn's end
+        await one.update(audio={"input": {"turn_detection": {"type": "server_vad", "create_response": False}}})
+        await one.speak(np.concatenate((say("How are you today?"), silence(1.5))))
+        await one.until("conversation.item.input_audio_transcription.failed")
+        await one.send("response.create")
+        await done(one)
+        assert model.asked[-1][-1] == asked
 
 
 async def test_a_microphone_that_is_always_on_is_heard_after_the_longest_turn(

@@ -21,6 +21,7 @@ Key: TypeAlias = Literal[
     "cut_short",
     "one_moment",
     "silence",
+    "unheard",
     "prompt",
 ]
 
@@ -40,6 +41,7 @@ _ENGLISH: dict[Key, str] = {
     "one_moment": "One moment.",
     # Told to the model, not to anybody who listens.
     "silence": "(I have said nothing for a while. Ask me in one short sentence whether I am still there.)",
+    "unheard": "(You could not make out what I said. Ask me in one short sentence to say it again.)",
     # Small models answer best when told little: of six prompts this one had the most right answers.
     "prompt": "You are a helpful AI assistant named Antiphon. Answer each question in one short sentence.",
 }
@@ -58,6 +60,7 @@ _KOREAN: dict[Key, str] = {
     "cut_short": "더 있지만 여기까지 할게요.",
     "one_moment": "잠시만요.",
     "silence": "(제가 한동안 아무 말이 없었습니다. 아직 있는지 짧은 한 문장으로 물어봐 주세요.)",
+    "unheard": "(제가 한 말을 알아듣지 못하셨습니다. 다시 말해 달라고 짧은 한 문장으로 부탁해 주세요.)",
     "prompt": (
         "당신은 집에서 쓰는 친절한 음성 비서 안티폰입니다. 답은 소리 내어 읽힙니다. "
         "목록, 기호, 이모지 없이 짧은 한두 문장의 한국어로 대답하세요."

@@ -233,7 +233,7 @@ class Hearing:
     def failed(self, error: EngineError) -> None:
         """The turn could not be heard, and nobody says so aloud."""
         speech = self._stop_speech() or Speech(self._sent_ms)
-        item = Item(part="input_audio", text=None, id=speech.item_id)
+        item = Item(part="input_audio", text=None, id=speech.item_id, instead=self._unheard)
         self._commit(item)
         self._tell_failure(item, str(error))
         self._let_pass()
@@ -344,11 +344,18 @@ class Hearing:
         except asyncio.CancelledError:
             draft.token.revoke()
             raise
+        if heard is None or not heard.text:
+            item.instead = self._unheard
         if heard is None:
             self._tell_failure(item, str(draft.error or "hearing was given up"))
             return
         item.text = heard.text
         self._tell_words(item, heard.text, Speech(0, len(samples) * 1000 // RATE), heard.text)
+
+    @property
+    def _unheard(self) -> str:
+        """What the model is told in place of words that were not heard: else it would answer its own last reply."""
+        return message("unheard", self._talk.language)
 
     async def all_heard(self) -> None:
         """Wait until every sound is known in words."""
