@@ -267,7 +267,7 @@ async def test_items_are_put_read_and_taken_out(gateways: list[Any], voice: Synt
         await one.send("conversation.item.delete", item_id="my_first")
         assert (await one.until("conversation.item.deleted"))["item_id"] == "my_first"
         await one.send("conversation.item.retrieve", item_id="my_first")
-        assert (await one.error())["code"] == "item_not_found"
+        assert (await one.error())["code"] == "item_retrieve_invalid_item_id"
         await one.send("response.create")
         await done(one)
         assert model.asked[-1][:4] == ["Be brief.", "Zero.", "Two.", "Three."]
@@ -298,6 +298,9 @@ async def test_out_of_band_responses_leave_the_conversation_alone(gateways: list
         mine = next(end for end in ends if end["metadata"])
         assert mine["output"][0]["content"][0]["text"].endswith("The end.")
         await one.send("conversation.item.retrieve", item_id=mine["output"][0]["id"])
+        assert (await one.error())["code"] == "item_retrieve_invalid_item_id"
+        text = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hello."}]}
+        await one.send("conversation.item.create", item=text, previous_item_id="nobody")
         assert (await one.error())["code"] == "item_not_found"
         await one.send("response.create", response={**beside, "input": [{"type": "item_reference", "id": "nobody"}]})
         assert "nobody" in (await done(one, "failed"))["status_details"]["error"]["message"]

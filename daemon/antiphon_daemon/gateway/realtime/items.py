@@ -168,15 +168,15 @@ class Items:
 
     # What the client does.
 
-    def find(self, item_id: str) -> Item:
+    def find(self, item_id: str, code: str = "item_not_found") -> Item:
         """Return an item.
 
         Raises:
-            Refusal: there is none of that id.
+            Refusal: there is none of that id; `code` says so.
         """
         found = next((item for item in self._items if item.id == item_id), None)
         if found is None:
-            raise Refusal("item_not_found", f"there is no item {item_id[:80]!r}", "item_id")
+            raise Refusal(code, f"there is no item {item_id[:80]!r}", "item_id")
         return found
 
     def add(self, item: Item, after: str | None = None) -> tuple[str | None, Item | None]:

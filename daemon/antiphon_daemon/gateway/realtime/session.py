@@ -23,6 +23,7 @@ from antiphon_daemon.gateway.realtime import config as fields
 from antiphon_daemon.gateway.realtime.creating import created
 from antiphon_daemon.gateway.realtime.detection import Threshold
 from antiphon_daemon.gateway.realtime.hearing import Hearing
+from antiphon_daemon.gateway.realtime.items import Item
 from antiphon_daemon.gateway.realtime.replying import Replies
 from antiphon_daemon.gateway.realtime.talk import Talk, prompt_of
 from antiphon_daemon.gateway.realtime.wire import (
@@ -170,10 +171,10 @@ class Realtime(Served):
             case "conversation.item.create":
                 self._create_item(object_of(event, "item"), event)
             case "conversation.item.retrieve":
-                item = self._talk.items.find(text_of(event, "item_id"))
+                item = self._named(event, "item_retrieve_invalid_item_id")
                 self._talk.say("conversation.item.retrieved", item=item.shown())
             case "conversation.item.delete":
-                item = self._talk.items.find(text_of(event, "item_id"))
+                item = self._named(event, "item_delete_invalid_item_id")
                 self._talk.items.remove(item)
                 self._talk.conversation.renew()
                 self._talk.say("conversation.item.deleted", item_id=item.id)
@@ -232,8 +233,12 @@ class Realtime(Served):
         if samples is not None:
             self._hearing.transcribe(item, samples)
 
+    def _named(self, event: Json, otherwise: str) -> Item:
+        """Return the item that an event names; `otherwise` is the code where there is none."""
+        return self._talk.items.find(text_of(event, "item_id"), otherwise)
+
     def _truncate(self, event: Json) -> None:
-        item = self._talk.items.find(text_of(event, "item_id"))
+        item = self._named(event, "item_truncate_invalid_item_id")
         if index_of(event, "content_index") != 0:
             raise Refusal("invalid_value", "a message has one part: content_index is 0", "content_index")
         ms = item.truncate(index_of(event, "audio_end_ms"))
