@@ -245,6 +245,42 @@ async def test_a_spoken_item_is_truncated_to_what_was_heard_and_the_model_is_tol
             assert (await one.error())["param"] == param
 
 
+async def test_a_reply_is_truncated_while_it_is_being_made(gateways: list[Any], voice: Synthesizer) -> None:
+    """Who stops it by hand truncates first, and cancels then, or lets the rest come unheard."""
+    held = Held(then="And it goes on for a while, until it comes to its end.")
+    model = Script(held.say)
+    async with opened(gateways, engines(voice, model)) as gateway, client(gateway.port) as one:
+        await one.write("Tell me something long.")
+        await one.send("response.create")
+        item = (await one.until("response.output_audio.delta"))["item_id"]
+        while len(one.sound()) < RATE * 7 // 10:
+            await one.next()
+        await one.send("conversation.item.truncate", item_id=item, content_index=0, audio_end_ms=500)
+        assert (await one.until("conversation.item.truncated"))["audio_end_ms"] == 500
+        held.go_on.set()
+        (message,) = (await done(one))["output"]
+        assert 1 <= len(message["content"][0]["transcript"].split()) <= 4
+        await one.send("response.create", response={"output_modalities": ["text"]})
+        await done(one)
+        assert model.asked[-1][1:] == ["Tell me something long.", message["content"][0]["transcript"]]
+
+
+async def test_a_reply_is_truncated_before_its_first_sound(gateways: list[Any], voice: Synthesizer) -> None:
+    held = Held(first="What you want to know is ", then="this.")
+    model = Script(held.say)
+    async with opened(gateways, engines(voice, model)) as gateway, client(gateway.port) as one:
+        await one.write("How are you?")
+        await one.send("response.create")
+        item = (await one.until("response.output_audio_transcript.delta"))["item_id"]
+        await one.send("conversation.item.truncate", item_id=item, content_index=0, audio_end_ms=500)
+        assert (await one.until("conversation.item.truncated"))["audio_end_ms"] == 0
+        held.go_on.set()
+        await done(one)
+        await one.send("response.create", response={"output_modalities": ["text"]})
+        await done(one)
+        assert model.asked[-1][1:] == ["How are you?"]
+
+
 async def test_items_are_put_read_and_taken_out(gateways: list[Any], voice: Synthesizer) -> None:
     model = Script(quick)
     async with opened(gateways, engines(voice, model)) as gateway, client(gateway.port) as one:

@@ -32,6 +32,8 @@ class Sound:
 
     clauses: Sequence[Clause]
     rate: int
+    whole: bool = True
+    """No more of it is in the making."""
 
     @property
     def ms(self) -> int:
@@ -40,7 +42,7 @@ class Sound:
 
     def heard(self, ms: int) -> str:
         """Return the words that were heard in the first `ms`."""
-        return heard_text(self.clauses, ms * self.rate / 1000, self.rate)
+        return heard_text(self.clauses, ms * self.rate / 1000, self.rate, whole=self.whole)
 
 
 @dataclass(eq=False)
@@ -62,13 +64,14 @@ class Item:
     """Of the call, as JSON."""
     heard: str | None = None
     """The words that were heard, where those are not all."""
-    truncated: bool = False
-    """The client has said what was heard."""
+    cut_ms: int | None = None
+    """The client has said that so much of it was heard."""
     instead: str | None = None
     """What the model is told in place of words that there are not."""
     told: bool = True
     """Whether the model is told of it: of an apology it is not."""
     sound: Sound | None = None
+    """None: there is none (yet)."""
 
     def shown(self) -> Json:
         """Return it as it is on the wire."""
@@ -88,14 +91,14 @@ class Item:
         """Keep the words of the first `ms` of its sound; return how much that is: at most all.
 
         Raises:
-            Refusal: it has no sound.
+            Refusal: it is not spoken.
         """
-        if self.kind != "message" or self.role != "assistant" or self.part != "output_audio" or self.sound is None:
+        if self.kind != "message" or self.role != "assistant" or self.part != "output_audio":
             why = "only a message of the assistant that was spoken can be truncated"
             raise Refusal("invalid_value", why, "item_id")
-        ms = min(ms, self.sound.ms)
-        self.text = self.heard = self.sound.heard(ms)
-        self.truncated = True
+        ms = min(ms, self.sound.ms) if self.sound is not None else 0
+        self.text = self.heard = self.sound.heard(ms) if self.sound is not None else ""
+        self.cut_ms = ms
         return ms
 
     def call(self) -> ToolCall:
@@ -261,7 +264,7 @@ class Items:
     def remember(self, text: str, reply: str, *, interrupted: bool = False, whole: str | None = None) -> bool:
         """The reply is over, of which so much was heard; its item is there already."""
         item = self.speaking
-        if item is not None and interrupted and not item.truncated:
+        if item is not None and interrupted and item.cut_ms is None:
             item.heard = reply
         first = self._first
         self.history()

@@ -52,7 +52,6 @@ class Response:
         self._captions: asyncio.Task[None] | None = None
         self._encoder: Encoder | None = None
         self._held = b""
-        self._rate = 0
         self._said = ""
         """The words that were told."""
 
@@ -83,9 +82,10 @@ class Response:
 
     def began(self, rate: int) -> None:
         """Sound of `rate` Hz (s16le, mono) follows."""
-        self._rate = rate
         self._encoder = Encoder(self._shape.kind, rate)
-        self._open()
+        item = self._open()
+        if self._reply is not None:
+            item.sound = Sound(self._reply.clauses, rate, whole=False)
 
     def sound(self, pcm: bytes) -> None:
         """Send sound."""
@@ -173,10 +173,12 @@ class Response:
         if item is None:
             return
         item.status, item.told = status, told
-        if not item.truncated:
+        if item.sound is not None:
+            item.sound.whole = True
+        if item.cut_ms is None:
             item.text = self._said
-        if self._reply is not None and self.spoke:
-            item.sound = Sound(self._reply.clauses, self._rate)
+        else:
+            item.truncate(item.cut_ms)  # how its words lie in its sound is known now
         if self._shape.aloud:
             self._say("output_audio.done", item=item)
             self._say("output_audio_transcript.done", item=item, transcript=item.text)
