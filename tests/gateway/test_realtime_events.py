@@ -114,6 +114,17 @@ class Stuck(Script):
         yield TextDelta("It is sunny.")
 
 
+class Hoarse(Tones):
+    """A voice that fails at first."""
+
+    async def speak(self, text: str, work: Work, *, voice: str | None, language: str | None) -> AsyncIterator[bytes]:
+        if not self.texts:
+            self.texts.append(text)
+            raise EngineError("tts", "the voice is gone")
+        async for pcm in super().speak(text, work, voice=voice, language=language):
+            yield pcm
+
+
 async def numbers() -> AsyncIterator[str]:
     """A reply that `Tones` speaks for half a minute."""
     yield "This is what there is to be said of every number: " + ", ".join(map(str, range(400))) + "."
@@ -822,6 +833,25 @@ async def test_who_goes_on_before_the_reply_takes_the_turn_back(
         await done(one)
         await asking
         assert model.asked[-1][1:] == ["hello there"], "neither half of it nor what was to be said to that"
+
+
+async def test_a_turn_whose_reply_could_not_be_spoken_is_not_taken_back(gateways: list[Any], say: Say) -> None:
+    held = Held(first="", then="All right.")
+    held.go_on.set()
+    async with opened(gateways, engines(Hoarse(), Script(held.say))) as gateway, client(gateway.port) as one:
+        turn = np.concatenate((say("How are you today?"), silence(1.5)))
+        await one.speak(turn)
+        await done(one, "failed")
+        held.go_on.clear()
+        await one.send("response.create")
+        await one.until("response.created")
+        asking = asyncio.create_task(one.speak(turn))
+        await done(one, "cancelled")
+        held.go_on.set()
+        await done(one)
+        await asking
+        assert len(one.of("input_audio_buffer.committed")) == 2
+        assert not one.of("conversation.item.deleted")
 
 
 async def test_telephones_are_understood(gateways: list[Any], voice: Synthesizer, say: Say) -> None:

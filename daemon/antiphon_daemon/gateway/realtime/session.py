@@ -284,6 +284,7 @@ class Realtime(Served):
 
     def failed(self, error: EngineError) -> None:
         """The turn ends with an error that could not be spoken."""
+        self._hearing.answered()
         if not self._replies.failed(error):
             self._hearing.failed(error)
 
