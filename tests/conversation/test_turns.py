@@ -222,6 +222,18 @@ def test_a_reply_nobody_says_was_played_is_remembered_whole_in_the_end() -> None
     assert (state.phase, actions) == (Phase.IDLE, (Remember(2, None),))
 
 
+def test_a_reply_is_over_as_late_as_the_listener_says_that_it_began() -> None:
+    state, _ = step(POLICY, speaking(), ReplyEnded(30_000, 2, 160_000))
+    late, actions = step(POLICY, state, ReplyBegan(state.reply_began + 8_000, 2))
+    assert (late.phase, actions) == (Phase.SPEAKING, ())
+    assert late.deadline == late.reply_until == (state.deadline or 0) + 8_000
+    decides = replace(POLICY, interrupts=True)
+    over, _ = step(decides, replace(state, open=True), SpeechBegan(40_000))
+    later, _ = step(decides, over, ReplyBegan(state.reply_began + 8_000, 2))
+    assert later.deadline == over.deadline, "how long the speech has lasted is another matter"
+    assert step(decides, later, SpeechPaused(42_000))[0].deadline == late.deadline
+
+
 def test_a_reply_without_sound_ends_the_turn() -> None:
     state, _ = heard()
     state, _ = step(POLICY, state, Deadline(29_600))

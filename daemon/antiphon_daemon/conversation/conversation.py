@@ -285,6 +285,11 @@ class Conversation:
             heard_ms = None
         self._apply(turns.Played(self._now(), heard_ms))
 
+    def heard(self, ms: int) -> None:
+        """The peer has played so much of the reply, which goes on: its time counts accordingly."""
+        if self._state.phase in (turns.Phase.SPEAKING, turns.Phase.OVERLAP):
+            self._apply(turns.ReplyBegan(self._now() - ms * RATE // 1000, self._state.revision))
+
     async def close(self) -> None:
         """The peer left: all work is revoked, nothing more is told to it."""
         if self._timer is not None:

@@ -173,7 +173,10 @@ class Transcribed:
 
 @dataclass(frozen=True)
 class ReplyBegan:
-    """The first sound of the committed reply went out; once more when the listener had run dry: as if it had not."""
+    """The first sound of the committed reply went out; once more, as if at another time, when it is known better.
+
+    It is when the listener had run dry, and when they tell how far they have played it.
+    """
 
     at: int
     revision: int

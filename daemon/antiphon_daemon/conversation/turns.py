@@ -47,7 +47,7 @@ what it has done is taken back once there are words (`Undo`), for a cough takes 
 | THINKING  | ReplyBegan   | SPEAKING  |                                                                   |
 | THINKING  | ReplyEnded   | IDLE      | Remember (a reply without sound)                                  |
 | THINKING  | SpeechBegan  | HEARING   | Withdraw, if the stream is open: the user goes on, one utterance  |
-| SPEAKING  | ReplyBegan   | SPEAKING  | (the listener had run dry: its time counts from here)             |
+| SPEAKING  | ReplyBegan   | SPEAKING  | (its time counts from here: the listener ran dry, or says so)     |
 | SPEAKING  | ReplyEnded   | SPEAKING  | deadline: the reply has been played                               |
 | SPEAKING  | Played       | IDLE      | Remember what was heard; stopped, unless that was all             |
 | SPEAKING  | Deadline     | IDLE      | Remember all                                                      |
@@ -267,7 +267,7 @@ def _thinking(policy: Policy, state: State, event: Event) -> Step:
 def _speaking(policy: Policy, state: State, event: Event) -> Step:
     match event:
         case ReplyBegan():
-            return replace(state, reply_began=event.at), ()
+            return _counted_from(state, event.at), ()
         case ReplyEnded():
             until = state.reply_began + event.samples + PLAYED_SLACK
             return replace(state, reply_until=until, deadline=until), ()
@@ -285,7 +285,7 @@ def _speaking(policy: Policy, state: State, event: Event) -> Step:
 def _overlap(policy: Policy, state: State, event: Event) -> Step:
     match event:
         case ReplyBegan():
-            return replace(state, reply_began=event.at), ()
+            return _counted_from(state, event.at), ()
         case SpeechPaused():
             return replace(state, phase=Phase.SPEAKING, deadline=state.reply_until), (Swell(),)
         case ReplyEnded():
@@ -299,6 +299,15 @@ def _overlap(policy: Policy, state: State, event: Event) -> Step:
             state, heard = _hearing(policy, state, event)
             return state, (*actions, *heard)
     return state, ()
+
+
+def _counted_from(state: State, at: int) -> State:
+    """The reply's time counts from `at`; once all of it has gone out, its end is expected accordingly."""
+    if state.reply_until is None:
+        return replace(state, reply_began=at)
+    until = state.reply_until + at - state.reply_began
+    deadline = until if state.phase is Phase.SPEAKING else state.deadline
+    return replace(state, reply_began=at, reply_until=until, deadline=deadline)
 
 
 def _interrupted(policy: Policy, state: State, at: int) -> Step:

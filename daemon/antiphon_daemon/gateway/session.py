@@ -43,6 +43,10 @@ END_MS = 150
 """A reply of which only so little was not played was played."""
 TRANSIT_S = 0.3
 """Where the client does not tell what it has played: the sound needs so long to get there and be begun."""
+STANDS_S = 30.0
+"""A player that stands still is waited for so long."""
+SPOKEN = (Phase.SPEAKING, Phase.OVERLAP)
+"""Phases in which a reply is being played."""
 STATES = {Phase.PAUSED: "hearing", Phase.OVERLAP: "speaking"}
 """Phases that a client knows by another name."""
 
@@ -108,6 +112,8 @@ class Session(Served):
         """All of the reply was sent."""
         self._heard_ms: int | None = None
         """What the client says it has played of this reply."""
+        self._moved_at = 0.0
+        """When it said something else."""
         self._reports = False
         """The client tells what it has played."""
         self._playing: asyncio.TimerHandle | None = None
@@ -202,8 +208,7 @@ class Session(Served):
                 self._memory.forget()
                 self._outbox.say("reset")
             case "text":
-                self._conversation.language = self._language
-                self._conversation.typed(_content(message))
+                self._type(_content(message))
             case "end":
                 self._conversation.end()
             case "played":
@@ -220,20 +225,30 @@ class Session(Served):
 
     def _barge_in(self, heard_ms: int | None) -> None:
         """Fall silent; what is being heard meanwhile is heard on."""
-        if self._conversation.phase in (Phase.THINKING, Phase.SPEAKING, Phase.OVERLAP):
+        if self._conversation.phase in (Phase.THINKING, *SPOKEN):
             if heard_ms is not None:
                 self._heard_ms = min(heard_ms, self._reply_ms)
             self._conversation.stop(self._heard_ms)
 
+    def _type(self, content: str) -> None:
+        self._conversation.language = self._language
+        if self._conversation.phase in SPOKEN:
+            self._conversation.stop(self._heard_ms)
+        self._conversation.typed(content)
+
     def _played(self, ms: int | None) -> None:
-        if self._conversation.phase not in (Phase.SPEAKING, Phase.OVERLAP):
+        if self._conversation.phase not in SPOKEN:
             return
         self._reports = True
         self._stop_waiting()
         if ms is None or (self._whole and ms >= self._reply_ms - END_MS):
             self._conversation.played()
-        else:
-            self._heard_ms = min(ms, self._reply_ms)
+            return
+        heard_ms, now = min(ms, self._reply_ms), time.monotonic()
+        if heard_ms != self._heard_ms:
+            self._heard_ms, self._moved_at = heard_ms, now
+        if now - self._moved_at < STANDS_S:
+            self._conversation.heard(heard_ms)
 
     def _stop_timer(self, which: object) -> None:
         """End a timer, running or ringing; one that is gone already is no fault: it may have ended just now."""
