@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import httpx
 import pytest
+from in_thread import in_thread
 from scripted import Ears, Script, quick
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
@@ -20,7 +21,7 @@ from antiphon.settings import Gateway
 from antiphon_daemon.app import serving
 from antiphon_daemon.engines.contracts import Engines, Synthesizer, Transcriber
 
-from .conftest import quiet_settings
+from .conftest import _seen, quiet_settings
 
 
 @asynccontextmanager
@@ -31,6 +32,20 @@ async def opened(
     given = quiet_settings(Gateway(**{"port": 0, **settings}))
     async with serving(given, Engines(ears or Ears(), Script(quick), voice)):
         yield gateways[-1]
+
+
+@contextmanager
+def daemon(voice: Synthesizer, **gateway: Any) -> Iterator[Any]:
+    """Return the gateway of a daemon in a thread of its own."""
+
+    @asynccontextmanager
+    async def live() -> AsyncIterator[Any]:
+        with pytest.MonkeyPatch.context() as patch:
+            async with opened(_seen(patch), voice, **gateway) as one:
+                yield one
+
+    with in_thread(live) as one:
+        yield one
 
 
 async def narrow(port: int, path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

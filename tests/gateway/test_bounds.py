@@ -13,7 +13,8 @@ import psutil
 import pytest
 
 from antiphon_daemon.engines.contracts import Synthesizer
-from antiphon_daemon.gateway import bounds, face, quiet, reception
+from antiphon_daemon.gateway import bounds, dashboard, face, quiet, reception
+from antiphon_daemon.gateway.rest import line
 
 from .client import client
 from .opening import get, opened
@@ -165,15 +166,22 @@ async def test_no_more_requests_are_answered_at_once_than_may_be(
             _, writer = await held.enter_async_context(connected(gateway.port))
             writer.write(HEAD + b"Content-Length: 500\r\n\r\n")
         async with asyncio.timeout(30):
-            while (answer := await get(gateway.port, "/health")).status_code == 200:
+            while (answer := await get(gateway.port, "/")).status_code == 200:
                 await asyncio.sleep(0.01)
         assert answer.status_code == 503
         assert answer.headers["retry-after"]
         assert answer.json()["error"]["code"] == "too_many_requests"
+        for path in ("/health", "/metrics"):
+            assert (await get(gateway.port, path)).status_code == 200, "who watches over it sees it fail"
         await held.aclose()
         async with asyncio.timeout(30):
-            while (await get(gateway.port, "/health")).status_code != 200:
+            while (await get(gateway.port, "/")).status_code != 200:
                 await asyncio.sleep(0.01)
+
+
+def test_programs_that_wait_in_line_and_dashboards_keep_nobody_out() -> None:
+    lines = 2 * (line.AT_ONCE + line.WAITING)
+    assert lines + dashboard.READERS + 32 <= face.ANSWERED
 
 
 async def test_what_is_refused_at_the_door_is_not_read_for_ever(

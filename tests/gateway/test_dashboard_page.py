@@ -9,46 +9,24 @@ import asyncio
 import contextlib
 import os
 import re
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browser import CHROMIUM, Microphone, chromium, tab
-from in_thread import in_thread
 from playwright.sync_api import Browser, Page, expect
 from pydantic import SecretStr
-from scripted import Ears, Script, quick
 
-from antiphon.audio import vad
-from antiphon.settings import Gateway
-from antiphon_daemon import app
-from antiphon_daemon.engines.contracts import Engines, Synthesizer
+from antiphon_daemon.engines.contracts import Synthesizer
 
 from .client import client
-from .conftest import _seen, quiet_settings
+from .opening import daemon
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 TOKEN = "open-sesame"
 PHONE, DESKTOP = {"width": 360, "height": 740}, {"width": 1440, "height": 900}
-
-
-@contextlib.contextmanager
-def daemon(voice: Synthesizer, **gateway: Any) -> Iterator[Any]:
-    """Return the gateway of a daemon in a thread of its own."""
-
-    @contextlib.asynccontextmanager
-    async def live() -> AsyncIterator[Any]:
-        await asyncio.to_thread(vad.load)
-        with pytest.MonkeyPatch.context() as patch:
-            made = _seen(patch)
-            settings = quiet_settings(Gateway(**{"port": 0, **gateway}))
-            async with app.serving(settings, Engines(Ears(), Script(quick), voice)):
-                yield made[0]
-
-    with in_thread(live) as one:
-        yield one
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,8 @@ WHOLE_S = 120.0
 SEND_S = 30.0
 """A client that takes nothing for so long is gone."""
 RETRY_S = 2
+ALWAYS = ("/health", "/metrics")
+"""Answered however many requests there are: who watches over the daemon is not to take a crowd for a fault."""
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +29,7 @@ class Bounds:
     """Stands between the doors and the application.
 
     Args:
-        most: so many requests are answered at once.
+        most: so many requests are answered at once, beside `ALWAYS`.
         bodies: the longest body of single paths, in bytes.
         abort: drops the connection of a client.
     """
@@ -44,7 +46,7 @@ class Bounds:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if self.inside >= self._most:
+        if self.inside >= self._most and scope["path"] not in ALWAYS:
             why = f"{self.inside} requests are being answered: ask again in a moment"
             await _refuse(503, "too_many_requests", why, scope, receive, send)
             return

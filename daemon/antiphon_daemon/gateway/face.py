@@ -35,8 +35,8 @@ GOODBYE_S = 0.5
 """Sessions have so long to take the goodbye."""
 PING_S = 20.0
 """Clients are pinged so often, and have so long to answer: one that vanished is noticed."""
-ANSWERED = 32
-"""HTTP requests that are answered at once."""
+ANSWERED = 80
+"""HTTP requests that are answered at once: programs that wait in line (2 x 18) and dashboards (8) leave room."""
 IDLE = 128
 """Connections beside the WebSockets."""
 

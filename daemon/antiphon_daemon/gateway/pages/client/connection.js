@@ -15,11 +15,14 @@ export class Refused extends Error {
   }
 }
 
+/** The daemon is there, and does not answer now. */
+class Crowded extends Error {}
+
 /**
  * Phases: off, connecting, on, waiting (it was lost, or not found; another attempt comes by itself).
  *
  * Events: `phase` {phase, wait_s, again, why}, `house` (what `GET /` says), `message`, `sound` (ArrayBuffer), `refused`
- * {code, message}: no attempt comes by itself. `why` it waits: lost, goodbye, unreachable, closed.
+ * {code, message}: no attempt comes by itself. `why` it waits: lost, goodbye, unreachable, crowded, closed.
  */
 export class Connection extends EventTarget {
   phase = 'off';
@@ -47,13 +50,14 @@ export class Connection extends EventTarget {
   /**
    * Ask what this daemon is: its languages and voices.
    * @throws {Refused} it does not let us in
-   * @throws {Error} it cannot be reached
+   * @throws {Error} it cannot be reached, or does not answer now
    */
   async look() {
     const token = this.#token();
     const headers = token ? { Authorization: `Bearer ${token}` } : {};
     const answer = await fetch(this.#base, { headers, cache: 'no-store', signal: AbortSignal.timeout(LOOK_MS) });
     const body = await answer.json();
+    if (answer.status >= 500 || answer.status === 429) throw new Crowded(body.error?.message);
     if (!answer.ok) throw new Refused(body.error?.code ?? String(answer.status), body.error?.message ?? '');
     this.#tell('house', body);
     return body;
@@ -104,7 +108,7 @@ export class Connection extends EventTarget {
     } catch (error) {
       if (attempt !== this.#attempt) return;
       if (error instanceof Refused) this.#refuse(error);
-      else this.#lost();
+      else this.#lost(error instanceof Crowded ? 'crowded' : 'unreachable');
       return;
     }
     if (attempt === this.#attempt) this.#connect();
@@ -142,8 +146,8 @@ export class Connection extends EventTarget {
     this.#tell('message', message);
   }
 
-  async #lost() {
-    let why = this.phase !== 'on' ? 'unreachable' : this.#leaving ? 'goodbye' : 'lost';
+  async #lost(why = 'unreachable') {
+    if (this.phase === 'on') why = this.#leaving ? 'goodbye' : 'lost';
     const shut = this.#socket !== null && this.phase === 'connecting';
     this.#leaving = false;
     this.#drop();

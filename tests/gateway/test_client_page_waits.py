@@ -1,0 +1,48 @@
+"""`/client` in a headless Chromium, when the daemon is away, is busy, or wants a token; its engines follow a script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from browser import CHROMIUM, Microphone, Tab, chromium, tab
+from playwright.sync_api import Browser, expect
+from scripted import Tones
+
+from .opening import daemon
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with chromium(Microphone(tmp_path_factory.mktemp("microphone") / "silence.wav").path) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[Any]:
+    with daemon(Tones()) as one:
+        yield one
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Tab]:
+    """Return a tab; that what it asks for is not there is no fault of its own."""
+    with tab(browser, locale="en-US") as one:
+        yield one
+        missing = ("Failed to load resource", "WebSocket connection")
+        one.faults = [fault for fault in one.faults if not any(why in fault for why in missing)]
+
+
+def test_a_daemon_that_has_no_time_is_asked_again(page: Tab, gateway: Any) -> None:
+    address = f"http://localhost:{gateway.port}"
+    page.page.goto(f"{address}/client")
+    body = {"error": {"code": "too_many_requests", "message": "80 requests are being answered"}}
+    page.page.route(f"{address}/", lambda route: route.fulfill(status=503, json=body))
+    page.press("Connect")
+    expect(page.page.get_by_role("alert")).to_contain_text("no time")
+    page.page.unroute(f"{address}/")
+    page.state("Listening")
+    expect(page.page.get_by_role("alert")).to_have_count(0)
