@@ -49,7 +49,7 @@ TAP = """
   let tap;
   AudioNode.prototype.connect = function (to, ...more) {
     if (to instanceof AudioDestinationNode) {
-      if (!tap) {
+      if (tap?.context !== to.context) {
         tap = new MediaStreamAudioDestinationNode(to.context, { channelCount: 1 });
         record(tap.stream);
       }
@@ -63,7 +63,7 @@ TAP = """
   }).observe({ type: 'layout-shift', buffered: true });
 })();
 """
-"""Whatever goes to the loudspeaker goes to a recorder too; and what moves by itself is counted."""
+"""What the newest context gives to the loudspeaker goes to a recorder too; and what moves by itself is counted."""
 
 
 class Microphone:

@@ -36,6 +36,36 @@ def page(browser: Browser) -> Iterator[Tab]:
         one.faults = [fault for fault in one.faults if not any(why in fault for why in missing)]
 
 
+def test_a_daemon_that_was_away_at_first_is_heard_and_hears_once_it_is_there(page: Tab) -> None:
+    with daemon(Tones()) as gone:
+        page.page.goto(f"http://localhost:{gone.port}/client")
+    page.press("Connect")
+    expect(page.page.get_by_role("alert")).to_contain_text("is the daemon running?")
+    expect(page.page.get_by_role("alert")).to_have_count(1)
+    with daemon(Tones(), port=gone.port):
+        page.state("Listening")
+        expect(page.page.get_by_role("alert")).to_have_count(0)
+        page.page.get_by_label("Type instead of speaking").fill("hello")
+        page.press("Send")
+        page.until("sent", "played", ms=None)
+        assert page.frames, "it does not hear"
+
+
+def test_a_microphone_whose_module_did_not_come_is_opened_once_the_daemon_is_there(page: Tab) -> None:
+    with daemon(Tones()) as gone:
+        page.page.goto(f"http://localhost:{gone.port}/client")
+        page.page.get_by_label("Type instead of speaking").fill("hello")
+        page.press("Send")
+        page.until("sent", "played", ms=None)
+    page.state("Connection lost")
+    page.press("Disconnect")
+    page.press("Connect")
+    expect(page.page.get_by_role("alert")).to_contain_text("is the daemon running?")
+    with daemon(Tones(), port=gone.port):
+        page.state("Listening")
+        expect(page.page.get_by_role("alert")).to_have_count(0)
+
+
 def test_a_daemon_that_has_no_time_is_asked_again(page: Tab, gateway: Any) -> None:
     address = f"http://localhost:{gateway.port}"
     page.page.goto(f"{address}/client")

@@ -26,6 +26,7 @@ const connection = new Connection(
   () => settings.token,
 );
 let sound = null; // the AudioContext: it may begin only when something was pressed
+let opening = null; // the same, while it is being opened
 let speaker = null;
 let microphone = null;
 let wanted = false; // the microphone is to be open
@@ -45,14 +46,16 @@ const timers = new Timers(at('timers'), at('timer-list'), () => sound);
 // Sound.
 
 async function openSound() {
-  if (sound !== null) {
-    await Promise.race([sound.resume(), sleep(WAKE_MS)]);
-    return;
-  }
+  if (sound === null) await (opening ??= makeSound().finally(() => (opening = null)));
+  else await Promise.race([sound.resume(), sleep(WAKE_MS)]);
+}
+
+async function makeSound() {
+  let context = null;
   try {
-    sound = new AudioContext({ latencyHint: 'interactive' });
-    sound.addEventListener('statechange', wake);
-    const made = new Speaker(sound);
+    context = new AudioContext({ latencyHint: 'interactive' });
+    context.addEventListener('statechange', wake);
+    const made = new Speaker(context);
     await made.open(module('player.js'));
     made.audible = settings.aloud;
     made.addEventListener('position', ({ detail }) => report(detail));
@@ -60,11 +63,38 @@ async function openSound() {
       connection.send({ type: 'played' });
       show();
     });
+    sound = context;
     speaker = made;
+    notices.hide('sound');
   } catch (error) {
-    console.error(error);
-    notices.show('sound', () => ({ text: t('no_sound') }));
+    context?.close();
+    if (error.name === 'AbortError') sayNotLoaded(); // a module did not come
+    else {
+      console.error(error);
+      notices.show('sound', () => ({ text: t('no_sound') }));
+    }
   }
+}
+
+/** Sound without a module that it needs is of no use: where one could not be loaded, none can be loaded later. */
+function dropSound() {
+  sound?.close();
+  sound = speaker = microphone = null;
+  sayNotLoaded();
+}
+
+/** A daemon that is away is said already, and sound is opened once it is back. */
+function sayNotLoaded() {
+  if (connection.phase === 'on') notices.show('sound', () => ({ text: t('not_loaded') }));
+}
+
+/** The daemon is there: open what could not be opened while it was away. */
+async function openAll() {
+  if (sound === null) {
+    await openSound();
+    if (wanted) await openMicrophone();
+  }
+  wake();
 }
 
 function report({ ms, level: loud }) {
@@ -94,12 +124,13 @@ async function openMicrophone() {
     await microphone.open(module('capture.js'));
     notices.hide('microphone');
   } catch (error) {
-    if (!known(error.code)) throw error;
-    notices.show('microphone', () => whyNoMicrophone(error.code));
+    if (error.code === 'not_loaded') dropSound();
+    else if (known(error.code)) notices.show('microphone', () => whyNoMicrophone(error.code));
+    else throw error;
   } finally {
     asking = false;
   }
-  if (!wanted) microphone.close();
+  if (!wanted) microphone?.close();
   show();
 }
 
@@ -260,7 +291,7 @@ function followConnection({ phase, wait_s, again, why }) {
     notices.hide('link');
     captions.divide();
     announce(t(again ? 'connected_again' : 'connected'));
-    wake();
+    openAll();
   }
   show();
 }

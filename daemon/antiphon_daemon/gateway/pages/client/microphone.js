@@ -41,10 +41,9 @@ export class Microphone extends EventTarget {
     if (this.on) return;
     if (!mayAsk()) throw new NoMicrophone('insecure');
     const asked = ++this.#asked;
+    await this.#load(module);
     let stream;
     try {
-      this.#ready ??= this.#context.audioWorklet.addModule(module);
-      await this.#ready;
       stream = await navigator.mediaDevices.getUserMedia({ audio: WANTED });
     } catch (error) {
       throw new NoMicrophone(reason(error));
@@ -67,6 +66,16 @@ export class Microphone extends EventTarget {
       if (this.#stream === stream) this.dispatchEvent(new CustomEvent('frame', { detail: data }));
     };
     this.#source.connect(this.#node);
+  }
+
+  async #load(module) {
+    try {
+      this.#ready ??= this.#context.audioWorklet.addModule(module);
+      await this.#ready;
+    } catch {
+      this.#ready = null;
+      throw new NoMicrophone('not_loaded');
+    }
   }
 
   /** Let go of it: the browser's sign that it listens goes out. */
