@@ -8,11 +8,22 @@ from typing import Any
 import pytest
 from browser import CHROMIUM, Microphone, Tab, chromium, tab
 from playwright.sync_api import Browser, expect
+from pydantic import SecretStr
 from scripted import Tones
 
 from .opening import daemon
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+
+TOKEN = "open-sesame"
+HESITATE = """
+(() => {
+  const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  const allowed = new Promise((resolve) => (window.allow = resolve));
+  navigator.mediaDevices.getUserMedia = (wanted) => allowed.then(() => ask(wanted));
+})();
+"""
+"""Somebody thinks about whether the page may have the microphone, until they call `allow`."""
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +35,13 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def gateway() -> Iterator[Any]:
     with daemon(Tones()) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def closed_house() -> Iterator[Any]:
+    """Return the gateway of a daemon that wants a token."""
+    with daemon(Tones(), token=SecretStr(TOKEN)) as one:
         yield one
 
 
@@ -76,3 +94,14 @@ def test_a_daemon_that_has_no_time_is_asked_again(page: Tab, gateway: Any) -> No
     page.page.unroute(f"{address}/")
     page.state("Listening")
     expect(page.page.get_by_role("alert")).to_have_count(0)
+
+
+def test_a_microphone_that_is_allowed_after_the_token_was_given_is_listened_to(page: Tab, closed_house: Any) -> None:
+    page.page.add_init_script(HESITATE)
+    page.page.goto(f"http://localhost:{closed_house.port}/client")
+    page.press("Connect")
+    page.page.get_by_label("Token", exact=True).fill(TOKEN)
+    page.press("Go on")
+    page.state("Ready")
+    page.page.evaluate("allow()")
+    page.state("Listening")

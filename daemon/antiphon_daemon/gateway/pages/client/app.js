@@ -120,8 +120,10 @@ async function openMicrophone() {
     });
   }
   asking = true;
+  let given = false;
   try {
     await microphone.open(module('capture.js'));
+    given = true;
     notices.hide('microphone');
   } catch (error) {
     if (error.code === 'not_loaded') dropSound();
@@ -131,6 +133,7 @@ async function openMicrophone() {
     asking = false;
   }
   if (!wanted) microphone?.close();
+  else if (given) await openMicrophone(); // it was let go of while it was asked for, and is wanted again
   show();
 }
 
