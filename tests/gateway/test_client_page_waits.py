@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from browser import CHROMIUM, Microphone, Tab, chromium, tab
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, WebSocketRoute, expect
 from pydantic import SecretStr
 from scripted import Tones
 
@@ -54,6 +55,11 @@ def page(browser: Browser) -> Iterator[Tab]:
         one.faults = [fault for fault in one.faults if not any(why in fault for why in missing)]
 
 
+def write(page: Tab, text: str) -> None:
+    page.page.get_by_label("Type instead of speaking").fill(text)
+    page.press("Send")
+
+
 def test_a_daemon_that_was_away_at_first_is_heard_and_hears_once_it_is_there(page: Tab) -> None:
     with daemon(Tones()) as gone:
         page.page.goto(f"http://localhost:{gone.port}/client")
@@ -63,8 +69,7 @@ def test_a_daemon_that_was_away_at_first_is_heard_and_hears_once_it_is_there(pag
     with daemon(Tones(), port=gone.port):
         page.state("Listening")
         expect(page.page.get_by_role("alert")).to_have_count(0)
-        page.page.get_by_label("Type instead of speaking").fill("hello")
-        page.press("Send")
+        write(page, "hello")
         page.until("sent", "played", ms=None)
         assert page.frames, "it does not hear"
 
@@ -72,8 +77,7 @@ def test_a_daemon_that_was_away_at_first_is_heard_and_hears_once_it_is_there(pag
 def test_a_microphone_whose_module_did_not_come_is_opened_once_the_daemon_is_there(page: Tab) -> None:
     with daemon(Tones()) as gone:
         page.page.goto(f"http://localhost:{gone.port}/client")
-        page.page.get_by_label("Type instead of speaking").fill("hello")
-        page.press("Send")
+        write(page, "hello")
         page.until("sent", "played", ms=None)
     page.state("Connection lost")
     page.press("Disconnect")
@@ -91,9 +95,52 @@ def test_a_daemon_that_has_no_time_is_asked_again(page: Tab, gateway: Any) -> No
     page.page.route(f"{address}/", lambda route: route.fulfill(status=503, json=body))
     page.press("Connect")
     expect(page.page.get_by_role("alert")).to_contain_text("no time")
+    write(page, "hello")
+    write(page, "there")
     page.page.unroute(f"{address}/")
     page.state("Listening")
     expect(page.page.get_by_role("alert")).to_have_count(0)
+    page.until("got", "turn")
+    assert [message["content"] for message in page.sent if message["type"] == "text"] == ["hello there"]
+
+
+def test_what_was_typed_into_a_dying_connection_stands_there_again(page: Tab, gateway: Any) -> None:
+    """It goes with the next message where something else is being typed already."""
+
+    dying: list[WebSocketRoute] = []
+    lost: list[str] = []
+
+    def takes_no_text(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+        dying.append(socket)
+
+        def pass_on(said: str | bytes) -> None:
+            if len(lost) < 2 and '"text"' in str(said):
+                lost.append(str(said))
+            else:
+                server.send(said)
+
+        socket.on_message(pass_on)
+
+    def die(after: int) -> None:
+        while len(lost) < after:
+            page.page.wait_for_timeout(20)
+        dying[-1].close()
+
+    page.page.route_web_socket(re.compile("/ws"), takes_no_text)
+    page.page.goto(f"http://localhost:{gateway.port}/client")
+    page.press("Connect")
+    page.state("Listening")
+    field = page.page.get_by_label("Type instead of speaking")
+    write(page, "Remind me of the milk")
+    die(after=1)
+    expect(field).to_have_value("Remind me of the milk")
+    page.state("Listening")
+    field.press("Enter")
+    page.page.keyboard.type("And")
+    die(after=2)
+    expect(page.page.locator(".said.user p")).to_have_text("Remind me of the milk")
+    expect(field).to_have_value("And")
 
 
 def test_a_microphone_that_is_allowed_after_the_token_was_given_is_listened_to(page: Tab, closed_house: Any) -> None:

@@ -7,6 +7,7 @@ import { Notices } from './notices.js';
 import { Settings } from './settings.js';
 import { Speaker } from './speaker.js';
 import { Timers } from './timers.js';
+import { Typed } from './typed.js';
 import { Waterfall } from './waterfall.js';
 import { known, nameOf, t } from './words.js';
 
@@ -38,16 +39,16 @@ let spoken = ''; // the language of the conversation
 let remark = null; // beside the state, for a moment
 let waits_s = 0;
 let reported = 0;
-let typed = []; // before there was a connection
 let level = 0;
 let lock = null;
+const typed = new Typed(at('say'), (content) => connection.send({ type: 'text', content }));
 const timers = new Timers(at('timers'), at('timer-list'), () => sound);
 
 // Sound.
 
 async function openSound() {
   if (sound === null) await (opening ??= makeSound().finally(() => (opening = null)));
-  else await Promise.race([sound.resume(), sleep(WAKE_MS)]);
+  else await Promise.race([sound.resume().catch(() => {}), sleep(WAKE_MS)]);
 }
 
 async function makeSound() {
@@ -187,9 +188,9 @@ async function connect(withMicrophone) {
 
 function disconnect() {
   wanted = false;
-  typed = [];
   closeMicrophone();
   connection.close();
+  typed.forget();
   for (const key of ['link', 'asleep', 'microphone', 'error']) notices.hide(key);
   sound?.suspend();
 }
@@ -226,10 +227,12 @@ async function type(text) {
   if (connection.phase === 'on') {
     await openSound();
     if (speaker?.playing) await stopTalking();
-    connection.send({ type: 'text', content: text });
+  }
+  if (connection.phase === 'on') {
+    typed.send(text);
     return;
   }
-  typed.push(text);
+  typed.wait(text);
   if (connection.phase === 'off') connect(false);
   else connection.hurry();
 }
@@ -239,11 +242,14 @@ async function type(text) {
 const TAKE = {
   hello: ({ language }) => {
     spoken = language;
-    for (const text of typed.splice(0)) connection.send({ type: 'text', content: text });
+    typed.sendAll();
   },
   state: (message) => (state = message.state),
   transcript_delta: ({ delta }) => captions.userWords(delta),
-  transcript: ({ text, language }) => captions.user(text, language ?? spoken),
+  transcript: ({ text, language }) => {
+    typed.taken();
+    captions.user(text, language ?? spoken);
+  },
   withdrawn: () => captions.userGoesOn(),
   nothing_heard: () => {
     captions.userSaidNothing();
@@ -272,6 +278,7 @@ const TAKE = {
     announce(t('forgotten'));
   },
   error: ({ code, message }) => {
+    if (code === 'bad_message') typed.giveBack();
     const key = code === 'internal' || known(code) ? code : 'error';
     notices.show('error', () => ({ text: t(key), small: message }));
   },
@@ -288,6 +295,7 @@ function followConnection({ phase, wait_s, again, why }) {
   if (phase !== 'on') {
     hush();
     loseTimers();
+    typed.giveBack();
   }
   if (phase === 'waiting') notices.show('link', () => ({ text: t(again && why === 'unreachable' ? 'lost' : why) }));
   else if (phase === 'on') {
