@@ -27,6 +27,7 @@ export class Captions {
 
   /** Words of the user that are certain, while speech goes on. */
   userWords(delta) {
+    if (!this.#open) this.#begin();
     this.#told += delta;
     this.#pending(this.#told);
   }
@@ -35,7 +36,6 @@ export class Captions {
   user(text, language) {
     if (!this.#open) this.#begin();
     this.#open = false;
-    this.#told = '';
     if (!text) {
       this.#user.remove();
       return;
@@ -59,7 +59,6 @@ export class Captions {
       [this.#user = null, this.#reply = null] = this.#before;
     }
     this.#open = false;
-    this.#told = '';
   }
 
   /** A reply begins; a reply that begins again takes its own place. */
@@ -95,7 +94,6 @@ export class Captions {
     this.#user = this.#reply = null;
     this.#before = [];
     this.#open = false;
-    this.#told = '';
     if (this.#list.childElementCount === 0 || this.#list.lastElementChild.className === 'divide') return;
     const line = element('li', 'divide');
     const words = element('span', '', t('new_conversation'));
@@ -112,7 +110,6 @@ export class Captions {
   }
 
   #pending(text) {
-    if (!this.#open) this.#begin();
     this.#open = true;
     this.#user.classList.add('pending');
     if (text.length >= textOf(this.#user).length) write(this.#user, text);
@@ -123,6 +120,7 @@ export class Captions {
     this.#before = [this.#user, this.#reply];
     this.#user = this.#add('user');
     this.#reply = null;
+    this.#told = '';
   }
 
   #add(side) {
