@@ -12,6 +12,8 @@ from scripted import Tones
 from .opening import daemon
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+COUNTS = (("user", "Count.", "en"), ("replyBegins", "en"), ("replyWords", "One two "))
+COUGH = (("stopped",), ("userWords", "hm"), ("user", "", "en"), ("replyBegins", "en"))
 
 WRITE = """async (calls) => {
     const { src } = document.querySelector('script[type=module]');
@@ -48,4 +50,28 @@ def test_a_speaker_who_goes_on_keeps_the_beginning_of_the_sentence(page: Tab) ->
     assert written(page, *goes_on, ("user", "What is the time in Paris?", "en"), ("userWords", "and")) == [
         "You: What is the time in Paris?",
         "You: and",
+    ]
+
+
+def test_a_reply_that_goes_on_after_a_cough_stands_there_once(page: Tab) -> None:
+    again = [*COUNTS, *COUGH, ("replyWords", "One "), ("replyWords", "two three. ")]
+    assert written(page, *again) == ["You: Count.", "Antiphon: One two three. "]
+    assert written(page, *again, *COUGH, ("replyWords", "One two three. "), ("replyWords", "Four.")) == [
+        "You: Count.",
+        "Antiphon: One two three. Four.",
+    ]
+
+
+def test_an_apology_stands_beside_the_reply_before_it(page: Tab) -> None:
+    """Its transcript is empty, too: hearing has failed."""
+    apology = ("replyWords", "I did not hear you.")
+    assert written(page, *COUNTS, *COUGH, apology) == [
+        "You: Count.",
+        "Antiphon: One two  (stopped)",
+        "Antiphon: I did not hear you.",
+    ]
+    assert written(page, *COUNTS, *COUGH[2:], apology) == [
+        "You: Count.",
+        "Antiphon: One two ",
+        "Antiphon: I did not hear you.",
     ]

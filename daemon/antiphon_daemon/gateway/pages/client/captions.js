@@ -14,6 +14,7 @@ export class Captions {
   #told = ''; // of it, what was certain while it was said
   #open = false; // it may still change
   #reply = null; // the reply to it
+  #stood = ''; // what the reply said when it was stopped, while it may be going on
   #atEnd = true; // what is shown
   #before = []; // both, of the turn before: it goes on if nothing was said after all
 
@@ -38,6 +39,7 @@ export class Captions {
     this.#open = false;
     if (!text) {
       this.#user.remove();
+      if (this.#before[1] && markOf(this.#before[1])) [this.#user, this.#reply] = this.#before; // a cough: it goes on
       return;
     }
     this.#user.classList.remove('pending');
@@ -64,13 +66,16 @@ export class Captions {
   /** A reply begins; a reply that begins again takes its own place. */
   replyBegins(language) {
     this.#reply ??= this.#add('assistant');
-    this.#reply.querySelector('.stopped')?.remove();
+    this.#stood = markOf(this.#reply) ? textOf(this.#reply) : '';
+    markOf(this.#reply)?.remove();
     write(this.#reply, '', language);
   }
 
   replyWords(delta) {
     if (this.#reply === null) return;
-    write(this.#reply, textOf(this.#reply) + delta);
+    const text = textOf(this.#reply) + delta;
+    if (!text.startsWith(this.#stood) && !this.#stood.startsWith(text)) this.#setApart();
+    write(this.#reply, text);
     this.#follow();
   }
 
@@ -82,7 +87,7 @@ export class Captions {
 
   /** The reply was stopped. */
   stopped() {
-    if (this.#reply === null || this.#reply.querySelector('.stopped')) return;
+    if (this.#reply === null || markOf(this.#reply)) return;
     const mark = element('span', 'stopped', t('stopped'));
     mark.dataset.t = 'stopped';
     this.#reply.append(mark);
@@ -107,6 +112,16 @@ export class Captions {
     this.#list.replaceChildren();
     this.divide();
     this.#hint.hidden = false;
+  }
+
+  /** It is another one, such as an apology: what was stopped stays as it stood. */
+  #setApart() {
+    const { lang } = this.#reply.querySelector('p');
+    write(this.#reply, this.#stood);
+    this.stopped();
+    this.#stood = '';
+    this.#reply = this.#add('assistant');
+    write(this.#reply, '', lang);
   }
 
   #pending(text) {
@@ -147,6 +162,11 @@ export class Captions {
 
 function fromEnd(box) {
   return box.scrollHeight - box.scrollTop - box.clientHeight;
+}
+
+/** @returns {?HTMLElement} what says that it was stopped */
+function markOf(said) {
+  return said.querySelector('.stopped');
 }
 
 function textOf(said) {
