@@ -152,3 +152,15 @@ def test_a_microphone_that_is_allowed_after_the_token_was_given_is_listened_to(p
     page.state("Ready")
     page.page.evaluate("allow()")
     page.state("Listening")
+
+
+def test_a_token_of_an_address_is_taken_by_a_page_that_is_there_already(page: Tab, closed_house: Any) -> None:
+    address = f"http://localhost:{closed_house.port}/client"
+    page.page.goto(address)
+    page.page.goto(f"{address}#token=wrong")
+    expect(page.page).to_have_url(address)
+    page.press("Connect")
+    expect(page.page.get_by_text("This token is not the right one.")).to_be_visible()
+    page.page.goto(f"{address}#token={TOKEN}")
+    page.state("Listening")
+    expect(page.page).to_have_url(address)

@@ -133,6 +133,11 @@ def test_it_asks_for_the_token_and_keeps_it_to_itself(voice: Synthesizer, browse
         page.keyboard.press("Enter")
         state(page, "Live")
         expect(page.locator("main")).to_be_visible()
+        page.evaluate("sessionStorage.clear()")
+        page.reload()
+        state(page, "Token needed")
+        page.goto(f"{page.url}#token={TOKEN}")
+        state(page, "Live")
         assert TOKEN not in page.url
         assert TOKEN not in page.evaluate("JSON.stringify(localStorage)")
 

@@ -464,6 +464,7 @@ function start() {
     show();
   });
   settings.addEventListener('token', () => connect(asked));
+  settings.addEventListener('known', look);
   settings.addEventListener('forgotten', () => {
     disconnect();
     announce(t('token_forgotten'));
@@ -472,7 +473,12 @@ function start() {
   timers.addEventListener('over', ({ detail }) => announce(t('timer_over', detail.name)));
   timers.addEventListener('change', show);
   show();
-  connection.look().catch(() => {}); // what it is, for the settings; why it is not there is said when it is needed
+  look();
+}
+
+/** Ask what this daemon is, for the settings; why it is not there is said when it is needed. */
+function look() {
+  connection.look().catch(() => {});
 }
 
 start();

@@ -9,7 +9,8 @@ const UNCHOSEN = { page: '', language: '', voice: '', aloud: true, keys: true };
 
 const at = (id) => document.getElementById(id);
 
-/** Events: `page` (its language), `talk` (spoken language or voice), `aloud`, `token` (one was given). */
+/** Events: `page` (its language), `talk` (spoken language or voice), `aloud`, `token` (one was given), `known` (one that
+ *  nobody had asked for), `forgotten`. */
 export class Settings extends EventTarget {
   #chosen = { ...UNCHOSEN, ...read(localStorage, CHOICES) };
   #house = null;
@@ -19,6 +20,7 @@ export class Settings extends EventTarget {
     super();
     this.#dialog();
     this.#tokenDialog();
+    window.addEventListener('hashchange', () => this.#take(tokenOfAddress()));
   }
 
   get language() {
@@ -105,12 +107,16 @@ export class Settings extends EventTarget {
     at('token-cancel').addEventListener('click', () => dialog.close());
     at('token-form').addEventListener('submit', (event) => {
       event.preventDefault();
-      const given = at('token').value.trim();
-      if (!given) return;
-      this.#keep(given);
-      dialog.close();
-      this.dispatchEvent(new Event('token'));
+      this.#take(at('token').value.trim());
     });
+  }
+
+  #take(token) {
+    if (!token) return;
+    this.#keep(token);
+    const asked = at('token-dialog').open;
+    at('token-dialog').close();
+    this.dispatchEvent(new Event(asked ? 'token' : 'known'));
   }
 
   #keep(token) {

@@ -105,6 +105,13 @@ at('token-form').addEventListener('submit', (event) => {
   feed.again();
 });
 
+window.addEventListener('hashchange', () => {
+  const given = tokenOfAddress();
+  if (!given) return;
+  token = given;
+  feed.again();
+});
+
 at('retry').addEventListener('click', () => feed.again());
 
 at('pause').addEventListener('click', () => {
