@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import ssl
 import subprocess
@@ -28,6 +29,7 @@ from antiphon_daemon.engines.contracts import (
 )
 from antiphon_daemon.engines.llm.ollama import Ollama
 from antiphon_daemon.engines.llm.openai_api import OpenAiApi
+from antiphon_daemon.engines.llm.tools import reply as reply_of
 from antiphon_daemon.engines.work import Token
 
 ASK = [Message("system", "Be brief."), Message("user", "What is the time?")]
@@ -125,6 +127,43 @@ async def test_tools_are_offered_called_in_pieces_and_answered(server: OpenAiSer
     sent = server.asked[1]["messages"]
     assert sent[2]["tool_calls"][0]["function"] == {"name": "light", "arguments": '{"room": "kitchen"}'}
     assert (sent[3]["role"], sent[3]["tool_call_id"]) == ("tool", "c1")
+
+
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        ("400 Bad Request", '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set'),
+        ("500 Internal Server Error", "tools param requires --jinja flag"),
+    ],
+)
+async def test_a_server_that_was_started_without_tools_is_asked_without(
+    server: OpenAiServer, responder: OpenAiApi, monkeypatch: pytest.MonkeyPatch, status: str, why: str
+) -> None:
+    server.status, server.error = status, json.dumps({"error": {"message": why, "code": int(status[:3])}}).encode()
+    create = responder._create
+
+    async def as_it_does(*given: Any, **more: Any) -> Any:
+        server.status = status if more.get("tools") else "200 OK"
+        return await create(*given, **more)
+
+    monkeypatch.setattr(responder, "_create", as_it_does)
+
+    async def run() -> str:
+        return "noon"
+
+    clock = Tool("clock", "Tells the time.", {"type": "object", "properties": {}}, run)
+    pieces = [piece async for piece in reply_of(responder, ASK, Token(), [clock])]
+    assert pieces == [TextDelta("It is "), TextDelta("noon.")]
+
+
+@pytest.mark.parametrize("index", [{}, {"index": 0}])
+async def test_whole_calls_with_one_number_or_none_are_several(
+    server: OpenAiServer, responder: OpenAiApi, index: dict[str, int]
+) -> None:
+    first = {**index, "id": "a", "type": "function", "function": {"name": "timer", "arguments": '{"seconds": 60}'}}
+    second = {**index, "id": "b", "type": "function", "function": {"name": "clock", "arguments": "{}"}}
+    server.script = [event(tool_calls=[first]), event(tool_calls=[second]), event(finish="tool_calls"), END]
+    assert await reply(responder) == [ToolCall("a", "timer", {"seconds": 60}), ToolCall("b", "clock", {})]
 
 
 @pytest.mark.parametrize("arguments", ['{"room": ', "[1]"])

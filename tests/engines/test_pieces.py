@@ -20,6 +20,7 @@ from antiphon_daemon.engines.tts.pieces import LETTERS, LONGEST, letters_apart, 
         ),
         ("今日は。元気？ はい", ["今日は。", "元気？", "はい"]),
         ("네. 켰습니다.", ["네.", "켰습니다."]),
+        ("At three P.M. take two. J. K. Rowling", ["At three P.M. take two.", "J. K. Rowling"]),
         (" \n... — 🙂 ?!", []),
     ],
 )

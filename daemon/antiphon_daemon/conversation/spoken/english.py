@@ -74,6 +74,10 @@ _UNIT = re.compile(
 )
 _ORDINAL = re.compile(r"\b(\d{1,3}(?:,\d{3})*|\d{1,9})(st|nd|rd|th)\b")
 _SIGN = re.compile(r"(?<=[\w)%])\s?([+=×*÷<>≤≥≈±≠·^])\s?(?=[-−(]?\d)")
+_SPACED_SIGN = re.compile(r"(?<=[\w)%°]) ([+=×÷<>]) (?=[-−(√]?\w)")
+"""Between what is no number, or has a unit: `1 cup = 240 ml`, `a + b = c`."""
+_BOUND = re.compile(r"(?<![\w<>])([<>])(?=\d[\d.,]{0,9}\s?%)")
+"""`<1%`: not between two numbers, and no heart."""
 _LONE_SIGN = re.compile(r"\s*([≤≥≈±≠])\s*")
 _POWER = re.compile(r"(?<=[\w)])([²³])")
 _ROMAN = re.compile(
@@ -108,6 +112,7 @@ def put_in_words(mapped: Mapped) -> None:
     mapped.sub(_PER, " per ")
     mapped.sub(_SLASH, _slash)
     mapped.sub(_POWER, lambda m: " squared" if m[1] == "²" else " cubed")
+    mapped.sub(_SPACED_SIGN, lambda m: f" {words.SIGNS[m[1]]} ")
     mapped.sub(_LONE_SIGN, lambda m: f" {words.SIGNS[m[1]].removeprefix('is ')} ")
 
 
@@ -130,6 +135,7 @@ def _dates(mapped: Mapped) -> None:
 def _amounts(mapped: Mapped) -> None:
     mapped.sub(_PHONE, _phone)
     mapped.sub(_EMERGENCY, lambda m: digits(m[1]))
+    mapped.sub(_BOUND, lambda m: "less than " if m[1] == "<" else "more than ")
     mapped.sub(_MONEY, _money)
     mapped.sub(_CODE_MONEY, lambda m: _sum(words.CURRENCIES[m["before"] or m["after"]], m["a"] or m["b"], None))
     mapped.sub(_INCHES, lambda m: f"{cardinal(m[1])} foot {cardinal(m[2])}")

@@ -69,6 +69,7 @@ MAGNITUDES = {
 UNITS = {
     "km/h": ("kilometer per hour", "kilometers per hour"), "kph": ("kilometer per hour", "kilometers per hour"),
     "mph": ("mile per hour", "miles per hour"), "m/s": ("meter per second", "meters per second"),
+    "m/s²": ("meter per second squared", "meters per second squared"),
     "km²": ("square kilometer", "square kilometers"), "m²": ("square meter", "square meters"),
     "cm²": ("square centimeter", "square centimeters"), "m³": ("cubic meter", "cubic meters"),
     "cm³": ("cubic centimeter", "cubic centimeters"), "sq ft": ("square foot", "square feet"),

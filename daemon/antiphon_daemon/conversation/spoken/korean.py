@@ -67,6 +67,19 @@ _CODE_MONEY = re.compile(
 _RANGE = re.compile(
     rf"(?P<from>{_NUMBER})(?P<own>\s?(?:{_UNIT_NAME}|{_COUNTER}))?\s?[~∼～〜–—]\s?(?=(?:약\s?)?[-−]?(?:{_NUMBER})(?P<unit>\s?(?:°C|℃|{_UNIT_NAME}|{_COUNTER}))?)"
 )
+_DAY_PART = r"(?:오전|오후|새벽|아침|점심|낮|저녁|밤|영하|영상)\s?"
+_PARTS_RANGE = re.compile(
+    rf"(?P<from>{_NUMBER}(?:\s?(?:{_UNIT_NAME}|{_COUNTER}|:[0-5]\d))?)\s?[~∼～〜–—-]\s?(?={_DAY_PART}\d)"
+)
+"""9시 ~ 오후 6시, 영하 3도~영상 5도."""
+_SAME_RANGE = re.compile(
+    rf"(?<![\w-])(?P<from>{_NUMBER}\s?(?P<unit>{_UNIT_NAME}|{_COUNTER}))-(?={_NUMBER}\s?(?P=unit)(?!\s?=))"
+)
+"""10시-12시, 20도-25도."""
+_CLOCK_RANGE = re.compile(r"(?<=\d:[0-5]\d)\s?[-–]\s?(?=\d{1,2}:[0-5]\d)")
+_WEEKDAY_RANGE = re.compile(
+    r"(?<![가-힣])(?P<from>[월화수목금토일](?:요일)?)\s?[~∼～〜–-]\s?(?=[월화수목금토일](?:요일|(?![가-힣])))"
+)
 _HYPHEN_RANGE = re.compile(rf"(?<![\w-])(?P<from>{_NUMBER})-(?={_NUMBER}(?P<unit>\s?(?:{_UNIT_NAME}|{_COUNTER})))")
 _DEGREES = re.compile(
     rf"(?P<already>(?:영[하상]|[섭화]씨)\s)?(?P<cold>[-−]\s?)?(?P<number>{_NUMBER})\s?°\s?(?P<scale>[CF])(?![A-Za-z])"
@@ -98,7 +111,8 @@ _COUNTED = re.compile(
 )
 _MINUS = re.compile(r"(?<![\w)])[-−](?=\d)")
 _SIGN = re.compile(r"(?<=[\w)])\s?([+×*÷±])\s?(?=[-−(]?\d)|(?<=\d)\s([-−])\s(?=\d)|(?<=\d)([-−])(?=\d{1,9}\s?=)")
-_EQUALS = re.compile(r"(?<=[\w)])\s?=\s?(?=[-−]?\w)")
+_EQUALS = re.compile(rf"(?<=[\w){SEAM}])\s?=\s?(?=[-−]?\w)")
+_SPACED_SIGN = re.compile(rf"(?<=[\w){SEAM}]) ([+×÷]) (?=[-−(]?\w)")
 _COMPARED = re.compile(rf"({_NUMBER})\s?([<>])\s?({_NUMBER})")
 _LETTER_TIMES = re.compile(r"(?<=\d)\s?[xX]\s?(?=\d)")
 _VERSION = re.compile(r"(?<![\w.])[vV]?(\d{1,5}(?:\.\d{1,5}){2,5})(?![A-Za-z0-9]|\.\d)")
@@ -126,6 +140,7 @@ _ANY = re.compile(r"[\dA-Za-z%]")
 def put_in_words(mapped: Mapped) -> None:
     """Put what is written short into words."""
     mapped.sub(_BOTH, _both)
+    mapped.sub(_WEEKDAY_RANGE, lambda m: f"{m['from']}에서 ")
     mapped.sub(_WITH_DIGITS, lambda m: names.WITH_DIGITS[m[0]] + SEAM)
     korean_writing.put_in_words(mapped)
     if _ANY.search(mapped.text):
@@ -148,6 +163,9 @@ def _dates(mapped: Mapped) -> None:
     mapped.sub(_SHORT_DATE, _short_date)
     mapped.sub(_HALF_DAY_AFTER, lambda m: f"{_half(m[2])} {m[1]}{'' if ':' in m[1] or m[1].endswith('시') else '시'}")
     mapped.sub(_HALF_DAY, lambda m: f"{_half(m[1] or m[2])} ")
+    for pattern in (_PARTS_RANGE, _SAME_RANGE):
+        mapped.sub(pattern, lambda m: f"{m['from']}에서 ")
+    mapped.sub(_CLOCK_RANGE, "에서 ")
     mapped.sub(_RANGE, _range)
     mapped.sub(_CLOCK, _clock)
     for ratio in (_RATIO, _SCORE):
@@ -193,6 +211,7 @@ def _numbers(mapped: Mapped) -> None:
     mapped.sub(_VERSION, lambda m: " 점 ".join(sino(part) for part in m[1].split(".")) + SEAM)
     mapped.sub(_COMPARED, lambda m: f"{sino(m[1])}{topic(sino(m[1]))} {sino(m[3])}{words.COMPARED[m[2]]}")
     mapped.sub(_SIGN, lambda m: f" {words.SIGNS[m[1] or m[2] or m[3]]} ")
+    mapped.sub(_SPACED_SIGN, lambda m: f" {words.SIGNS[m[1]]} ")
     mapped.sub(_EQUALS, f"{SEAM}는 ")
     mapped.sub(_LARGE, lambda m: _large(m["number"], m["scale"]))
     mapped.sub(_COUNTED, _counted)

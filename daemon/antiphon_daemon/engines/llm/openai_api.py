@@ -263,15 +263,24 @@ class _Call:
 
 
 class _Calls:
-    """Tool calls, which come in pieces, one call after the other or mixed."""
+    """Tool calls, which come in pieces, one call after the other or mixed.
+
+    Some servers give whole calls no number, or all of them the same (Gemini's among them): another id begins another.
+    """
 
     def __init__(self) -> None:
-        self._calls: dict[int, _Call] = {}
+        self._calls: list[_Call] = []
+        self._last: dict[int | None, _Call] = {}
+        """The newest call of each number."""
 
     def feed(self, pieces: Iterable[Any]) -> None:
         for piece in pieces:
-            call = self._calls.setdefault(piece.index, _Call())
-            call.id = call.id or piece.id or ""
+            index, name = getattr(piece, "index", None), getattr(piece, "id", None) or ""
+            call = self._last.get(index)
+            if call is None or (name and call.id and name != call.id):
+                call = self._last[index] = _Call()
+                self._calls.append(call)
+            call.id = call.id or name
             if piece.function:
                 call.name += piece.function.name or ""
                 call.arguments += piece.function.arguments or ""
@@ -282,7 +291,7 @@ class _Calls:
         Raises:
             EngineError: the arguments are no JSON object.
         """
-        for call in self._calls.values():
+        for call in self._calls:
             try:
                 arguments = json.loads(call.arguments or "{}")
             except ValueError:

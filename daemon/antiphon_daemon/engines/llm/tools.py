@@ -14,8 +14,13 @@ from antiphon_daemon.engines.contracts import EngineError, Message, Responder, T
 
 Pieces: TypeAlias = AsyncGenerator[TextDelta | ToolCall, None]
 
-_REFUSED = re.compile(r"(?:not|n't) support (?:\w+ )?tools|tools? (?:\w+ )?(?:is|are) not supported", re.IGNORECASE)
-"""What servers answer whose model knows no tools; there is no code for it."""
+_REFUSED = re.compile(
+    r"(?:not|n't) support (?:\w+ )?tools|tools? (?:\w+ )?(?:is|are) not supported"
+    r"|tool choice requires|tools param requires",
+    re.IGNORECASE,
+)
+"""What servers answer whose model knows no tools, or that were started without (vLLM without its
+`--enable-auto-tool-choice`, llama-server without `--jinja`); there is no code for it."""
 _without: WeakSet[Responder] = WeakSet()
 """Models whose server has refused tools: they are asked without from then on."""
 

@@ -23,7 +23,8 @@ LETTERS = 16
 espeak-ng (1.51, 1.52) writes beyond the end of its memory (`CheckDottedAbbrev`), and the process is gone."""
 
 _SENTENCE, _CLAUSE = frozenset(".!?…。！？"), frozenset(",;:，、；：")
-_SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])\s*")
+_SENTENCE_END = re.compile(r"(?<=[.!?…])(?<!\b[A-Z]\.)\s+|(?<=[。！？])\s*")
+"""A letter that stands alone (`P.M.`, `U.S.`, `J. K.`) ends none."""
 _CLAUSE_END = re.compile(r"(?<=[,;:])\s+|(?<=[，、；：])\s*")
 _LETTERS = re.compile(rf"(?:(?<![^\W\d_])[^\W\d_](?![^\W\d_])[\W\d_]*){{{LETTERS}}}")
 _WIDE = re.compile(r"[\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
