@@ -111,3 +111,10 @@ def test_a_new_systemd_waits_longer_each_time() -> None:
 def test_a_path_is_one_word_whatever_is_in_it() -> None:
     assert quoted("/plain/path") == "/plain/path"
     assert quoted('/a "b" 5%') == '"/a \\"b\\" 5%%"'
+
+
+@pytest.mark.parametrize("kind", ["system", "user"])
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_what_makes_code_as_it_runs_is_allowed_to(tmp_path: Path, home: Path, program: str, kind: str) -> None:
+    """PortAudio calls Python through cffi, whose callbacks need memory that is both written and executed."""
+    assert "MemoryDenyWriteExecute" not in unit(tmp_path, program, kind).read_text()
