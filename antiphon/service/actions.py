@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -75,7 +76,16 @@ def _install_settings(*, user: bool) -> None:
     path, text = programs.settings_file(user=user), programs.shipped_settings()
     if written.state_of(path) is State.THEIRS:
         click.echo(f"settings: {path} kept as it is.")
-    elif text is not None and written.write(path, text):
+        return
+    if not user and (own := programs.unread_settings()):
+        says = f"settings: {own} is not read by a service of the system; to have it do so, type:"
+        click.echo(f"{says} sudo cp {shlex.quote(str(own))} {path} && sudo ./run.sh service restart")
+    if changed := programs.changed_settings():  # a file of comments would go before it, and undo what it says
+        if written.state_of(path) is State.OURS:
+            written.remove(path, Path.home() if user else Path("/etc"))
+        click.echo(f"settings: {changed} is read, as it was changed there.")
+        return
+    if text is not None and written.write(path, text):
         click.echo(f"settings: {path} written, with every setting in it, commented out.")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import platformdirs
 
-from antiphon.configuration import ROOT
+from antiphon.configuration import ROOT, SettingsError, load
 from antiphon.service import PROGRAMS
 from antiphon.service.written import ServiceError
 
@@ -56,6 +56,26 @@ def template(folder: str, name: str) -> str:
 def settings_file(*, user: bool) -> Path:
     """Return where the settings of a service are kept."""
     return Path(platformdirs.user_config_dir("antiphon") if user else "/etc/antiphon") / "config.yaml"
+
+
+def changed_settings() -> Path | None:
+    """Return the shipped settings file if somebody has changed it in place, as `antiphon models use` may do."""
+    path = ROOT / "config.yaml"
+    if not path.is_file():
+        return None
+    try:
+        return path if load(str(path)) != load(os.devnull) else None
+    except SettingsError:
+        return path
+
+
+def unread_settings() -> Path | None:
+    """Return the settings of whoever typed sudo, which a service of the system does not read; None: there are none."""
+    name = os.environ.get("SUDO_USER")
+    if not name or name == "root" or sys.platform == "darwin":
+        return None
+    path = Path(f"~{name}/.config/antiphon/config.yaml").expanduser()
+    return path if path.is_file() else None
 
 
 def shipped_settings() -> str | None:

@@ -101,6 +101,25 @@ def test_files_that_were_there_before_are_not_touched(home: Path) -> None:
     assert link.is_symlink()
 
 
+def test_settings_that_were_changed_in_place_stay_in_force(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The README offers that, and `antiphon models use` does it: a file of comments must not go before them."""
+    from antiphon import configuration
+    from antiphon.service import actions, programs
+
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    shipped = home / "config.yaml"
+    shipped.write_text("language: ko\nllm: {api_key: secret}\n")
+    for module in (programs, configuration):
+        monkeypatch.setattr(module, "ROOT", home)
+    actions._install_settings(user=True)
+    assert f"{shipped} is read, as it was changed there." in capsys.readouterr().out
+    assert not (home / SETTINGS).exists()
+    assert configuration.load().language == "ko"
+
+
 def test_an_older_unit_of_ours_is_brought_up_to_date(home: Path) -> None:
     from antiphon.service.written import sealed
 
