@@ -257,7 +257,14 @@ def _sentences(error: ValidationError, path: Path | None, lines: Mapping[tuple[s
             expected = expected.replace("Input should be", "expected").replace(
                 "String should", "expected text that should"
             )
-            yield f"{where}: {dotted}: {expected}, got {fault['input']!r}"
+            yield f"{where}: {dotted}: {expected}{_got(at, fault['input'])}"
+
+
+def _got(at: tuple[str, ...], value: object) -> str:
+    """Return what stands there instead; not what is secret, nor a section, which may hold secrets."""
+    if isinstance(value, (dict, list)) or {"api_key", "token", "headers", "body"} & set(at):
+        return ""
+    return f", got {value!r}"
 
 
 def _where(path: Path | None, lines: Mapping[tuple[str, ...], int], at: tuple[str, ...]) -> str:

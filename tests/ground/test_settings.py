@@ -99,6 +99,25 @@ def test_secrets_come_from_files_and_are_not_shown(tmp_path: Path, monkeypatch: 
     assert settings.llm.api_key.get_secret_value() == "0ther"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tts: {engine: wyoming, url: 'http://x/v1', api_key: 'hunter2'}\n",
+        "stt: {engine: openai_api, url: 'tcp://x:1', api_key_file: KEY}\n",
+        "gateway: {token: 4711}\n",
+        "llm: {fallback: [{api_key: hunter2, fallback: [ollama]}]}\n",
+        "llm: {headers: {Authorization: 4711}}\n",
+    ],
+)
+def test_what_is_wrong_is_said_without_what_is_secret(tmp_path: Path, text: str) -> None:
+    key = tmp_path / "key"
+    key.write_text("hunter2\n")
+    with pytest.raises(SettingsError) as wrong:
+        load(written(tmp_path, text.replace("KEY", str(key))))
+    assert "hunter2" not in str(wrong.value)
+    assert "4711" not in str(wrong.value)
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="nowhere.yaml: cannot be read"):
         load(str(tmp_path / "nowhere.yaml"))
