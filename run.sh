@@ -12,11 +12,11 @@ for word in "$@"; do
     esac
 done
 
-# A satellite alone gets the small environment, unless the whole is here already.
+# A satellite alone gets the small environment, unless the whole is here already; what looks after it uses that, too.
 venv="$root/.venv" small=false
 case $command in
     satellite) [ -f "$venv/antiphon-stamp" ] || small=true ;;
-    service) [ -f "$venv/antiphon-stamp" ] || [ ! -f "$root/.venv-satellite/antiphon-stamp" ] || small=true ;;
+    service | doctor) [ -f "$venv/antiphon-stamp" ] || [ ! -f "$root/.venv-satellite/antiphon-stamp" ] || small=true ;;
 esac
 case $command in
     up | satellite | doctor | service) bring_sound ;;
