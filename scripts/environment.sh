@@ -59,10 +59,17 @@ sync() {
     stamp="$venv/antiphon-stamp"
     wanted=$(cat "$root/$lock" "$root"/pyproject.toml "$root"/*/pyproject.toml | cksum)
     wanted="$wanted $root ${ANTIPHON_PYTHON:-}"
-    if [ -x "$venv/bin/antiphon" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then return; fi
+    if [ -x "$venv/bin/python" ] && [ -x "$venv/bin/antiphon" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then return; fi
+    # Under sudo it is made as who has this checkout: else they could neither use nor update it.
+    if [ "$(id -u)" = 0 ] && [ "${SUDO_USER:-root}" != root ] && [ -n "$(find "$root" -prune -user "$SUDO_USER")" ]; then
+        sudo -H -u "$SUDO_USER" env ANTIPHON_PYTHON="${ANTIPHON_PYTHON:-}" bash -c 'set -euo pipefail; . "$0"; sync "$@"' \
+            "$root/scripts/environment.sh" "$venv" "$lock" "$@"
+        return
+    fi
     bring_uv
     rm -f "$stamp"
     if [ ! -x "$venv/bin/python" ]; then
+        rm -rf "$venv" # half made, or its Python is gone
         # uv looks on the PATH; what pyenv installed is found too.
         PATH="$PATH$(printf ':%s' "${PYENV_ROOT:-$HOME/.pyenv}"/versions/*/bin)" \
             "$uv" venv --quiet --python "${ANTIPHON_PYTHON:->=3.11,<3.15}" "$venv" || fail "no Python 3.11 to 3.14 was found."
