@@ -32,6 +32,8 @@ def manager(config: str | None, *, user: bool, changes: bool) -> Manager:
     config = config or os.environ.get("ANTIPHON_CONFIG")
     named = Path(config).expanduser().absolute() if config else None
     if sys.platform == "darwin":
+        if changes and os.geteuid() == 0 and os.environ.get("SUDO_USER"):
+            raise ServiceError("On a Mac the service is that of whoever is logged in: type it without sudo.")
         return Launchd(named)
     if changes and not user and os.geteuid() != 0:
         raise ServiceError("A service of the system needs root: type sudo before it, or add --user for your own.")
