@@ -125,7 +125,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise SettingsError(f"{path}:{line}: is not YAML: {error.problem}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # the latter: a date that there is not, such as 2024-99-99
         raise SettingsError(f"{path}: is not YAML: {error}") from None
     if document is None:
         return {}, {}
@@ -133,7 +133,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
         raise SettingsError(f"{path}:1: expected sections such as `stt:`, got {type(document).__name__}")
     lines = dict(_lines(node, ()))
     _refuse_odd_keys(document, path)
-    if isinstance(document.get("llm"), list):
+    if isinstance(document.get("llm"), (list, str)):
         document["llm"] = as_chain(document["llm"])
         lines = {_in_chain(at): line for at, line in lines.items()}
     _read_secret_files(document, Settings, path, lines, ())

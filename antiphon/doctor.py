@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Awaitable, Callable
 from importlib.metadata import entry_points
@@ -78,9 +79,13 @@ async def _mdns(settings: Settings) -> Check:
     if not settings.network.zeroconf:
         return Check("mDNS", None, "is switched off (network.zeroconf)")
     seen = asyncio.Event()
-    with TemporaryDirectory() as one, TemporaryDirectory() as other:
+    with contextlib.ExitStack() as folders:
         from pathlib import Path
 
+        try:
+            one, other = (folders.enter_context(TemporaryDirectory()) for _ in range(2))
+        except OSError as error:
+            return Check("mDNS", None, f"was not tried: {error.strerror}", "Make room on the disk, or in TMPDIR.")
         ours, theirs = Mdns(Path(one), settings.network.host), Mdns(Path(other), settings.network.host)
 
         def look(instance: str, found: Found | None) -> None:

@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -386,14 +386,19 @@ def main(kills: int, seed: int, as_json: bool, plot: str | None) -> None:
     try:
         with Console(stderr=True).status("…") as status:
             found, tally = asyncio.run(measure(kills, seed, status.update))
-    except Unmeasured as error:
-        raise click.ClickException(str(error)) from None
+    except* Unmeasured as errors:  # the house is a task group
+        raise click.ClickException("; ".join(map(str, _each(errors)))) from None
     if plot:
         lines: dict[str, list[float | None]] = {part: [] for part in found["killed"]}
         for one in tally.strikes:
             lines[one.part].append(one.recovery_s)
         plot_lines(Path(plot), "share of kills", "ms until it was back", lines)
     print(json.dumps(found)) if as_json else show("chaos", found)
+
+
+def _each(errors: BaseExceptionGroup[Unmeasured]) -> Iterator[Unmeasured]:
+    for error in errors.exceptions:
+        yield from _each(error) if isinstance(error, BaseExceptionGroup) else (error,)
 
 
 if __name__ == "__main__":
