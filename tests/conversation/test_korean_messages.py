@@ -65,7 +65,7 @@ def test_each_table_of_words_knows_korean(table: dict[str, str]) -> None:
 
 
 def test_fillers_and_short_answers_are_korean_too() -> None:
-    for known in (interruptions._FILLERS["ko"], endings._SHORT["ko"]):
+    for known in (interruptions._ANSWERS["ko"], interruptions._MURMURS["ko"], endings._SHORT["ko"]):
         assert all(re.fullmatch("[가-힣]+", word) for word in known)
 
 
