@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from machine import Machine
+from virtual_sound import VirtualSound
 
 HERE = Path(__file__).parent
 PROGRAM = str(Path(sys.executable).parent / "antiphon")
@@ -126,6 +127,25 @@ def test_wrong_settings_are_not_tried_again_and_again(machine: Machine) -> None:
     assert ran.returncode == 1
     assert "satellite: did not start" in ran.stdout
     assert machine.known(SATELLITE, "ActiveState") == "failed"
+
+
+@pytest.mark.skipif(not VirtualSound.available(), reason="PulseAudio is not installed")
+def test_closed_in_it_has_its_microphone_and_speaker(machine: Machine) -> None:
+    with VirtualSound() as sound:
+        for path in (sound.folder, *sound.folder.rglob("*")):
+            path.chmod(0o777)  # the unit's own user plays here
+        names = ("HOME", "XDG_RUNTIME_DIR", "PULSE_RUNTIME_PATH", "PULSE_SERVER")
+        sounds = [f"Environment={name}={sound.environment[name]}" for name in names]
+        log = "/run/satellite.log"
+        drop_in(machine, SATELLITE, "\n".join((*sounds, f"BindPaths={sound.folder}", f"StandardError=append:{log}")))
+        machine.systemctl("restart", SATELLITE)
+        end = time.monotonic() + 30
+        while "sound devices open" not in machine.must("cat", log):
+            assert time.monotonic() < end, machine.must("cat", log)
+            time.sleep(0.2)
+        assert machine.known(SATELLITE, "ActiveState") == "active"
+        assert machine.known(SATELLITE, "NRestarts") == "0"
+        machine.systemctl("stop", SATELLITE)
 
 
 def test_uninstalled_it_is_gone_but_for_what_a_person_wrote(machine: Machine) -> None:
