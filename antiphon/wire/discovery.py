@@ -29,6 +29,8 @@ WYOMING = "_wyoming._tcp.local."
 LOOK_S = 5.0
 """How often the interfaces are looked at for changed addresses."""
 RESOLVE_MS = 3000
+NAME_CHARACTERS, KIND_CHARACTERS = 63, 38
+"""mDNS has no longer names."""
 IDENTITY_MOST = 4096
 """Characters that are read of a file that holds some forty."""
 BRIDGES = ("docker", "br-", "virbr", "veth", "cni", "podman", "lxc", "lxd")
@@ -196,7 +198,8 @@ class Mdns:
     def instance(self, kind: str) -> str:
         """Return the name under which `kind` (asr, tts, satellite, …) is announced."""
         host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname().partition(".")[0])[:24]
-        return f"{host}-antiphon-{kind}-{self._identity[:6]}"
+        rest = f"-antiphon-{kind[:KIND_CHARACTERS]}-{self._identity[:6]}"
+        return host[: NAME_CHARACTERS - len(rest)] + rest
 
     async def start(self) -> None:
         """Begin; nothing is announced yet."""

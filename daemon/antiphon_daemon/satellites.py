@@ -17,7 +17,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 from wyoming.asr import Transcribe, Transcript
@@ -61,6 +61,9 @@ OUTGOING = 4096
 SATELLITES = 64
 GOING_ON_S = 1.0
 """A satellite goes on streaming until the reply begins, or for so long: who goes on speaking is heard."""
+SAME_WORD_S = 2.0
+"""Two satellites that hear one wake word within this hear one person: who tells it first answers, as with Home
+Assistant."""
 OURS = "-antiphon-satellite-"
 """What the names of our satellites hold in mDNS (`Mdns.instance`)."""
 
@@ -83,6 +86,8 @@ class Satellites:
         """The satellites that are connected now, by their address."""
         self._away: dict[str, str] = {}
         """Why those are not connected that should be."""
+        self._words: dict[str, tuple[float, Visit]] = {}
+        """When each wake word was heard last, and by whom."""
         self._mdns: Mdns | None = None
 
     def start(self, mdns: Mdns | None) -> None:
@@ -133,6 +138,8 @@ class Satellites:
         if found is not None:
             self._found[instance] = found.uri
         moved = before is not None and (found is None or found.uri != before)
+        if found is None and any(visit.uri == before for visit in self._visits.values()):
+            moved = False  # mDNS has lost it, or it announces itself anew; it is here as long as its connection is
         if moved and before not in self._settings.satellites.known:
             self._leave(str(before))
         if found is not None and self._settings.satellites.discover:
@@ -172,6 +179,10 @@ class Satellites:
                 self._away[uri] = str(error)
             except Exception:  # the edge: a fault of ours must not leave a satellite alone for ever
                 log.exception("driving a satellite failed", uri=uri)
+            announced = uri in self._found.values()
+            if not announced and uri not in self._settings.satellites.known:
+                self._away.pop(uri, None)
+                return
             if time.monotonic() - connected_at > BACKOFF_S[-1]:
                 tries = 0
             wait_s = BACKOFF_S[min(tries, len(BACKOFF_S) - 1)]
@@ -183,9 +194,13 @@ class Satellites:
         if link.peer in self._visits:  # the same satellite under another name
             await link.close()
             raise LinkError(f"{uri} is {link.peer}, which is driven already")
-        who = f"{name} {link.peer}"
+        named = next((one for one, at in self._found.items() if at == uri), None)  # addresses change, names do not
+        known = uri in self._settings.satellites.known
+        who = f"{name} {link.peer}" if known or named is None else named
         recorder = self._turns.of("satellite", name)
-        visit = Visit(link, name, self._engines, self._settings, self._memory(who), self._place(who), recorder)
+        visit = Visit(
+            link, name, self._engines, self._settings, self._memory(who), self._place(who), recorder, self._claim
+        )
         self._visits[link.peer] = visit
         self._away.pop(uri, None)
         try:
@@ -193,6 +208,12 @@ class Satellites:
         finally:
             del self._visits[link.peer]
             await visit.close()
+
+    def _claim(self, visit: Visit, word: str) -> bool:
+        """Return whether `visit`, where a wake word was heard, is to answer; false when another one just has."""
+        now = time.monotonic()
+        self._words = {word: last for word, last in self._words.items() if now - last[0] < SAME_WORD_S}
+        return self._words.setdefault(word, (now, visit))[1] is visit
 
     def _memory(self, who: str) -> Memory:
         """Return what this satellite's conversation was: it outlives a lost connection, not five silent minutes."""
@@ -211,6 +232,7 @@ class Visit:
 
     Args:
         place: where the satellite stands; the visit is its hands and its bell.
+        claim: returns whether a visit may answer a wake word that was heard there.
     """
 
     def __init__(
@@ -222,8 +244,12 @@ class Visit:
         memory: Memory,
         place: skills.Place,
         recorder: Recorder,
+        claim: Callable[[Visit, str], bool],
     ) -> None:
         self._link = link
+        self._claim = claim
+        self._detected: str | None = None
+        """The wake word that the satellite has told, and not yet asked a run for."""
         self._name = name
         self._outgoing: asyncio.Queue[Event] = asyncio.Queue(OUTGOING)
         self._conversation = Conversation(engines, settings, self, vad.load(), memory, place=place, recorder=recorder)
@@ -255,6 +281,11 @@ class Visit:
         self._untold: Transcript | None = None
         """What was heard of a turn that is over, which the satellite does not know yet."""
         self._telling: asyncio.TimerHandle | None = None
+
+    @property
+    def uri(self) -> str:
+        """Where the satellite is driven."""
+        return self._link.uri
 
     async def run(self, controller: str) -> None:
         """Drive the satellite.
@@ -316,10 +347,16 @@ class Visit:
         elif RunPipeline.is_type(event.type):
             request = parse(RunPipeline, event)
             self._format, self._words, self._waiting = None, None, False
+            detected, self._detected = self._detected, None
             if request.start_stage is PipelineStage.WAKE:
                 await self._await_wake_word(request)
+            elif detected is not None and not self._claim(self, detected):
+                self._told = False
+                self._end_run(Error(text="Another satellite answers", code="duplicate_wake_up_detected"))
             else:
                 self._begin_run(by_voice=event.data.get("by_voice") is True)
+        elif Detection.is_type(event.type):
+            self._detected = parse(Detection, event).name
         elif AudioStop.is_type(event.type) and not self._waiting:
             if self._converter is not None:
                 self._conversation.hear(self._converter.end())
@@ -375,6 +412,8 @@ class Visit:
         if not self._waiting:
             self._conversation.hear(samples)
         elif self._words is not None and (heard := self._words.feed(to_bytes(samples))):
+            if not self._claim(self, heard[0].name):
+                return
             self._waiting = False
             self._send(Detection(name=heard[0].name, timestamp=None))
             self._begin_run()

@@ -12,6 +12,7 @@ that was called last come before all others; when nobody drives that one, anothe
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -63,10 +64,16 @@ class Election(Generic[P]):
         """Name another host or id. Then call `elect`."""
         self._wanted = wanted
 
-    def join(self, newcomer: Candidate[P]) -> Candidate[P] | None:
-        """Add a controller; returns the half-open connection that it replaces, if any. Then call `elect`."""
+    def join(
+        self, newcomer: Candidate[P], lives: Callable[[Candidate[P]], bool] = lambda _: False
+    ) -> Candidate[P] | None:
+        """Add a controller; returns the half-open connection that it replaces, if any. Then call `elect`.
+
+        Args:
+            lives: whether a connection of the same pair is certainly not half-open: then it is another program's.
+        """
         same = (newcomer.pair, newcomer.endpoint)
-        before = next((known for known in self.candidates if (known.pair, known.endpoint) == same), None)
+        before = next((one for one in self.candidates if (one.pair, one.endpoint) == same and not lives(one)), None)
         if before is not None:
             self.leave(before)
         self.candidates.append(newcomer)

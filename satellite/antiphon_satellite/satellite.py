@@ -210,11 +210,12 @@ class Satellite:
         if peer.ours:
             volume = {"name": "antiphon.volume", "data": {"percent": self.speaker.volume}}
             peer.send(WireEvent("user-event", volume))
-        self._apply(states.Joined(self._time()))
+        self._apply(states.Joined(self._time(), peer.run_until))
         self.hooks.fire("connected", {"controller": peer.name})
 
     def left(self, peer: Peer) -> None:
         """`peer` does not drive it any more."""
+        peer.run_until = self._now.run_until
         self._apply(states.Left(self._time()))
         self.hooks.fire("disconnected", {"controller": peer.name})
 
@@ -243,7 +244,9 @@ class Satellite:
             case _ if peer is self.service.active:
                 self._receive_run(event.type, data)
             case "error":  # the run that another assistant's word ended has no reply
-                peer.owes_until = 0.0
+                peer.owes_until = peer.run_until = 0.0
+            case "synthesize":
+                peer.run_until = 0.0
 
     def _timer_cancelled(self, timer: str) -> None:
         """One that rings, or waits to, is silent."""

@@ -33,6 +33,8 @@ ID_CHARACTERS = 128
 QUIET_S, DEAD_S = 15.0, 25.0
 """A controller that has said nothing for so long is asked, and then given up: both kinds ping every 2 s."""
 LOOK_S = 2.5
+LIVES_S = 3.0
+"""Who pings, as both kinds do every 2 s, and was heard within this, is there."""
 PINGS_GO_ON = 2
 """Of a controller that mutes, one ping may yet come that was on its way. After the next one it has read an event of
 ours (the pong), and would have fallen silent: it does not mute any more."""
@@ -56,6 +58,8 @@ class Peer:
         """Streams that are not played because something else is going on."""
         self.owes_until = 0.0
         """Before this, its next stream is the reply of a run that was interrupted."""
+        self.run_until = 0.0
+        """Before this, the run in which another was called must be taken for alive."""
         self._service = service
 
     @property
@@ -186,8 +190,10 @@ class Service:
     def announced(self) -> dict[str, int]:
         """Return the port of each kind that mDNS is told of (`Mdns.announce`)."""
         kinds = {"satellite": self.server.port}
-        for server, share in zip(self.servers[1:], self._shares[1:], strict=True):
-            kinds[f"satellite-{re.sub('[^a-z0-9]+', '-', share[0].name.lower())}"] = server.port
+        for number, (server, share) in enumerate(zip(self.servers[1:], self._shares[1:], strict=True), 2):
+            word = re.sub("[^a-z0-9]+", "-", share[0].name.lower())[:28]
+            kind = f"satellite-{word}"
+            kinds[kind if word.strip("-") and kind not in kinds else f"satellite-{number}"] = server.port
         return kinds
 
     def calls_another(self, word: str) -> bool:
@@ -233,13 +239,21 @@ class Service:
             raise Refusal("this connection already gave another controller id", "other-controller")
         if peer.candidate is None:
             peer.candidate = Candidate(pair, peer, peer.endpoint)
-            replaced = self._election.join(peer.candidate)
+            replaced = self._election.join(peer.candidate, lives=_lives)
             if replaced is not None:
                 log.info("a controller is back: its old connection is dropped", controller=peer.name)
                 replaced.peer.connection.abort()
             self._elect()
-        self._resume(pair, peer.endpoint)
+        self._lift_mutes(peer, pair)
         self._tell_active(peer)
+
+    def _lift_mutes(self, peer: Peer, pair: Pair) -> None:
+        """Lift what this controller has muted: under its pair or, if that is gone, from another address."""
+        here = {(one.pair, one.endpoint) for one in self._election.candidates if one.peer is not peer}
+        for muting, endpoint in list(self._paused_by):
+            gone = muting.id == pair.id and (muting, endpoint) not in here
+            if endpoint == peer.endpoint and (muting == pair or gone):
+                self._resume(muting, endpoint)
 
     def pause(self, peer: Peer) -> None:
         """A controller mutes the satellite; only who drives it, or one of its words, can. It stays so until it is back.
@@ -293,6 +307,12 @@ class Service:
         if peer.ours:
             data = {"name": "antiphon.active", "data": {"active": peer is self.active}}
             peer.send(Event("user-event", data))
+
+
+def _lives(candidate: Candidate[Peer]) -> bool:
+    """Return whether a connection is certainly not half-open: nothing else tells two programs on one host apart."""
+    connection = candidate.peer.connection
+    return connection.pings > 0 and asyncio.get_running_loop().time() - connection.heard_at < LIVES_S
 
 
 def shares(settings: SatelliteSettings, words: list[Word]) -> list[list[Word]]:

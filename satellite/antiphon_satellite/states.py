@@ -176,7 +176,9 @@ class Lost(Event):
 
 @dataclass(frozen=True)
 class Joined(Event):
-    """A controller drives the satellite now."""
+    """A controller drives the satellite now; before `run_until` a run of it that was left must be taken for alive."""
+
+    run_until: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -563,8 +565,8 @@ def _follow(now: Situation, row: Row, event: Event, limits: Limits) -> Situation
 def _told(now: Situation, event: Event, limits: Limits) -> Situation:
     """Return what an event makes true in every state."""
     match event:
-        case Joined():
-            return replace(now, driven=True, run_until=0.0)
+        case Joined(run_until=run_until):
+            return replace(now, driven=True, run_until=run_until)
         case Left():
             return replace(now, driven=False, run_until=0.0)
         case Muted():

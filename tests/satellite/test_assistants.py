@@ -111,6 +111,26 @@ async def test_muted_for_one_it_is_muted_for_all_until_that_one_is_back(say: Say
         await nabu.expect("played", within_s=8)
 
 
+async def test_an_assistant_that_is_called_back_is_asked_for_no_run_while_its_last_one_lives() -> None:
+    """Trap 1, by way of another assistant's word: whose run was left alive is in the middle of it still."""
+    words = {"words": ["okay_nabu", "hey_jarvis"], "assistants": "each"}
+    async with (
+        rig(start="wake", wake=words) as place,
+        place.controller(answer="A long story.", think_s=4.0) as nabu,
+        place.controller(answer="No.", endpoint=1) as jarvis,
+    ):
+        await place.until(State.IDLE)
+        one = place.satellite
+        one.woke("okay_nabu", one.microphone.position)
+        await place.until(State.THINKING, within_s=5)
+        one.woke("hey_jarvis", one.microphone.position)
+        await jarvis.expect("run-pipeline")
+        await place.until(State.THINKING, State.SPEAKING, within_s=5)
+        one.woke("okay_nabu", one.microphone.position)
+        await asyncio.sleep(1)
+        assert nabu.races == 0
+
+
 def test_one_port_serves_all_words_where_that_is_wanted() -> None:
     from antiphon.audio.wake import Word
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import numpy as np
 import pytest
@@ -380,3 +381,30 @@ async def test_a_device_of_another_rate_in_the_middle_of_a_reply_plays_it_at_its
         assert pitch_level(played, 440, rate=48_000) > 0.1
         assert pitch_level(played, 880, rate=48_000) < 0.02
         assert home.of("played")[0].data["heard_ms"] == pytest.approx(2000, abs=60)
+
+
+async def test_home_assistant_lifts_its_mute_from_another_address_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says `pause-satellite` when it stops, and may come back with another address, or on another machine."""
+    async with rig() as one:
+        async with one.controller() as home:
+            await one.until(State.IDLE)
+            await home.link.send(Event("pause-satellite"))
+            await one.until(State.MUTED)
+        moved = partial(asyncio.open_connection, local_addr=("127.0.0.2", 0))
+        with monkeypatch.context() as patch:
+            patch.setattr(asyncio, "open_connection", moved)
+            link = await open_link(f"tcp://127.0.0.1:{one.port}")
+        await link.send(Event("run-satellite"))
+        await one.until(State.IDLE)
+        await link.close()
+
+
+async def test_two_entries_of_one_home_assistant_do_not_fight() -> None:
+    async with rig() as one, one.controller() as first:
+        await one.until(State.IDLE)
+        await first.expect("pong")
+        async with one.controller() as second:
+            await second.expect("pong")
+            await asyncio.sleep(0.3)
+            await first.link.send(Event("ping", {"text": "still here"}))
+            await eventually(lambda: any(e.data.get("text") == "still here" for e in first.of("pong")))

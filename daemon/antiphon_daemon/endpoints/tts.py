@@ -58,6 +58,7 @@ class TtsHandler:
         self._peer, self._engine, self._settings, self._across = peer, engine, settings, across
         self._recorder = recorder
         self._voice: str | None = None
+        self._said_in = settings.language
         self._known: asyncio.Future[Draft | None] | None = None
         """The reply that `handle` left, with its sound, if the request's first text is that."""
         self._work = Token()
@@ -98,11 +99,18 @@ class TtsHandler:
         if voice and voice.speaker:
             self._voice = f"{self._voice or self._engine.voices[0].name}/{voice.speaker}"
         self._known = asyncio.get_running_loop().create_future()
-        self._cutter, self._composer = ClauseCutter(language or self._settings.language), Composer()
+        self._said_in = language or self._language_of(voice.name if voice else None)
+        self._cutter, self._composer = ClauseCutter(self._said_in), Composer()
         self._parts = asyncio.Queue(PARTS_WAITING)
         self._speaking = asyncio.create_task(
             self._speak_all(Speech(self._peer, self._engine.rate), self._known, language)
         )
+
+    def _language_of(self, voice: str | None) -> str:
+        """Return what a voice is taken to speak: Home Assistant names voices alone."""
+        house = self._settings.language
+        spoken = next((one.languages for one in self._engine.voices if one.name == voice), ())
+        return house if house in spoken or not spoken else spoken[0]
 
     async def _add(self, text: str) -> None:
         if self._known is not None and not self._known.done():
@@ -145,8 +153,7 @@ class TtsHandler:
                 self._speaking = None
 
     async def _speak_all(self, speech: Speech, known: Awaitable[Draft | None], language: str | None) -> None:
-        said_in = language or self._settings.language
-        utterances = Utterances(self._parts, pace_of(self._engine), said_in, lambda: speech.ahead_s)
+        utterances = Utterances(self._parts, pace_of(self._engine), self._said_in, lambda: speech.ahead_s)
         speech.trace.mark("speech_end")
         await speech.start()
         draft = await known

@@ -106,9 +106,12 @@ class Timers:
         self._advance()
 
     def detach(self, bell: Bell) -> None:
-        """`bell` cannot ring any more."""
+        """`bell` cannot ring any more; what it rang last may have been lost with it: the next one rings it again."""
         if self._bell is bell:
             self._bell = None
+            for timer in self.ringing:
+                timer.told = False
+            self._plan()
 
     def start(self, total_s: int, name: str | None = None) -> Timer | None:
         """Set a timer; None when there are too many."""

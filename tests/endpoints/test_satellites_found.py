@@ -1,0 +1,108 @@
+"""Several satellites in one house: one wake word, mDNS that falls silent, addresses that change."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from scripted import Ears, Script, Tones, quick
+from wyoming.pipeline import PipelineStage, RunPipeline
+from wyoming.wake import Detection
+
+from antiphon.settings import Satellites as Known
+from antiphon.wire.discovery import Found
+from antiphon_daemon import satellites
+from antiphon_daemon.engines.contracts import Engines
+from antiphon_daemon.satellites import Satellites
+
+from .conftest import quiet_settings
+from .test_satellites import StandIn
+
+WOKEN = RunPipeline(start_stage=PipelineStage.ASR, end_stage=PipelineStage.TTS, wake_word_name="okay_nabu").event()
+NAME = "kitchen-antiphon-satellite-0123ab"
+
+
+@asynccontextmanager
+async def driven(known: list[StandIn]) -> AsyncIterator[Satellites]:
+    uris = [f"tcp://127.0.0.1:{one.port}" for one in known]
+    settings = quiet_settings(satellites=Known(discover=True, known=uris))
+    driving = Satellites(Engines(Ears(), Script(quick), Tones()), settings, "0123456789ab")
+    driving.start(None)
+    try:
+        yield driving
+    finally:
+        await driving.stop()
+
+
+async def test_of_two_satellites_that_hear_one_wake_word_one_answers() -> None:
+    one, two = StandIn(), StandIn()
+    await one.start()
+    await two.start()
+    async with driven([one, two]):
+        await one.driven()
+        await two.driven()
+        for satellite in (one, two):
+            satellite.send(Detection(name="okay_nabu", timestamp=None).event(), WOKEN)
+        answers = [(await satellite.until("transcribe", "error"))[-1] for satellite in (one, two)]
+        assert sorted(event.type for event in answers) == ["error", "transcribe"]
+        error = next(event for event in answers if event.type == "error")
+        assert error.data["code"] == "duplicate_wake_up_detected"
+
+
+async def test_a_satellite_that_mdns_forgets_goes_on_while_it_is_connected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Switches that filter multicast let the records of a satellite expire that is there and connected."""
+    monkeypatch.setattr(satellites, "BACKOFF_S", (0.05,))
+    one = StandIn()
+    await one.start()
+    async with driven([]) as driving:
+        driving._changed(NAME, Found(NAME, f"tcp://127.0.0.1:{one.port}"))
+        await one.driven()
+        driving._changed(NAME, None)
+        await asyncio.sleep(0.5)
+        assert one._writer is not None, "its connection was cut"
+        one.vanish()
+        await asyncio.sleep(0.5)
+        assert not driving._drivers, "one that is away and not announced any more is left"
+
+
+async def test_a_timer_rings_at_the_satellite_that_has_another_address_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(satellites, "BACKOFF_S", (0.05,))
+    one, moved = StandIn(), StandIn()
+    await one.start()
+    await moved.start()
+    async with driven([]) as driving:
+        driving._changed(NAME, Found(NAME, f"tcp://127.0.0.1:{one.port}"))
+        await one.driven()
+        (place,) = driving._places.values()
+        assert place.timers is not None
+        place.timers.start(2)
+        driving._changed(NAME, Found(NAME, f"tcp://127.0.0.1:{moved.port}"))
+        await moved.driven()
+        async with asyncio.timeout(6):
+            await moved.until("timer-finished")
+
+
+async def test_a_timer_that_was_told_into_a_dead_connection_rings_when_the_satellite_is_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is told, and the satellite has been without a network for some seconds: nobody has heard it."""
+    monkeypatch.setattr(satellites, "BACKOFF_S", (0.05,))
+    monkeypatch.setattr(satellites, "PING_S", 0.1)
+    monkeypatch.setattr(satellites, "SILENT_S", 2.0)
+    one = StandIn()
+    await one.start()
+    async with driven([one]) as driving:
+        await one.driven()
+        (place,) = driving._places.values()
+        assert place.timers is not None
+        await asyncio.sleep(0.3)
+        one.pongs = False  # as if it were gone: what is sent now is lost
+        place.timers.start(1)
+        await one.until("timer-finished")
+        await one.driven(2)
+        async with asyncio.timeout(4):
+            await one.until("timer-finished")
