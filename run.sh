@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # ./run.sh [ARGUMENTS]: bring what is missing, then run `antiphon ARGUMENTS` (default: up). See README.md.
+# ./run.sh extra NAME…: bring engines that are for those who ask (docs/engines.md); updates keep them.
 set -euo pipefail
 . "$(dirname "$0")/scripts/environment.sh"
 
@@ -26,6 +27,12 @@ if $small; then
     sync "$venv" requirements-satellite.lock . satellite
 else
     sync "$venv" requirements.lock . satellite daemon
+fi
+if [ "$command" = extra ]; then
+    shift
+    [ $# -gt 0 ] || fail "which one? ./run.sh extra NAME: docs/engines.md names them."
+    for name in "$@"; do add_extra "$venv" "$name"; done
+    exit
 fi
 [ $# -gt 0 ] || set -- up
 exec "$venv/bin/antiphon" "$@"

@@ -52,9 +52,18 @@ bring_sound() {
     say "For sound, type: sudo apt install libportaudio2 libasound2-plugins   (going on without)"
 }
 
+# add_extra VENV NAME: put what an extra of the daemon's needs beside what is there; `sync` puts it there again.
+add_extra() {
+    grep -q "^$2 = \[" "$root/daemon/pyproject.toml" || fail "there is no extra $2: docs/engines.md names them."
+    bring_uv
+    say "Adding $2 to $1 …"
+    "$uv" pip install --quiet --python "$1/bin/python" "antiphon-daemon[$2]" || fail "$2 could not be installed: is the package index reachable, and is there a build of it for this machine?"
+    grep -qx "$2" "$1/antiphon-extras" 2>/dev/null || printf '%s\n' "$2" >>"$1/antiphon-extras"
+}
+
 # sync VENV LOCK PROJECT…: bring an environment to its lock, if it is not there already.
 sync() {
-    local venv=$1 lock=$2 stamp wanted
+    local venv=$1 lock=$2 stamp wanted extras extra
     shift 2
     stamp="$venv/antiphon-stamp"
     wanted=$(cat "$root/$lock" "$root"/pyproject.toml "$root"/*/pyproject.toml | cksum)
@@ -68,6 +77,7 @@ sync() {
     fi
     bring_uv
     rm -f "$stamp"
+    extras=$(cat "$venv/antiphon-extras" 2>/dev/null || true)
     if [ ! -x "$venv/bin/python" ]; then
         rm -rf "$venv" # half made, or its Python is gone
         # uv looks on the PATH; what pyenv installed is found too.
@@ -81,6 +91,8 @@ sync() {
     local editable=()
     for project in "$@"; do editable+=(-e "$root/$project"); done
     "$uv" pip install --quiet --python "$venv/bin/python" --no-deps --no-build-isolation "${editable[@]}" || fail "Antiphon itself could not be installed."
+    [ -z "$extras" ] || printf '%s\n' "$extras" >"$venv/antiphon-extras"
+    for extra in $extras; do add_extra "$venv" "$extra"; done
     printf '%s' "$wanted" >"$stamp"
     rm -f "$venv/antiphon-stamp-more"
 }

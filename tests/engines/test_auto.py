@@ -155,7 +155,7 @@ def test_a_voice_whose_engine_is_not_installed_is_offered_with_it() -> None:
     installed: Mapping[Stage, frozenset[str]] = {**EVERY, "tts": frozenset({"piper", "espeak"})}
     chosen = speak(MACHINES["small"], Here(installed, frozenset({"supertonic-3"}), espeak=ESPEAK), "ko")
     assert chosen.engine == "espeak"
-    assert chosen.why.endswith("uv pip install 'antiphon-daemon[supertonic]' && antiphon models pull supertonic-3")
+    assert chosen.why.endswith("./run.sh extra supertonic && antiphon models pull supertonic-3")
 
 
 def times(*rows: str) -> tuple[Speed, ...]:

@@ -43,7 +43,7 @@ def test_a_missing_model_package_is_named_with_its_command(
 
 def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "piper", None)
-    with pytest.raises(EngineMissing, match=r"uv pip install 'antiphon-daemon\[piper\]'"):
+    with pytest.raises(EngineMissing, match=r"\./run\.sh extra piper"):
         catalogue.require("tts", "piper", "piper")
 
 

@@ -440,4 +440,4 @@ async def test_the_table_has_every_engine_and_the_reasons_are_the_engines_own(
     assert set(lacking) == {key for key in of_these if not rows[key]}
     for (stage, engine), why in lacking.items():
         extra = available.ENGINES[stage][engine].extra
-        assert why.endswith(f"is not installed: install it with: uv pip install 'antiphon-daemon[{extra}]'")
+        assert why.endswith(f"is not installed: install it with: ./run.sh extra {extra}")

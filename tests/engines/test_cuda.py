@@ -25,7 +25,7 @@ from antiphon_daemon.engines.stt.guards import plain
 from antiphon_daemon.engines.work import Token
 
 LIGHT = "Turn on the light in the kitchen."
-LACKING = r"The GPU needs cuBLAS of CUDA 12 \(libcublas.*\): install it with: uv pip install 'antiphon-daemon\[cuda\]'"
+LACKING = r"The GPU needs cuBLAS of CUDA 12 \(libcublas.*\): install it with: \./run\.sh extra cuda"
 
 
 @pytest.fixture

@@ -111,5 +111,5 @@ def test_the_names_of_files_and_folders_tell_parts_and_languages(tmp_path: Path)
 
 async def test_a_missing_package_is_named_with_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sherpa_onnx", None)
-    with pytest.raises(EngineMissing, match=r"uv pip install 'antiphon-daemon\[sherpa-onnx\]'"):
+    with pytest.raises(EngineMissing, match=r"\./run\.sh extra sherpa-onnx"):
         await ears(streaming(tmp_path))

