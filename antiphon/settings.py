@@ -14,6 +14,8 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 PREFIX = "ANTIPHON__"
 """What the variables of the environment that set a setting begin with."""
+OWN_SATELLITE = "ANTIPHON_OWN_SATELLITE"
+"""The environment variable by which `up` tells its daemon where its satellite is: no setting, which it would outdo."""
 
 
 class Section(BaseModel):

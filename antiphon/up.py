@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import sys
@@ -20,7 +19,7 @@ import click
 from antiphon.checks import Check
 from antiphon.life import Life
 from antiphon.notify import Notifier
-from antiphon.settings import PREFIX, Settings
+from antiphon.settings import OWN_SATELLITE, Settings
 from antiphon.wire.link import LinkError, ask_info, here
 
 PATIENCE_S = 60.0
@@ -39,11 +38,8 @@ async def _run(settings: Settings, config: str | None) -> int:
     life, notifier = Life(), Notifier()
     click.echo("Starting: the models are being loaded …")
     sound = await _sound(settings)
-    known = [
-        *settings.satellites.known,
-        *([f"tcp://{here(settings.network.host)}:{settings.satellite.port}"] if sound.ok else []),
-    ]
-    processes = [await _start("daemon", config, {f"{PREFIX}SATELLITES__KNOWN": json.dumps(known)})]
+    beside = f"tcp://{here(settings.network.host)}:{settings.satellite.port}"
+    processes = [await _start("daemon", config, {OWN_SATELLITE: beside} if sound.ok else {})]
     passing_on = asyncio.create_task(_pass_on(life, processes))
     try:
         async with notifier.starting("Loading the models"):

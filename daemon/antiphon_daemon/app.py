@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -15,7 +16,7 @@ from antiphon.configuration import Source, state_dir
 from antiphon.life import LEAVE_S, Life
 from antiphon.live import Live, Refused, Scope
 from antiphon.notify import Notifier
-from antiphon.settings import Settings
+from antiphon.settings import OWN_SATELLITE, Settings
 from antiphon.watch import watch
 from antiphon.wire.discovery import Mdns, identity
 from antiphon.wire.server import Server
@@ -179,7 +180,9 @@ async def serving(settings: Settings, engines: Engines, live: Live | None = None
     servers = await asyncio.to_thread(make_servers, live, engines, memories, across, turns)
     folder = await asyncio.to_thread(state_dir)
     mdns = await asyncio.to_thread(Mdns, folder, settings.network.host) if settings.network.zeroconf else None
-    satellites = Satellites(engines, settings, await asyncio.to_thread(identity, folder), turns)
+    satellites = Satellites(
+        engines, settings, await asyncio.to_thread(identity, folder), turns, own=os.environ.get(OWN_SATELLITE)
+    )
 
     def connections() -> dict[str, int]:
         return {name: server.connections for name, server in servers.items()}

@@ -71,10 +71,22 @@ log = structlog.get_logger(__name__)
 
 
 class Satellites:
-    """All the satellites of this daemon: those that are known, and those that mDNS finds."""
+    """All the satellites of this daemon: those that are known, and those that mDNS finds.
 
-    def __init__(self, engines: Engines, settings: Settings, identity: str, turns: Turns | None = None) -> None:
-        self._engines, self._settings = engines, settings
+    Args:
+        own: where the one is that was started with it; known, whatever the settings say.
+    """
+
+    def __init__(
+        self,
+        engines: Engines,
+        settings: Settings,
+        identity: str,
+        turns: Turns | None = None,
+        *,
+        own: str | None = None,
+    ) -> None:
+        self._engines, self._settings, self._own = engines, settings, own
         self._turns = turns if turns is not None else Turns()
         self._controller = f"antiphon/{identity}"
         self._drivers: dict[str, asyncio.Task[None]] = {}
@@ -109,15 +121,19 @@ class Satellites:
         away = [Seen("satellite", uri, uri, "away", why=why) for uri, why in self._away.items() if uri in self._drivers]
         return [*(visit.seen() for visit in self._visits.values()), *away]
 
+    @property
+    def _known(self) -> list[str]:
+        return [*([self._own] if self._own else []), *self._settings.satellites.known]
+
     def _drive_wanted(self) -> None:
         """Drive the satellites that the settings want, and no others."""
         wanted = self._settings.satellites
         if wanted.discover and self._mdns is not None:
             self._mdns.browse(self._changed)
         found = self._found.values() if wanted.discover else ()
-        for uri in [uri for uri in self._drivers if uri not in wanted.known and uri not in found]:
+        for uri in [uri for uri in self._drivers if uri not in self._known and uri not in found]:
             self._leave(uri)
-        for uri in wanted.known:
+        for uri in self._known:
             self._drive(uri, known=True)
         for uri in found:
             self._drive(uri, known=False)
@@ -140,7 +156,7 @@ class Satellites:
         moved = before is not None and (found is None or found.uri != before)
         if found is None and any(visit.uri == before for visit in self._visits.values()):
             moved = False  # mDNS has lost it, or it announces itself anew; it is here as long as its connection is
-        if moved and before not in self._settings.satellites.known:
+        if moved and before not in self._known:
             self._leave(str(before))
         if found is not None and self._settings.satellites.discover:
             self._drive(found.uri, known=False)
@@ -180,7 +196,7 @@ class Satellites:
             except Exception:  # the edge: a fault of ours must not leave a satellite alone for ever
                 log.exception("driving a satellite failed", uri=uri)
             announced = uri in self._found.values()
-            if not announced and uri not in self._settings.satellites.known:
+            if not announced and uri not in self._known:
                 self._away.pop(uri, None)
                 return
             if time.monotonic() - connected_at > BACKOFF_S[-1]:
@@ -195,7 +211,7 @@ class Satellites:
             await link.close()
             raise LinkError(f"{uri} is {link.peer}, which is driven already")
         named = next((one for one, at in self._found.items() if at == uri), None)  # addresses change, names do not
-        known = uri in self._settings.satellites.known
+        known = uri in self._known
         who = f"{name} {link.peer}" if known or named is None else named
         recorder = self._turns.of("satellite", name)
         visit = Visit(

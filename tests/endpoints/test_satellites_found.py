@@ -106,3 +106,19 @@ async def test_a_timer_that_was_told_into_a_dead_connection_rings_when_the_satel
         await one.driven(2)
         async with asyncio.timeout(4):
             await one.until("timer-finished")
+
+
+async def test_settings_that_are_taken_over_leave_the_own_satellite_and_bring_others() -> None:
+    own, other = StandIn(), StandIn()
+    await own.start()
+    await other.start()
+    settings, uri = quiet_settings(), f"tcp://127.0.0.1:{other.port}"
+    driving = Satellites(
+        Engines(Ears(), Script(quick), Tones()), settings, "0123456789ab", own=f"tcp://127.0.0.1:{own.port}"
+    )
+    driving.start(None)
+    await own.driven()
+    driving.adopt(settings.model_copy(update={"satellites": Known(discover=False, known=[uri])}))
+    await other.driven()
+    assert own._writer is not None
+    await driving.stop()
