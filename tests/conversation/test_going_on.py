@@ -289,6 +289,25 @@ async def test_who_speaks_on_as_the_reply_begins_is_heard_as_one_turn(then: str,
         assert model.asked[-1][1:] == [asked or "what is the weather"]
 
 
+async def test_what_is_certain_meanwhile_of_a_turn_that_goes_on_is_told_from_its_beginning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(Asker, "wants_partials", True)
+    monkeypatch.setattr(Asker, "heard_so_far", lambda _, text: told.append(text))
+    async with room(Measuring("what is the weather"), Script(long), interrupts=True) as one:
+        await one.hear(SPEECH, 80)
+        first = "".join(told)
+        await one.reply()
+        await one.hear(QUIET, 3)
+        await one.until(Phase.HEARING, SPEECH)
+        one.ears.text = "what is the weather in Paris and in London"
+        told.clear()
+        await one.hear(SPEECH, 120)
+        assert first.startswith("what is")
+        assert "".join(told).startswith("what is the weather in")
+
+
 async def test_a_stop_as_the_reply_begins_is_a_turn_of_its_own() -> None:
     model = Script(long)
     async with room(Measuring("what is the weather"), model, interrupts=True) as one:

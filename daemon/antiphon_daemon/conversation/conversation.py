@@ -311,7 +311,7 @@ class Conversation:
         if self._state.phase is not before:
             log.debug("turn", phase=self._state.phase.value, by=type(event).__name__, revision=self._state.revision)
             FLOOR.note(self, speaks=self._state.phase in (turns.Phase.HEARING, turns.Phase.PAUSED))
-        fresh = before in (turns.Phase.LISTENING, turns.Phase.OVERLAP) and not self._state.joined
+        fresh = before is turns.Phase.OVERLAP or (before is turns.Phase.LISTENING and not self._state.joined)
         if fresh and self._state.phase is turns.Phase.HEARING:
             self._agreement, self._partial_at = Agreement(), 0
         for action in actions:
