@@ -71,6 +71,11 @@ sync() {
     if [ -x "$venv/bin/python" ] && [ -x "$venv/bin/antiphon" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then return; fi
     # Under sudo it is made as who has this checkout: else they could neither use nor update it.
     if [ "$(id -u)" = 0 ] && [ "${SUDO_USER:-root}" != root ] && [ -n "$(find "$root" -prune -user "$SUDO_USER")" ]; then
+        bring_uv # root may install what that needs
+        local made
+        for made in "$venv" "$root/.venv-uv"; do # an earlier version made them root's
+            if [ -e "$made" ]; then chown -Rh "$SUDO_USER" "$made"; fi
+        done
         sudo -H -u "$SUDO_USER" env ANTIPHON_PYTHON="${ANTIPHON_PYTHON:-}" bash -c 'set -euo pipefail; . "$0"; sync "$@"' \
             "$root/scripts/environment.sh" "$venv" "$lock" "$@"
         return

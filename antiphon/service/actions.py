@@ -81,7 +81,7 @@ def _install_settings(*, user: bool) -> None:
         return
     if not user and (own := programs.unread_settings()):
         says = f"settings: {own} is not read by a service of the system; to have it do so, type:"
-        click.echo(f"{says} sudo cp {shlex.quote(str(own))} {path} && sudo ./run.sh service restart")
+        click.echo(f"{says} sudo install -Dm644 {shlex.quote(str(own))} {path} && sudo ./run.sh service restart")
     if changed := programs.changed_settings():  # a file of comments would go before it, and undo what it says
         if written.state_of(path) is State.OURS:
             written.remove(path, Path.home() if user else Path("/etc"))

@@ -75,3 +75,9 @@ def test_an_apology_stands_beside_the_reply_before_it(page: Tab) -> None:
         "Antiphon: One two ",
         "Antiphon: I did not hear you.",
     ]
+
+
+def test_a_reply_that_begins_with_a_blank_and_was_all_told_stands_there_once(page: Tab) -> None:
+    told = (("replyWords", " One"), ("replyWords", " two."), ("reply", "One two."))
+    begun = (("user", "Count.", "en"), ("replyBegins", "en"))
+    assert written(page, *begun, *told, *COUGH, *told) == ["You: Count.", "Antiphon: One two."]

@@ -995,3 +995,22 @@ async def test_a_transcription_session_only_listens(gateways: list[Any], voice: 
             assert (await one.until("session.updated"))["session"]["type"] == "transcription"
     assert not model.asked
     assert not model.read
+
+
+async def test_sound_that_is_put_in_while_a_turn_seems_over_is_known_to_its_reply(
+    gateways: list[Any], say: Say
+) -> None:
+    model = Script(quick)
+    async with opened(gateways, engines(Tones(), model)) as gateway, client(gateway.port) as one:
+        await one.update(audio={"input": {"turn_detection": {"silence_duration_ms": 3000}}})
+        asking = asyncio.create_task(one.speak(np.concatenate((say("How are you today?"), silence(5)))))
+        async with asyncio.timeout(10):
+            while not model.asked:
+                await asyncio.sleep(0.01)
+        assert not one.of("input_audio_buffer.committed")
+        sound = base64.b64encode(bytes(48_000)).decode()
+        part = {"type": "input_audio", "audio": sound}
+        await one.send("conversation.item.create", item={"type": "message", "role": "user", "content": [part]})
+        await done(one)
+        assert model.asked[-1][-2:] == ["hello there", "hello there"], model.asked
+        asking.cancel()

@@ -350,6 +350,7 @@ class Hearing:
             self._tell_failure(item, str(draft.error or "hearing was given up"))
             return
         item.text = heard.text
+        self._talk.conversation.renew()
         self._tell_words(item, heard.text, Speech(0, len(samples) * 1000 // RATE), heard.text)
 
     @property

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -252,9 +253,10 @@ class Items:
         first = self.instructions if instructions is None else instructions
         messages = told(self._items, self._first)
         if _tokens(messages) > self.budget:
-            while self._first < len(self._items) - 1 and _tokens(messages) > self.budget // 2:
-                self._first += 1
-                messages = told(self._items, self._first)
+            left = range(self._first, len(self._items) - 1)
+            fits = bisect_left(left, -(self.budget // 2), key=lambda first: -_tokens(told(self._items, first)))
+            self._first += fits
+            messages = told(self._items, self._first)
         return [*said_first(first), *messages]
 
     def messages(self, text: str) -> list[Message]:

@@ -66,7 +66,7 @@ export class Captions {
   /** A reply begins; a reply that begins again takes its own place. */
   replyBegins(language) {
     this.#reply ??= this.#add('assistant');
-    this.#stood = markOf(this.#reply) ? textOf(this.#reply) : '';
+    this.#stood = markOf(this.#reply) ? textOf(this.#reply).trimStart() : '';
     markOf(this.#reply)?.remove();
     write(this.#reply, '', language);
   }
@@ -74,7 +74,8 @@ export class Captions {
   replyWords(delta) {
     if (this.#reply === null) return;
     const text = textOf(this.#reply) + delta;
-    if (!text.startsWith(this.#stood) && !this.#stood.startsWith(text)) this.#setApart();
+    const told = text.trimStart(); // `reply` tells it without the blanks around it
+    if (!told.startsWith(this.#stood) && !this.#stood.startsWith(told)) this.#setApart();
     write(this.#reply, text);
     this.#follow();
   }
