@@ -92,6 +92,8 @@ class Satellites:
         self._drivers: dict[str, asyncio.Task[None]] = {}
         self._leaving: set[asyncio.Task[None]] = set()
         self._found: dict[str, str] = {}
+        self._lost: dict[str, str] = {}
+        """Where those were that mDNS has lost, and that were connected then."""
         self._memories: dict[str, Memory] = {}
         self._places: dict[str, skills.Place] = {}
         self._visits: dict[str, Visit] = {}
@@ -131,7 +133,8 @@ class Satellites:
         if wanted.discover and self._mdns is not None:
             self._mdns.browse(self._changed)
         found = self._found.values() if wanted.discover else ()
-        for uri in [uri for uri in self._drivers if uri not in self._known and uri not in found]:
+        here = {*found, *self._lost.values()} if wanted.discover else set()
+        for uri in [uri for uri in self._drivers if uri not in self._known and uri not in here]:
             self._leave(uri)
         for uri in self._known:
             self._drive(uri, known=True)
@@ -150,12 +153,14 @@ class Satellites:
     def _changed(self, instance: str, found: Found | None) -> None:
         if OURS not in instance:  # another maker's belongs to whoever set it up: it knows no waiting controllers
             return
-        before = self._found.pop(instance, None)
+        lost = self._lost.pop(instance, None)
+        before = self._found.pop(instance, lost)
         if found is not None:
             self._found[instance] = found.uri
         moved = before is not None and (found is None or found.uri != before)
         if found is None and any(visit.uri == before for visit in self._visits.values()):
             moved = False  # mDNS has lost it, or it announces itself anew; it is here as long as its connection is
+            self._lost[instance] = str(before)
         if moved and before not in self._known:
             self._leave(str(before))
         if found is not None and self._settings.satellites.discover:

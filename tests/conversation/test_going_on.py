@@ -364,3 +364,38 @@ async def test_a_word_that_begins_as_the_wait_for_one_ends_is_heard_from_its_beg
         await one.hear(SPEECH, 16)
         await one.until(Phase.SPEAKING)
         assert one.ears.frames == 16
+
+
+async def test_a_turn_over_a_reply_that_went_on_takes_back_nothing() -> None:
+    """The page's stream is opened anew over it: what was said first is forgotten, and cannot be joined."""
+    model = Script(long)
+    async with room(Measuring("what is the weather"), model, interrupts=True) as one:
+        await one.reply()
+        await one.hear(QUIET, 60)
+        await one.until(Phase.HEARING, SPEECH)
+        one.ears.text = ""
+        await one.until(Phase.SPEAKING)
+        one.conversation.open("en")
+        await one.hear(QUIET, 3)
+        one.ears.text = "who was Napoleon"
+        await one.until(Phase.HEARING, SPEECH)
+        await one.hear(SPEECH, 20)
+        await one.until(Phase.SPEAKING)
+        assert "what is the weather" in model.asked[-1]
+
+
+async def test_a_turn_over_the_reply_to_one_that_was_ended_takes_back_nothing() -> None:
+    model = Script(long)
+    async with room(Measuring("what is the weather"), model, interrupts=True) as one:
+        await one.hear(SPEECH, 20)
+        one.conversation.end()
+        async with asyncio.timeout(5):
+            while one.conversation.phase is not Phase.SPEAKING:
+                await asyncio.sleep(0.01)
+        one.conversation.open("en")
+        await one.hear(QUIET, 3)
+        one.ears.text = "who was Napoleon"
+        await one.until(Phase.HEARING, SPEECH)
+        await one.hear(SPEECH, 20)
+        await one.until(Phase.SPEAKING)
+        assert "what is the weather" in model.asked[-1]

@@ -153,6 +153,8 @@ ENGLISH = [
     ("1 cup = 240 ml", "one cup equals two hundred and forty milliliters"),
     ("$5 + $3 = $8", "five dollars plus three dollars equals eight dollars"),
     ("a + b = c", "a plus b equals c"),
+    ("Open Settings > Sound > Output.", "Open Settings Sound Output."),
+    ("if x > y", "if x is greater than y"),
     ("Only <1% of it", "Only less than one percent of it"),
     ("9.8 m/s²", "nine point eight meters per second squared"),
     ("5 * 3 and 6 × 7", "five times three and six times seven"),

@@ -209,3 +209,14 @@ async def test_a_sleeping_machine_is_noticed(clock: Clock, monkeypatch: pytest.M
     await asyncio.sleep(0.1)
     assert timers.ringing
     timers.close()
+
+
+async def test_what_has_rung_for_long_does_not_ring_again_at_the_next_bell(timers: Timers, clock: Clock) -> None:
+    first, second = Notes(), Notes()
+    timers.attach(first)
+    timers.start(10)
+    pass_time(timers, clock, 11)
+    clock.now += 40
+    timers.detach(first)
+    timers.attach(second)
+    assert second.kinds == []

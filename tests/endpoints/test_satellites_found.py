@@ -122,3 +122,32 @@ async def test_settings_that_are_taken_over_leave_the_own_satellite_and_bring_ot
     await other.driven()
     assert own._writer is not None
     await driving.stop()
+
+
+async def test_other_settings_leave_a_satellite_that_mdns_has_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(satellites, "BACKOFF_S", (0.05,))
+    one = StandIn()
+    await one.start()
+    async with driven([]) as driving:
+        driving._changed(NAME, Found(NAME, f"tcp://127.0.0.1:{one.port}"))
+        await one.driven()
+        driving._changed(NAME, None)
+        await asyncio.sleep(0.2)
+        driving.adopt(driving._settings)
+        await asyncio.sleep(0.5)
+        assert driving._visits, "a change of settings cut it"
+
+
+async def test_a_satellite_that_announces_itself_anew_elsewhere_is_driven_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(satellites, "BACKOFF_S", (0.05,))
+    one, moved = StandIn(), StandIn()
+    await one.start()
+    await moved.start()
+    async with driven([]) as driving:
+        driving._changed(NAME, Found(NAME, f"tcp://127.0.0.1:{one.port}"))
+        await one.driven()
+        driving._changed(NAME, None)
+        driving._changed(NAME, Found(NAME, f"tcp://127.0.0.1:{moved.port}"))
+        await moved.driven()
+        await asyncio.sleep(0.5)
+        assert len(driving._visits) == 1, "one satellite, driven twice"

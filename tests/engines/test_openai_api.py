@@ -340,3 +340,14 @@ async def test_encryption_where_there_is_none_is_told(server: OpenAiServer) -> N
     with pytest.raises(EngineError, match=r"should llm\.url begin with http or https"):
         await reply(responder)
     await responder.close()
+
+
+async def test_a_call_whose_pieces_have_an_id_each_is_one(server: OpenAiServer, responder: OpenAiApi) -> None:
+    """As vLLM has long sent them."""
+    pieces = [
+        {"index": 0, "id": "a", "type": "function", "function": {"name": "timer"}},
+        {"index": 0, "id": "b", "type": "function", "function": {"arguments": '{"seconds"'}},
+        {"index": 0, "id": "c", "type": "function", "function": {"arguments": ": 60}"}},
+    ]
+    server.script = [*(event(tool_calls=[piece]) for piece in pieces), event(finish="tool_calls"), END]
+    assert await reply(responder) == [ToolCall("a", "timer", {"seconds": 60})]

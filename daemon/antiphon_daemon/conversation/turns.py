@@ -147,7 +147,8 @@ def step(policy: Policy, state: State, event: Event) -> Step:
 
 def _open(policy: Policy, state: State, event: Opened) -> Step:
     if policy.interrupts and state.phase is Phase.SPEAKING and not state.open:
-        return replace(state, open=True), ()  # from now on speech can interrupt it; the stream alone does not
+        # From now on speech can interrupt it; the stream alone does not. What was heard before is forgotten.
+        return replace(state, open=True, began=event.at), ()
     actions: tuple[Action, ...] = ()
     match state.phase:
         case Phase.SPEAKING | Phase.OVERLAP:

@@ -29,6 +29,8 @@ RING_S = 60.0
 """A satellite rings no longer than this."""
 LATE_S = 600.0
 """A timer that could not ring for so long need not ring any more."""
+LOST_S = 15.0
+"""What rang so shortly before its bell went may have been lost with it: it takes that long to see that one is gone."""
 LOOK_S = 5.0
 """How often it is looked at the latest whether one is due: what the machine slept is not waited for once more."""
 
@@ -106,11 +108,14 @@ class Timers:
         self._advance()
 
     def detach(self, bell: Bell) -> None:
-        """`bell` cannot ring any more; what it rang last may have been lost with it: the next one rings it again."""
+        """`bell` cannot ring any more; what it rang just now may have been lost with it: the next one rings it again.
+
+        What it rang before then was heard, and may have been silenced there, of which nobody tells.
+        """
         if self._bell is bell:
             self._bell = None
             for timer in self.ringing:
-                timer.told = False
+                timer.told = timer.told and self._clock() - timer.due >= LOST_S
             self._plan()
 
     def start(self, total_s: int, name: str | None = None) -> Timer | None:

@@ -74,8 +74,8 @@ _UNIT = re.compile(
 )
 _ORDINAL = re.compile(r"\b(\d{1,3}(?:,\d{3})*|\d{1,9})(st|nd|rd|th)\b")
 _SIGN = re.compile(r"(?<=[\w)%])\s?([+=×*÷<>≤≥≈±≠·^])\s?(?=[-−(]?\d)")
-_SPACED_SIGN = re.compile(r"(?<=[\w)%°]) ([+=×÷<>]) (?=[-−(√]?\w)")
-"""Between what is no number, or has a unit: `1 cup = 240 ml`, `a + b = c`."""
+_SPACED_SIGN = re.compile(r"(?<=[\w)%°]) ([+=×÷]) (?=[-−(√]?\w)|(?<=\b[A-Za-z]) ([<>]) (?=[A-Za-z]\b)")
+"""Between what is no number, or has a unit: `1 cup = 240 ml`, `a + b = c`; `Settings > Sound` compares nothing."""
 _BOUND = re.compile(r"(?<![\w<>])([<>])(?=\d[\d.,]{0,9}\s?%)")
 """`<1%`: not between two numbers, and no heart."""
 _LONE_SIGN = re.compile(r"\s*([≤≥≈±≠])\s*")
@@ -112,7 +112,7 @@ def put_in_words(mapped: Mapped) -> None:
     mapped.sub(_PER, " per ")
     mapped.sub(_SLASH, _slash)
     mapped.sub(_POWER, lambda m: " squared" if m[1] == "²" else " cubed")
-    mapped.sub(_SPACED_SIGN, lambda m: f" {words.SIGNS[m[1]]} ")
+    mapped.sub(_SPACED_SIGN, lambda m: f" {words.SIGNS[m[1] or m[2]]} ")
     mapped.sub(_LONE_SIGN, lambda m: f" {words.SIGNS[m[1]].removeprefix('is ')} ")
 
 

@@ -69,17 +69,20 @@ _RANGE = re.compile(
 )
 _DAY_PART = r"(?:오전|오후|새벽|아침|점심|낮|저녁|밤|영하|영상)\s?"
 _PARTS_RANGE = re.compile(
-    rf"(?P<from>{_NUMBER}(?:\s?(?:{_UNIT_NAME}|{_COUNTER}|:[0-5]\d))?)\s?[~∼～〜–—-]\s?(?={_DAY_PART}\d)"
+    rf"(?P<from>{_NUMBER}(?:\s?(?:{_UNIT_NAME}|{_COUNTER}|:[0-5]\d))?)"
+    rf"(?:\s?[~∼～〜]|(?:(?<=[시분도℃])|(?<=:\d\d))\s?[–—-])\s?(?={_DAY_PART}\d)"
 )
-"""9시 ~ 오후 6시, 영하 3도~영상 5도."""
+"""9시 ~ 오후 6시, 영하 3도~영상 5도; 11월 28일 - 오후 3시 is a date and a time."""
 _SAME_RANGE = re.compile(
     rf"(?<![\w-])(?P<from>{_NUMBER}\s?(?P<unit>{_UNIT_NAME}|{_COUNTER}))-(?={_NUMBER}\s?(?P=unit)(?!\s?=))"
 )
 """10시-12시, 20도-25도."""
 _CLOCK_RANGE = re.compile(r"(?<=\d:[0-5]\d)\s?[-–]\s?(?=\d{1,2}:[0-5]\d)")
 _WEEKDAY_RANGE = re.compile(
-    r"(?<![가-힣])(?P<from>[월화수목금토일](?:요일)?)\s?[~∼～〜–-]\s?(?=[월화수목금토일](?:요일|(?![가-힣])))"
+    r"(?<![가-힣\d])(?P<from>[월화수목금토일]요일|[월화수목금토]|일(?=-|\s?[~∼～〜]))\s?[~∼～〜–-]\s?"
+    r"(?=[월화수목금토일](?:요일|(?![가-힣])))"
 )
+"""Not in `할 일 - 화요일`, nor in `28일 - 금요일`."""
 _HYPHEN_RANGE = re.compile(rf"(?<![\w-])(?P<from>{_NUMBER})-(?={_NUMBER}(?P<unit>\s?(?:{_UNIT_NAME}|{_COUNTER})))")
 _DEGREES = re.compile(
     rf"(?P<already>(?:영[하상]|[섭화]씨)\s)?(?P<cold>[-−]\s?)?(?P<number>{_NUMBER})\s?°\s?(?P<scale>[CF])(?![A-Za-z])"
@@ -120,7 +123,7 @@ _RATIO = re.compile(r"(?<![\d:])(\d{1,4}):(\d{1,4})(?![\d:])")
 _SCORE = re.compile(
     r"(?<![\d.,])(\d{1,2})\s?대\s?(\d{1,2})"
     r"(?=으?로(?![가-힣])|[이가은는의을를](?![가-힣])|이?(?:었|였|에요|예요|다|야|라)"
-    r"|\s?(?:승리|패배|완승|완패|역전|동점|무승부|접전|상담|과외|수업|비율|매칭|상황)|\s*[.!?,]|\s*$)"
+    r"|\s?(?:승리|패배|완승|완패|역전|동점|무승부|접전|상담|과외|수업|비율|매칭|상황)|\s*[.!?,](?!\d)|\s*$)"
 )
 _PLAIN = re.compile(rf"{_NUMBER}")
 _NAME = re.compile(rf"(?<![A-Za-z.])(?:{_any(names.NAMES)})(?![A-Za-z])")

@@ -265,7 +265,8 @@ class _Call:
 class _Calls:
     """Tool calls, which come in pieces, one call after the other or mixed.
 
-    Some servers give whole calls no number, or all of them the same (Gemini's among them): another id begins another.
+    Some servers give whole calls no number, or all of them the same (Gemini's among them): a name under another id
+    begins another. An id alone does not: vLLM long gave every piece of a call one of its own.
     """
 
     def __init__(self) -> None:
@@ -276,8 +277,8 @@ class _Calls:
     def feed(self, pieces: Iterable[Any]) -> None:
         for piece in pieces:
             index, name = getattr(piece, "index", None), getattr(piece, "id", None) or ""
-            call = self._last.get(index)
-            if call is None or (name and call.id and name != call.id):
+            call, begins = self._last.get(index), bool(piece.function and piece.function.name)
+            if call is None or (begins and name and call.id and name != call.id):
                 call = self._last[index] = _Call()
                 self._calls.append(call)
             call.id = call.id or name
