@@ -278,7 +278,7 @@ def test_mlx_is_for_apple_silicon_alone(machine: str) -> None:
         with pytest.raises(EngineMissing, match=REFUSED.format("ko")):
             hear(MACHINES[machine], Here(here.installed), "ko")
         return
-    with pytest.raises(EngineMissing, match=r"no Whisper is installed: .*antiphon-daemon\[faster-whisper\]"):
+    with pytest.raises(EngineMissing, match=r"no Whisper is installed: .*run\.sh extra faster-whisper"):
         hear(MACHINES[machine], here, "ko")
 
 

@@ -23,17 +23,17 @@ def test_the_embedded_engines_are_built_together_and_say_what_they_are(engines: 
 async def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     for package in ("faster_whisper", "mlx_whisper", "xllamacpp", "ollama", "openai", "piper"):
         monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(EngineMissing, match=r"antiphon-daemon\[faster-whisper\]"):
+    with pytest.raises(EngineMissing, match=r"run\.sh extra faster-whisper"):
         await build_transcriber(Settings())
-    with pytest.raises(EngineMissing, match=r"antiphon-daemon\[mlx-whisper\]"):
+    with pytest.raises(EngineMissing, match=r"run\.sh extra mlx-whisper"):
         await build_transcriber(Settings(stt=Stt(engine="mlx_whisper")))
-    with pytest.raises(EngineMissing, match=r"antiphon-daemon\[llama\]"):
+    with pytest.raises(EngineMissing, match=r"run\.sh extra llama"):
         await build_responder(Settings())
-    with pytest.raises(EngineMissing, match=r"antiphon-daemon\[ollama\]"):
+    with pytest.raises(EngineMissing, match=r"run\.sh extra ollama"):
         await build_responder(Settings(llm=Llm(engine="ollama", model="qwen3:4b")))
-    with pytest.raises(EngineMissing, match=r"antiphon-daemon\[openai\]"):
+    with pytest.raises(EngineMissing, match=r"run\.sh extra openai"):
         await build_responder(Settings(llm=Llm(engine="openai_api", url="http://127.0.0.1:9")))
-    with pytest.raises(EngineMissing, match=r"antiphon-daemon\[piper\]"):
+    with pytest.raises(EngineMissing, match=r"run\.sh extra piper"):
         await build_synthesizer(Settings())
 
 

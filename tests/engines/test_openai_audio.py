@@ -329,9 +329,9 @@ async def test_an_address_of_another_kind_is_refused_with_the_settings() -> None
 async def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openai", None)
     url = "http://127.0.0.1:9/v1"
-    with pytest.raises(EngineMissing, match=r"antiphon-daemon\[openai\]"):
+    with pytest.raises(EngineMissing, match=r"run\.sh extra openai"):
         await build_transcriber(Settings(stt=Stt(engine="openai_api", url=url)))
-    with pytest.raises(EngineMissing, match=r"antiphon-daemon\[openai\]"):
+    with pytest.raises(EngineMissing, match=r"run\.sh extra openai"):
         await build_synthesizer(Settings(tts=Tts(engine="openai_api", url=url)))
 
 

@@ -200,7 +200,7 @@ async def test_where_it_is_not_installed_its_extra_is_named(package: str, monkey
     for name in ("whisper", "torch"):
         monkeypatch.setitem(sys.modules, name, sys if name != package else None)
     with pytest.raises(
-        EngineMissing, match=rf"^{package} is not installed: .* 'antiphon-daemon\[openai-whisper\]'$"
+        EngineMissing, match=rf"^{package} is not installed: install it with: \./run\.sh extra openai-whisper$"
     ) as raised:
         await built(model="small")
     assert raised.value.stage == "stt"

@@ -121,14 +121,6 @@ def test_stopped_it_says_goodbye_within_five_seconds(machine: Machine) -> None:
     listening.wait(10)
 
 
-def test_wrong_settings_are_not_tried_again_and_again(machine: Machine) -> None:
-    machine.must("bash", "-c", "echo 'nonsense: true' >>/etc/antiphon/config.yaml")
-    ran = machine.run(PROGRAM, "service", "restart", "satellite")
-    assert ran.returncode == 1
-    assert "satellite: did not start" in ran.stdout
-    assert machine.known(SATELLITE, "ActiveState") == "failed"
-
-
 @pytest.mark.skipif(not VirtualSound.available(), reason="PulseAudio is not installed")
 def test_closed_in_it_has_its_microphone_and_speaker(machine: Machine) -> None:
     with VirtualSound() as sound:
@@ -146,6 +138,15 @@ def test_closed_in_it_has_its_microphone_and_speaker(machine: Machine) -> None:
         assert machine.known(SATELLITE, "ActiveState") == "active"
         assert machine.known(SATELLITE, "NRestarts") == "0"
         machine.systemctl("stop", SATELLITE)
+    drop_in(machine, SATELLITE, "RestartSec=1")  # the folder is gone
+
+
+def test_wrong_settings_are_not_tried_again_and_again(machine: Machine) -> None:
+    machine.must("bash", "-c", "echo 'nonsense: true' >>/etc/antiphon/config.yaml")
+    ran = machine.run(PROGRAM, "service", "restart", "satellite")
+    assert ran.returncode == 1
+    assert "satellite: did not start" in ran.stdout
+    assert machine.known(SATELLITE, "ActiveState") == "failed"
 
 
 def test_uninstalled_it_is_gone_but_for_what_a_person_wrote(machine: Machine) -> None:
