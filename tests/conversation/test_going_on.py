@@ -107,6 +107,11 @@ class Room:
             await self.hear(frame)
         raise AssertionError(f"is {self.conversation.phase}")
 
+    async def speak_over(self, after: int) -> None:
+        """Let so many quiet frames of the reply pass, and speech over it until that is meant."""
+        await self.hear(QUIET, after)
+        await self.until(Phase.HEARING, SPEECH)
+
     async def reply(self) -> str:
         """Say something, and return the reply as it begins."""
         await self.hear(SPEECH, 20)
@@ -279,8 +284,7 @@ async def test_who_speaks_on_as_the_reply_begins_is_heard_as_one_turn(then: str,
     model = Script(long)
     async with room(Measuring("what is the weather"), model, interrupts=True) as one:
         reply = await one.reply()
-        await one.hear(QUIET, 3)
-        await one.until(Phase.HEARING, SPEECH)
+        await one.speak_over(3)
         one.ears.text = then
         await one.hear(SPEECH, 5)
         assert await one.reply() == reply
@@ -299,8 +303,7 @@ async def test_what_is_certain_meanwhile_of_a_turn_that_goes_on_is_told_from_its
         await one.hear(SPEECH, 80)
         first = "".join(told)
         await one.reply()
-        await one.hear(QUIET, 3)
-        await one.until(Phase.HEARING, SPEECH)
+        await one.speak_over(3)
         one.ears.text = "what is the weather in Paris and in London"
         told.clear()
         await one.hear(SPEECH, 120)
@@ -312,8 +315,7 @@ async def test_a_stop_as_the_reply_begins_is_a_turn_of_its_own() -> None:
     model = Script(long)
     async with room(Measuring("what is the weather"), model, interrupts=True) as one:
         await one.reply()
-        await one.hear(QUIET, 3)
-        await one.until(Phase.HEARING, SPEECH)
+        await one.speak_over(3)
         one.ears.text = "What is the weather? Stop."
         await one.until(Phase.IDLE)
         assert len(model.asked) == 1, "a skill falls silent"
@@ -323,8 +325,7 @@ async def test_who_speaks_later_begins_a_turn_of_their_own() -> None:
     model = Script(long)
     async with room(Measuring("what is the weather"), model, interrupts=True) as one:
         await one.reply()
-        await one.hear(QUIET, 40)
-        await one.until(Phase.HEARING, SPEECH)
+        await one.speak_over(40)
         one.ears.text = "and in Paris"
         await one.reply()
         assert one.ears.frames < 40
@@ -371,8 +372,7 @@ async def test_a_turn_over_a_reply_that_went_on_takes_back_nothing() -> None:
     model = Script(long)
     async with room(Measuring("what is the weather"), model, interrupts=True) as one:
         await one.reply()
-        await one.hear(QUIET, 60)
-        await one.until(Phase.HEARING, SPEECH)
+        await one.speak_over(60)
         one.ears.text = ""
         await one.until(Phase.SPEAKING)
         one.conversation.open("en")

@@ -24,11 +24,23 @@ WOKEN = RunPipeline(start_stage=PipelineStage.ASR, end_stage=PipelineStage.TTS, 
 NAME = "kitchen-antiphon-satellite-0123ab"
 
 
+async def started(count: int) -> list[StandIn]:
+    """Return so many satellites that wait for a daemon."""
+    waiting = [StandIn() for _ in range(count)]
+    for one in waiting:
+        await one.start()
+    return waiting
+
+
+def place(one: StandIn) -> str:
+    """Return where a satellite is."""
+    return f"tcp://127.0.0.1:{one.port}"
+
+
 @asynccontextmanager
-async def driven(known: list[StandIn]) -> AsyncIterator[Satellites]:
-    uris = [f"tcp://127.0.0.1:{one.port}" for one in known]
-    settings = quiet_settings(satellites=Known(discover=True, known=uris))
-    driving = Satellites(Engines(Ears(), Script(quick), Tones()), settings, "0123456789ab")
+async def driven(*known: StandIn, own: str | None = None) -> AsyncIterator[Satellites]:
+    settings = quiet_settings(satellites=Known(discover=True, known=[place(one) for one in known]))
+    driving = Satellites(Engines(Ears(), Script(quick), Tones()), settings, "0123456789ab", own=own)
     driving.start(None)
     try:
         yield driving
@@ -37,10 +49,8 @@ async def driven(known: list[StandIn]) -> AsyncIterator[Satellites]:
 
 
 async def test_of_two_satellites_that_hear_one_wake_word_one_answers() -> None:
-    one, two = StandIn(), StandIn()
-    await one.start()
-    await two.start()
-    async with driven([one, two]):
+    one, two = await started(2)
+    async with driven(one, two):
         await one.driven()
         await two.driven()
         for satellite in (one, two):
@@ -54,10 +64,9 @@ async def test_of_two_satellites_that_hear_one_wake_word_one_answers() -> None:
 async def test_a_satellite_that_mdns_forgets_goes_on_while_it_is_connected(monkeypatch: pytest.MonkeyPatch) -> None:
     """Switches that filter multicast let the records of a satellite expire that is there and connected."""
     monkeypatch.setattr(satellites, "BACKOFF_S", (0.05,))
-    one = StandIn()
-    await one.start()
-    async with driven([]) as driving:
-        driving._changed(NAME, Found(NAME, f"tcp://127.0.0.1:{one.port}"))
+    (one,) = await started(1)
+    async with driven() as driving:
+        driving._changed(NAME, Found(NAME, place(one)))
         await one.driven()
         driving._changed(NAME, None)
         await asyncio.sleep(0.5)
@@ -71,16 +80,14 @@ async def test_a_timer_rings_at_the_satellite_that_has_another_address_meanwhile
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(satellites, "BACKOFF_S", (0.05,))
-    one, moved = StandIn(), StandIn()
-    await one.start()
-    await moved.start()
-    async with driven([]) as driving:
-        driving._changed(NAME, Found(NAME, f"tcp://127.0.0.1:{one.port}"))
+    one, moved = await started(2)
+    async with driven() as driving:
+        driving._changed(NAME, Found(NAME, place(one)))
         await one.driven()
-        (place,) = driving._places.values()
-        assert place.timers is not None
-        place.timers.start(2)
-        driving._changed(NAME, Found(NAME, f"tcp://127.0.0.1:{moved.port}"))
+        (room,) = driving._places.values()
+        assert room.timers is not None
+        room.timers.start(2)
+        driving._changed(NAME, Found(NAME, place(moved)))
         await moved.driven()
         async with asyncio.timeout(6):
             await moved.until("timer-finished")
@@ -93,15 +100,14 @@ async def test_a_timer_that_was_told_into_a_dead_connection_rings_when_the_satel
     monkeypatch.setattr(satellites, "BACKOFF_S", (0.05,))
     monkeypatch.setattr(satellites, "PING_S", 0.1)
     monkeypatch.setattr(satellites, "SILENT_S", 2.0)
-    one = StandIn()
-    await one.start()
-    async with driven([one]) as driving:
+    (one,) = await started(1)
+    async with driven(one) as driving:
         await one.driven()
-        (place,) = driving._places.values()
-        assert place.timers is not None
+        (room,) = driving._places.values()
+        assert room.timers is not None
         await asyncio.sleep(0.3)
         one.pongs = False  # as if it were gone: what is sent now is lost
-        place.timers.start(1)
+        room.timers.start(1)
         await one.until("timer-finished")
         await one.driven(2)
         async with asyncio.timeout(4):
@@ -109,27 +115,19 @@ async def test_a_timer_that_was_told_into_a_dead_connection_rings_when_the_satel
 
 
 async def test_settings_that_are_taken_over_leave_the_own_satellite_and_bring_others() -> None:
-    own, other = StandIn(), StandIn()
-    await own.start()
-    await other.start()
-    settings, uri = quiet_settings(), f"tcp://127.0.0.1:{other.port}"
-    driving = Satellites(
-        Engines(Ears(), Script(quick), Tones()), settings, "0123456789ab", own=f"tcp://127.0.0.1:{own.port}"
-    )
-    driving.start(None)
-    await own.driven()
-    driving.adopt(settings.model_copy(update={"satellites": Known(discover=False, known=[uri])}))
-    await other.driven()
-    assert own._writer is not None
-    await driving.stop()
+    own, other = await started(2)
+    async with driven(own=place(own)) as driving:
+        await own.driven()
+        driving.adopt(quiet_settings(satellites=Known(discover=False, known=[place(other)])))
+        await other.driven()
+        assert own._writer is not None
 
 
 async def test_other_settings_leave_a_satellite_that_mdns_has_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(satellites, "BACKOFF_S", (0.05,))
-    one = StandIn()
-    await one.start()
-    async with driven([]) as driving:
-        driving._changed(NAME, Found(NAME, f"tcp://127.0.0.1:{one.port}"))
+    (one,) = await started(1)
+    async with driven() as driving:
+        driving._changed(NAME, Found(NAME, place(one)))
         await one.driven()
         driving._changed(NAME, None)
         await asyncio.sleep(0.2)
@@ -140,14 +138,12 @@ async def test_other_settings_leave_a_satellite_that_mdns_has_forgotten(monkeypa
 
 async def test_a_satellite_that_announces_itself_anew_elsewhere_is_driven_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(satellites, "BACKOFF_S", (0.05,))
-    one, moved = StandIn(), StandIn()
-    await one.start()
-    await moved.start()
-    async with driven([]) as driving:
-        driving._changed(NAME, Found(NAME, f"tcp://127.0.0.1:{one.port}"))
+    one, moved = await started(2)
+    async with driven() as driving:
+        driving._changed(NAME, Found(NAME, place(one)))
         await one.driven()
         driving._changed(NAME, None)
-        driving._changed(NAME, Found(NAME, f"tcp://127.0.0.1:{moved.port}"))
+        driving._changed(NAME, Found(NAME, place(moved)))
         await moved.driven()
         await asyncio.sleep(0.5)
         assert len(driving._visits) == 1, "one satellite, driven twice"

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
-from antiphon.audio.pcm import SCALE, Resampler, Samples
+from antiphon.audio.pcm import SCALE, Samples, resample
 
 LONGEST_S = 300.0
 """The longest reply that is kept; what is beyond is not played."""
@@ -91,9 +91,13 @@ class Queue:
         other.played = self.played * wanted // rate
         left = self.peek(self.waiting)
         if len(left):
-            samples = Resampler(rate, wanted).feed(left.astype(np.float32), last=True)
-            other.put(np.clip(np.rint(samples), -SCALE, SCALE - 1).astype(np.int16))
+            other.put(_whole(resample(left.astype(np.float32), rate, wanted)))
         return other
+
+
+def _whole(samples: Samples) -> Pcm:
+    """Return samples, which are at the scale of 16 bits, as they are kept."""
+    return np.clip(np.rint(samples), -SCALE, SCALE - 1).astype(np.int16)
 
 
 class Speaker:
@@ -240,7 +244,7 @@ class Speaker:
 
     def cue(self, samples: Samples, rate: int) -> None:
         """Mix a short sound over whatever plays."""
-        pcm = (Resampler(rate, self.rate).feed(samples, last=True) * (SCALE - 1)).astype(np.int16)
+        pcm = (resample(samples, rate, self.rate) * (SCALE - 1)).astype(np.int16)
         with self._lock:
             if len(self._cues) < CUES:
                 self._cues.append(pcm)
@@ -292,7 +296,7 @@ class Speaker:
         with self._lock:
             full = queue.waiting + len(samples) > LONGEST_S * self.rate
             if not full:
-                queue.put(np.clip(np.rint(samples * SCALE), -SCALE, SCALE - 1).astype(np.int16))
+                queue.put(_whole(samples * SCALE))
         if full:
             log.warning("a reply is longer than can be kept: its end is not played", longest_s=LONGEST_S)
 
