@@ -34,13 +34,16 @@ def pytest_configure(config: pytest.Config) -> None:
 MODELS = ("endpoints", "engines", "gateway", "house")
 """Folders of tests that work the models, which take all cores: no two of these run at once (`./test.sh` runs two)."""
 
+WAITING = ("test_bounds", "test_played", "test_realtime_events")
+"""Files of theirs that work a model now and then at most, and wait the rest of the time."""
+
 
 class Together(LoadScopeScheduling):
     """A file's tests stay together, and so do all that work the models. (Groups by mark do nothing in pytest 9.2.)"""
 
     def _split_scope(self, nodeid: str) -> str:
         file = Path(nodeid.partition("::")[0])
-        return "models" if set(MODELS) & set(file.parts) else str(file)
+        return "models" if set(MODELS) & set(file.parts) and file.stem not in WAITING else str(file)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
