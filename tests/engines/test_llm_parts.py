@@ -10,7 +10,7 @@ import pytest
 
 from antiphon_daemon.engines.contracts import Message
 from antiphon_daemon.engines.llm.slots import OWN_S, Slots
-from antiphon_daemon.engines.llm.thoughts import Thoughts
+from antiphon_daemon.engines.llm.thoughts import Habit, Thoughts
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,24 @@ def test_thoughts_at_the_beginning_are_left_out_however_they_are_cut(text: str, 
     thoughts = Thoughts()
     heard = "".join(thoughts.feed(text[at : at + size]) for at in range(0, len(text), size))
     assert heard + thoughts.rest() == spoken
+
+
+def filtered(habit: Habit, text: str, size: int, *, cut: bool = False) -> str:
+    thoughts = Thoughts(habit)
+    heard = "".join(thoughts.feed(text[at : at + size]) for at in range(0, len(text), size))
+    return heard + thoughts.rest(cut=cut)
+
+
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_thoughts_without_a_beginning_are_left_out_once_they_are_known(size: int) -> None:
+    habit = Habit()
+    assert filtered(habit, "Hm, noon.</think>\n\nNoon.", size).endswith("Noon."), "the first is spoken"
+    assert filtered(habit, "One o'clock?</think>\n\nIt is one.", size) == "It is one."
+    assert filtered(habit, "<think>Two?</think>It is two.", size) == "It is two."
+    assert filtered(habit, "He asks for the time, and", size, cut=True) == ""
+    assert filtered(habit, "I did not think.", size) == "I did not think.", "nothing is lost"
+    assert filtered(habit, "It is three.", size) == "It is three."
+    assert habit.end == ""
 
 
 def test_each_conversation_finds_its_own_place_again() -> None:

@@ -188,6 +188,17 @@ async def test_thoughts_are_not_spoken(server: OpenAiServer, responder: OpenAiAp
     assert await reply(responder) == [TextDelta("Noon.")]
 
 
+async def test_thoughts_that_the_template_begins_are_left_out_from_the_second_reply_on(
+    server: OpenAiServer, responder: OpenAiApi
+) -> None:
+    server.script = [event("The user"), event(" wants.\n</think>\n\n"), event("Noon."), event(finish="stop"), END]
+    assert await reply(responder) == [TextDelta("The user"), TextDelta("Noon.")]
+    assert await reply(responder) == [TextDelta("Noon.")]
+    server.script = [event("The user"), event(finish="length"), END]
+    with pytest.raises(EngineError, match="only thought and answered nothing"):
+        await reply(responder)
+
+
 @pytest.mark.parametrize("thought", [event(reasoning_content="The user"), event("<think>The user wants")])
 async def test_a_model_that_only_thinks_has_failed(server: OpenAiServer, responder: OpenAiApi, thought: bytes) -> None:
     server.script = [thought, event(finish="length"), END]

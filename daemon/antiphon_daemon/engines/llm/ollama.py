@@ -18,7 +18,7 @@ from antiphon.settings import Llm
 from antiphon_daemon.engines.contracts import EngineError, Fault, Message, Revoked, TextDelta, Tool, ToolCall, Work
 from antiphon_daemon.engines.llm.prefix import unasked
 from antiphon_daemon.engines.llm.remote import LOAD_S, is_near, nothing_said, one_line, tls_error, trusted
-from antiphon_daemon.engines.llm.thoughts import Thoughts
+from antiphon_daemon.engines.llm.thoughts import Habit, Thoughts
 from antiphon_daemon.engines.worker import revocable
 
 URL = "http://127.0.0.1:11434"
@@ -56,6 +56,7 @@ class Ollama:
         self._url = settings.url or URL
         self._connect_s = connect_s
         self._model = settings.model
+        self._habit = Habit()
         key = settings.api_key
         self._client = ollama.AsyncClient(
             host=self._url,
@@ -103,7 +104,7 @@ class Ollama:
         self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()
     ) -> AsyncIterator[TextDelta | ToolCall]:
         """Yield the reply as the server streams it; what the model only thinks is left out."""
-        thoughts, said, done = Thoughts(), False, False
+        thoughts, said, done, cut = Thoughts(self._habit), False, False, False
         try:
             async with revocable(work):
                 reply = await self._client.chat(
@@ -122,7 +123,7 @@ class Ollama:
                         part = await anext(parts, None)
                     if part is None:
                         break
-                    done = bool(part.done)
+                    done, cut = bool(part.done), part.done_reason == "length"
                     thoughts.thought |= bool(part.message.thinking)
                     if text := thoughts.feed(part.message.content or ""):
                         said = True
@@ -133,7 +134,7 @@ class Ollama:
                         yield ToolCall(f"call_{uuid.uuid4().hex[:12]}", name, arguments)
         except FAILURES as error:
             raise self._error(error) from error
-        if rest := thoughts.rest():
+        if rest := thoughts.rest(cut=cut):
             yield TextDelta(unicodedata.normalize("NFC", rest))
         if not done:
             raise self._broke_off()

@@ -21,7 +21,7 @@ from antiphon.settings import Llm
 from antiphon_daemon.engines.contracts import EngineError, Fault, Message, Revoked, TextDelta, Tool, ToolCall, Work
 from antiphon_daemon.engines.llm.prefix import unasked
 from antiphon_daemon.engines.llm.remote import LOAD_S, is_near, nothing_said, one_line, tls_error, trusted
-from antiphon_daemon.engines.llm.thoughts import Thoughts
+from antiphon_daemon.engines.llm.thoughts import Habit, Thoughts
 from antiphon_daemon.engines.worker import revocable
 
 OPENAI = "api.openai.com"
@@ -52,6 +52,7 @@ class OpenAiApi:
         self._url = _base(settings.url)
         self._connect_s = connect_s
         self._model = settings.model
+        self._habit = Habit()
         key = settings.api_key.get_secret_value() if settings.api_key else "none"
         self._near = is_near(self._url)
         self._client = openai.AsyncOpenAI(
@@ -129,7 +130,7 @@ class OpenAiApi:
     async def _answer(
         self, messages: Sequence[Message], work: Work, tools: Sequence[Tool], choice: str
     ) -> AsyncGenerator[TextDelta | ToolCall, None]:
-        thoughts, calls, said, ended = Thoughts(), _Calls(), False, None
+        thoughts, calls, said, ended = Thoughts(self._habit), _Calls(), False, None
         try:
             async with revocable(work):
                 stream = await self._create(
@@ -150,7 +151,7 @@ class OpenAiApi:
                             yield TextDelta(unicodedata.normalize("NFC", text))
         except FAILURES as error:
             raise self._error(error) from error
-        if rest := thoughts.rest():
+        if rest := thoughts.rest(cut=ended in ("length", "tool_calls")):
             yield TextDelta(unicodedata.normalize("NFC", rest))
         if ended is None:
             raise self._broke_off()
