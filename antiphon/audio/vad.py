@@ -144,6 +144,11 @@ class SpeechTracker:
         """Speech may have begun: a few frames more will tell."""
         return not self.speaking and self._last >= RISING
 
+    @property
+    def resting(self) -> bool:
+        """The room has been quiet for so long that the model rests."""
+        return not self.speaking and self._quiet >= REST_FRAMES
+
     def feed(self, samples: Samples) -> list[SpeechBegan | SpeechPaused]:
         """Judge more sound (mono, 16 kHz) and return what happened in it, in order."""
         happened: list[SpeechBegan | SpeechPaused] = []

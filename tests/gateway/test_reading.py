@@ -13,7 +13,7 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from antiphon_daemon.gateway.outbox import MESSAGE_BYTES
-from antiphon_daemon.gateway.reading import AHEAD_BYTES, Reading
+from antiphon_daemon.gateway.reading import AHEAD_BYTES, REST_S, Reading
 
 UPGRADE = (
     b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -151,6 +151,40 @@ async def test_messages_that_hold_nothing_are_not_read_without_end() -> None:
         await settled()
         assert transport.notes == ["stops", "goes on"]
         assert one.queue.empty()
+
+
+async def test_who_rests_is_read_now_and_then_and_sound_comes_in_one_piece() -> None:
+    async with opened() as (one, transport, session):
+        for _ in range(10):
+            session.may.release()
+        one.rest(4 * BLOCK)
+        one.data_received(framed(5) + EMPTY)
+        assert transport.notes == ["stops"]
+        await settled()
+        assert (session.took, session.bytes) == (3, 5 * BLOCK), "four, one, and the message that holds nothing"
+        await asyncio.sleep(2 * REST_S)
+        assert transport.notes == ["stops", "goes on"]
+        one.data_received(framed())
+        assert transport.notes == ["stops", "goes on", "stops"]
+        one.rest(0)
+        assert transport.notes == ["stops", "goes on", "stops", "goes on"], "somebody speaks: it is read at once again"
+        one.data_received(framed(2))
+        await settled()
+        assert (session.took, session.bytes) == (6, 8 * BLOCK)
+        assert len(transport.notes) == 4
+
+
+async def test_who_rests_is_not_read_sooner_than_it_can_take() -> None:
+    async with opened() as (one, transport, session):
+        one.rest(1)
+        for _ in range(1 + AHEAD_BYTES // (BLOCK + MESSAGE_BYTES)):
+            one.data_received(framed())
+        await asyncio.sleep(2 * REST_S)
+        assert "goes on" not in transport.notes
+        for _ in range(100):
+            session.may.release()
+        await settled()
+        assert transport.notes[-1] == "goes on"
 
 
 async def test_no_more_is_taken_at_a_time_than_may_wait() -> None:

@@ -55,6 +55,20 @@ async def test_a_spoken_question_is_answered_with_sound_that_says_its_caption(ru
         assert one.kinds().index("reply_began") < one.kinds().index("reply")
 
 
+async def test_a_quiet_room_may_be_read_late_and_what_is_said_in_it_is_heard_whole(running: Running, say: Say) -> None:
+    async with client(running[0]) as one:
+        session = await only(running[2])
+        await one.speak(silence(2.6))
+        assert session.rests
+        await one.send("ping")
+        await one.until("pong")
+        asking = asyncio.create_task(one.speak(np.concatenate((say("What is the capital of France?"), silence(0.5)))))
+        await one.until("state", state="hearing")
+        assert not session.rests
+        assert words((await one.until("transcript"))["text"])[:4] == ["what", "is", "the", "capital"]
+        await asking
+
+
 async def test_a_recording_sent_at_once_is_heard_to_its_end(running: Running, say: Say) -> None:
     async with client(running[0]) as one:
         await one.speak(np.concatenate((silence(0.2), say("How are you today?"))), paced=False)

@@ -169,6 +169,11 @@ class Conversation:
         return self._state.open
 
     @property
+    def resting(self) -> bool:
+        """It listens, nothing is being said or done, and the room is quiet: what comes may come a moment late."""
+        return self._state.phase is turns.Phase.LISTENING and not self._state.joined and self._listening.resting
+
+    @property
     def agreed(self) -> Agreement:
         """What `heard_so_far` has told of this turn."""
         return self._agreement

@@ -19,7 +19,7 @@ BEFORE, AFTER = RATE // 2, RATE * 3 // 10
 a moment to believe in speech that begins with the stream."""
 KEPT = RATE
 """Sound that is kept while nobody speaks."""
-GAP_S = 0.1
+GAP_S = 0.3
 """A stream that begins so soon after the sound before is the same microphone, which was never closed."""
 PACE_S = 1.0
 LIVE_LEAD_S = 2.0
@@ -72,6 +72,11 @@ class Listening:
         """Whether the sound comes at the pace of a microphone now."""
         since = self._clock() - PACE_S
         return sum(count for at, count in self._pace if at >= since) / RATE <= PACE_S + LIVE_LEAD_S
+
+    @property
+    def resting(self) -> bool:
+        """It has been quiet for so long that speech, which would be louder, is not even looked for."""
+        return self._tracker.resting
 
     @property
     def rising(self) -> bool:

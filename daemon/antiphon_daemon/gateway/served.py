@@ -14,6 +14,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from antiphon.settings import Settings
 from antiphon_daemon.conversation.turn_types import Phase
 from antiphon_daemon.gateway.outbox import Outbox, Stuck
+from antiphon_daemon.gateway.reading import REST
 from antiphon_daemon.insight.peers import Seen
 
 GOING_AWAY = 1001
@@ -42,6 +43,11 @@ class Served:
     def phase(self) -> Phase:
         """Where its turn stands."""
         raise NotImplementedError
+
+    @property
+    def rests(self) -> int:
+        """How much sound (bytes) may come in one piece, and a moment late, for there is nothing to hear; 0: none."""
+        return 0
 
     def seen(self) -> Seen:
         """Return how it stands with the client."""
@@ -97,6 +103,7 @@ class Served:
             self.over.set_result(None)
 
     async def _read_all(self) -> None:
+        rest: Callable[[int], None] = self._socket.scope["extensions"][REST]["rest"]
         while True:
             message = await self._socket.receive()
             if message["type"] == "websocket.disconnect":
@@ -106,6 +113,7 @@ class Served:
             except Exception:  # the edge: a fault of ours is told and logged, and the session goes on
                 log.exception("a message failed")
                 self.fault()
+            rest(self.rests)
 
 
 def peer_name(websocket: WebSocket) -> str:

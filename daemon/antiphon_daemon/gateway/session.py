@@ -33,6 +33,8 @@ from antiphon_daemon.insight.turns import Recorder
 
 TEXT_MOST = 4000
 """Letters of a typed message."""
+PIECE_BYTES = 4096
+"""In a quiet room sound may come in pieces of 128 ms."""
 MESSAGE_COST = 256
 """Each message counts as so many bytes at least: small ones are not free."""
 BURST_S = 60
@@ -131,6 +133,11 @@ class Session(Served):
     def phase(self) -> Phase:
         """Where its turn stands."""
         return self._conversation.phase
+
+    @property
+    def rests(self) -> int:
+        """How much sound may come in one piece, and a moment late."""
+        return min(PIECE_BYTES, self._limits.frame_bytes) if self._conversation.resting else 0
 
     async def opened(self) -> None:
         """Greet the client."""

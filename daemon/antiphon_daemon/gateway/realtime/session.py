@@ -98,6 +98,11 @@ class Realtime(Served):
         """Where its turn stands."""
         return self._talk.conversation.phase
 
+    @property
+    def rests(self) -> int:
+        """How much sound may come in one piece, and a moment late; here it comes in events, which stay whole."""
+        return int(self._talk.config.detection is not None and self._talk.conversation.resting)
+
     def adopt(self, settings: Settings) -> None:
         """Follow other settings of the house from the next turn on."""
         if self._talk.config.instructions == self._talk.house_prompt:
