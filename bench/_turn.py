@@ -47,11 +47,15 @@ class Result:
     pauses: list[tuple[float, float | None]] = field(default_factory=list)
     """Every pause: where it began, and the probability that the turn was over."""
 
-    def came(self, over_at: list[float], sound_at: list[float], end: float) -> bool:
-        """Take what came when, on the clock on which the utterance ended at `end`; return whether it was answered."""
+    def came(self, over_at: list[float], sound_at: list[float], end: float, failure: str | None = None) -> bool:
+        """Take what came when, on the clock on which the utterance ended at `end`; return whether it was answered.
+
+        Args:
+            failure: what went wrong: what sounded is an apology, and no answer.
+        """
         self.cut_off = any(at < end for at in (*over_at, *sound_at))
         late = [at - end for at in sound_at if at >= end]
-        if late and over_at and not self.cut_off:
+        if late and over_at and not self.cut_off and not failure:
             self.first_audio_s, self.hold_s = late[0], over_at[-1] - end
             return True
         return False
@@ -141,7 +145,8 @@ class Satellite:
         result = Result(utterance, drafts=conversation.drafts)
         result.pauses = [(at / RATE, likely) for at, likely in sorted(conversation.pauses.items())]
         draft = conversation._draft
-        if result.came(peer.over_at, peer.sound_at, began + utterance.end_s) and draft is not None:
+        failure = draft.trace.failure if draft is not None else None
+        if result.came(peer.over_at, peer.sound_at, began + utterance.end_s, failure) and draft is not None:
             result.waterfall(draft.trace.timeline(), draft.trace.wasted_ms)
         conversation.stop()
         await conversation.close()

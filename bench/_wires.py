@@ -306,6 +306,6 @@ class Wire:
                 await call.send(block)
                 await asyncio.sleep(max(0.0, began + (number + 1) / BLOCKS_PER_S - time.perf_counter()))
             result = Result(utterance, drafts=int(call.turn.get("drafts", 0)))
-            if result.came(call.over_at, call.sound_at, began + utterance.end_s):
+            if result.came(call.over_at, call.sound_at, began + utterance.end_s, call.turn.get("failure")):
                 result.waterfall(call.turn.get("timeline", {}), int(call.turn.get("wasted_ms", 0)))
             return result

@@ -124,7 +124,7 @@ class Speaker:
         except TimeoutError:
             pass
         result.drafts = int(self._call.turn.get("drafts", 0))
-        if result.came(self._call.over_at, self._call.sound_at, end):
+        if result.came(self._call.over_at, self._call.sound_at, end, self._call.turn.get("failure")):
             result.waterfall(self._call.turn.get("timeline", {}), int(self._call.turn.get("wasted_ms", 0)))
         self._spoken.results.append(result)
         self._spoken.moments += [at - end for at in self._call.moment_at]
@@ -237,6 +237,7 @@ def figures(spoken: Spoken) -> dict[str, Any]:
     heard = [one.first_audio_s for one in results if one.first_audio_s is not None]
     p50, p95 = percentile(heard, 50), percentile(heard, 95)
     within = {"p50_ms": p50, "p95_ms": p95}
+    unanswered = sum(one.first_audio_s is None and not one.cut_off for one in results)
     return {
         "turns": len(results),
         **within,
@@ -247,12 +248,14 @@ def figures(spoken: Spoken) -> dict[str, Any]:
         },
         "hits": sum(one.hit for one in results),
         "cut_off": sum(one.cut_off for one in results),
-        "unanswered": sum(one.first_audio_s is None and not one.cut_off for one in results),
+        "unanswered": unanswered,
         "one_moments": len(spoken.moments),
         "one_moment_p50_ms": percentile(spoken.moments, 50),
         "reply_p50_s": round(float(np.median(spoken.replies_s)), 1) if spoken.replies_s else None,
         "cpu_s_a_turn": round(spoken.cpu_s / max(1, len(results)), 2),
-        "within_budget": bool(heard) and all((within[key] or 0) <= most for key, most in BUDGET_MS.items()),
+        "within_budget": bool(heard)
+        and not unanswered
+        and all((within[key] or 0) <= most for key, most in BUDGET_MS.items()),
         "errors": sorted(set(spoken.errors)),
         **spoken.cost,
         "cpu_percent": spoken.busiest,

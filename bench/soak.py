@@ -81,6 +81,8 @@ class Ears(Asker):
 
     def reply_ended(self, trace: Trace) -> None:
         super().reply_ended(trace)
+        if trace.failure is not None:
+            self._tally.apologies[" ".join(trace.failure.split())] += 1
         self.sounds.set()
 
     def nothing_heard(self) -> None:

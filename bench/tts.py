@@ -114,7 +114,7 @@ async def answered(bench: Bench, question: str, began: list[float]) -> AsyncGene
     """Yield what the embedded model answers."""
     assert bench.model is not None
     messages = new_memory(bench.settings, "en").messages(question)
-    async with aclosing(written(bench.model.respond(messages, Token()), bench.settings)) as deltas:
+    async with aclosing(written(bench.model, messages, Token(), bench.settings.deadlines)) as deltas:
         async for delta in deltas:
             if not began:
                 began.append(time.perf_counter())

@@ -10,7 +10,7 @@ from typing import Any
 
 from antiphon.checks import Check
 from antiphon.settings import Settings
-from antiphon.wire.link import LinkError, ask_info
+from antiphon.wire.link import LinkError, ask_info, here
 from antiphon.wire.server import ListenError, Server
 from antiphon_daemon import other_side
 from antiphon_daemon.endpoints.info import vad_info
@@ -68,7 +68,7 @@ async def _port(name: str, settings: Settings) -> Check:
         await server.stop()
     except ListenError as error:
         try:
-            await ask_info(f"tcp://127.0.0.1:{endpoint.port}", within_s=2)
+            await ask_info(f"tcp://{here(settings.network.host)}:{endpoint.port}", within_s=2)
         except LinkError:
             return Check(title, False, str(error), f"Set endpoints.{name}.port to another, or stop that program.")
         return Check(title, True, "a Wyoming service answers there: the daemon is running")

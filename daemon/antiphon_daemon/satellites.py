@@ -70,6 +70,10 @@ OURS = "-antiphon-satellite-"
 log = structlog.get_logger(__name__)
 
 
+class Twice(LinkError):
+    """The satellite is driven already, under another address."""
+
+
 class Satellites:
     """All the satellites of this daemon: those that are known, and those that mDNS finds.
 
@@ -195,6 +199,9 @@ class Satellites:
                         log.warning("this is no satellite", uri=uri)
                     return
                 await self._visit(uri, info.satellite.name)
+            except Twice as error:
+                log.debug("satellite known twice", uri=uri, why=str(error))
+                self._away.pop(uri, None)
             except LinkError as error:
                 (log.info if tries == 0 else log.debug)("satellite away", uri=uri, why=str(error))
                 self._away[uri] = str(error)
@@ -214,7 +221,7 @@ class Satellites:
         link = await open_link(uri, within_s=self._settings.deadlines.connect_s)
         if link.peer in self._visits:  # the same satellite under another name
             await link.close()
-            raise LinkError(f"{uri} is {link.peer}, which is driven already")
+            raise Twice(f"{uri} is {link.peer}, which is driven already")
         named = next((one for one, at in self._found.items() if at == uri), None)  # addresses change, names do not
         known = uri in self._known
         who = f"{name} {link.peer}" if known or named is None else named

@@ -23,6 +23,7 @@ from antiphon_daemon.conversation.memory import new_memory
 from antiphon_daemon.conversation.skills import Place, Timers
 from antiphon_daemon.conversation.turn_types import Phase
 from antiphon_daemon.engines.contracts import Engines, Message, Responder, TextDelta, Tool, ToolCall, Transcript, Work
+from antiphon_daemon.insight.metrics import COUNTS
 from antiphon_daemon.insight.turns import Turns
 
 SETTINGS = Settings.model_validate({"turn": {"unknown_ms": 400, "one_moment_s": 0}})
@@ -399,3 +400,44 @@ async def test_a_turn_over_the_reply_to_one_that_was_ended_takes_back_nothing() 
         await one.hear(SPEECH, 20)
         await one.until(Phase.SPEAKING)
         assert "what is the weather" in model.asked[-1]
+
+
+def recorded(one: Room) -> Turns:
+    """Return what keeps the turns of a conversation from now on."""
+    turns = Turns()
+    one.conversation._recorder = turns.of("websocket", "page")
+    return turns
+
+
+async def test_the_drafts_of_what_came_to_nothing_are_not_those_of_the_next_turn() -> None:
+    async with room(Measuring("")) as one:
+        turns = recorded(one)
+        await one.hear(SPEECH, 20)
+        await one.until(Phase.IDLE)
+        one.ears.text = "what is the weather"
+        one.conversation.open("en")
+        await one.reply()
+        assert [turn.trace.drafts for turn in turns] == [1]
+
+
+async def test_a_turn_that_could_not_be_heard_counts_with_its_own_drafts() -> None:
+    async with room(Measuring("what is the weather")) as one:
+        turns, before = recorded(one), COUNTS.turns
+        one.ears.fails = 2
+        await one.reply()
+        one.conversation.played()
+        one.conversation.open("en")
+        await one.reply()
+        assert [turn.trace.drafts for turn in turns] == [2, 1]
+        assert COUNTS.turns - before == 2
+
+
+async def test_a_turn_that_the_next_one_holds_can_be_taken_off_the_count() -> None:
+    async with room(Measuring("what is the weather"), Script(long), interrupts=True) as one:
+        turns, withdrawn = COUNTS.turns, COUNTS.withdrawn
+        await one.reply()
+        await one.speak_over(3)
+        one.ears.text = "what is the weather in Paris"
+        await one.hear(SPEECH, 5)
+        await one.reply()
+        assert (COUNTS.turns - turns, COUNTS.withdrawn - withdrawn) == (2, 1)

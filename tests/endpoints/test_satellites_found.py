@@ -147,3 +147,13 @@ async def test_a_satellite_that_announces_itself_anew_elsewhere_is_driven_once(m
         await moved.driven()
         await asyncio.sleep(0.5)
         assert len(driving._visits) == 1, "one satellite, driven twice"
+
+
+async def test_a_satellite_that_is_known_by_two_addresses_is_shown_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(satellites, "BACKOFF_S", (0.05,))
+    (one,) = await started(1)
+    async with driven(one) as driving:
+        await one.driven()
+        driving._changed(NAME, Found(NAME, f"tcp://localhost:{one.port}"))
+        await asyncio.sleep(0.5)
+        assert [seen.state for seen in driving.seen()] == ["idle"]

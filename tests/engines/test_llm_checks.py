@@ -9,8 +9,13 @@ import pytest
 from http_servers import OllamaServer, OpenAiServer
 
 from antiphon.checks import Check
-from antiphon.settings import Endpoint, Endpoints, Settings
-from antiphon_daemon.checks import run
+from antiphon.settings import Endpoint, Endpoints, Network, Settings
+from antiphon.wire.server import Server
+from antiphon_daemon.checks import _port, run
+from antiphon_daemon.endpoints.info import handle_info, vad_info
+from antiphon_daemon.endpoints.vad import VadHandler
+from antiphon_daemon.engines.build import load_backends
+from antiphon_daemon.engines.contracts import EngineError
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -52,3 +57,27 @@ async def test_a_server_that_refuses_the_key_is_told() -> None:
         server.status, server.error = "401 Unauthorized", b'{"error": {"message": "no"}}'
         check = (await looked_at({"engine": "openai_api", "url": server.url}))["language model"]
         assert (check.ok, "api_key_file" in check.says) == (False, True)
+
+
+@pytest.mark.parametrize("engine", ["openai_api", "ollama"])
+async def test_a_password_in_an_address_is_shown_to_nobody(engine: str) -> None:
+    settings = Settings.model_validate(
+        {"llm": {"engine": engine, "url": "http://me:hunter2@127.0.0.1:9", "model": "m"}}
+    )
+    (backend,) = load_backends(settings)
+    with pytest.raises(EngineError) as error:
+        await backend.check()
+    await backend.close()
+    about = handle_info(backend, "en", control=False).event().data
+    assert "hunter2" not in f"{backend.name} {error.value} {error.value.for_log} {about}"
+    assert "127.0.0.1:9" in str(error.value)
+
+
+async def test_a_daemon_that_listens_on_one_address_is_found_there() -> None:
+    network = Network(host="127.0.0.2", zeroconf=False)
+    server = Server("asr", 0, info=vad_info, handler=VadHandler, network=network)
+    await server.start()
+    settings = Settings(network=network, endpoints=Endpoints(asr=Endpoint(port=server.port)))
+    check = await _port("asr", settings)
+    await server.stop()
+    assert (check.ok, "the daemon is running" in check.says) == (True, True)

@@ -20,6 +20,8 @@ from playwright.sync_api import Browser, Page, expect
 from pydantic import SecretStr
 
 from antiphon_daemon.engines.contracts import Synthesizer
+from antiphon_daemon.insight.trace import Trace
+from antiphon_daemon.insight.turns import Outcome
 
 from .client import client
 from .opening import daemon
@@ -156,3 +158,21 @@ def test_a_daemon_that_ends_is_said_and_found_again(voice: Synthesizer, browser:
         with daemon(voice, port=gateway.port):
             state(page, "Live")
             expect(page.get_by_text("No turn yet.")).to_be_visible()
+
+
+def test_the_newest_turn_is_first_whichever_changed_last(gateway: Any, browser: Browser) -> None:
+    async def happen() -> None:
+        first, _ = (gateway.turns.of("satellite", name).began(Trace()) for name in ("first", "second"))
+        first.end(Outcome.ANSWERED)
+
+    with tab(browser, locale="en-US", viewport=DESKTOP) as one:
+        page = one.page
+        page.goto(f"http://localhost:{gateway.port}/dashboard")
+        state(page, "Live")
+        page.get_by_role("button", name="Pause").click()
+        on_its_loop(gateway, happen())
+        page.wait_for_timeout(500)
+        page.get_by_role("button", name="Go on").click()
+        names = page.locator("#turns .name")
+        expect(names.filter(has_text="first")).to_have_count(1)
+        assert names.all_text_contents()[:2] == ["second", "first"]

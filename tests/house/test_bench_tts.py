@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from scripted import Script, Tones, quick
 
 from antiphon.configuration import ROOT
+from antiphon.settings import Settings
 
 
 def bench(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -58,3 +60,12 @@ def test_the_loudspeaker_that_makes_no_sound_tells_when_it_ran_dry(monkeypatch: 
     assert player.silences_ms() == pytest.approx([300])
     assert player.sound_s == pytest.approx(1.2)
     assert player.first_sound_s() == 0
+
+
+async def test_what_the_language_model_answers_is_spoken_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "bench"))
+    import tts
+
+    bench, began = tts.Bench(tts.Stopwatch(Tones()), Script(quick), Settings()), list[float]()
+    heard = await tts.hear(bench, tts.answered(bench, "How are you?", began), began)
+    assert heard.text == "It is fine."

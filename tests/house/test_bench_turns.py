@@ -8,9 +8,13 @@ from antiphon.configuration import ROOT
 
 sys.path.insert(0, str(ROOT / "bench"))
 
+import load
+import soak
 from _corpus import Utterance
 from _difference import difference, parts_of
 from _turn import Result
+
+from antiphon_daemon.insight.trace import Trace
 
 SAID = Utterance("a.wav", "hello", "joe", 2.0)
 
@@ -64,3 +68,21 @@ def test_a_way_in_that_tells_no_waterfall_is_compared_all_the_same() -> None:
     found = difference([bare], [answered(0.51)], "realtime", "the conversation")
     assert (found["later_p50_ms"], found["hold_mean_ms"]) == (90, 20)
     assert found["says"].endswith("taken for over +20 ms, and what follows +70 ms; it tells no waterfall.")
+
+
+def test_an_apology_is_no_answer() -> None:
+    result = Result(SAID)
+    assert not result.came([10.5], [10.6], 10.0, "the language model cannot be reached")
+    assert (result.first_audio_s, result.cut_off) == (None, False)
+    tally = soak.Tally()
+    ears, trace = soak.Ears(tally), Trace()
+    trace.failed("the language model cannot be reached")
+    ears.fresh()
+    ears.reply_ended(trace)
+    assert tally.apologies.total() == 1
+
+
+def test_a_daemon_that_does_not_answer_is_in_no_budget() -> None:
+    results = [answered(0.5), *(Result(SAID) for _ in range(11))]
+    found = load.figures(load.Spoken(4, results=results))
+    assert (found["unanswered"], found["within_budget"]) == (11, False)

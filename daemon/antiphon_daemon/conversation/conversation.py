@@ -319,6 +319,7 @@ class Conversation:
         fresh = before is turns.Phase.OVERLAP or (before is turns.Phase.LISTENING and not self._state.joined)
         if fresh and self._state.phase is turns.Phase.HEARING:
             self._agreement, self._partial_at = Agreement(), 0
+            self._begun, self._wasted_s = 0, 0.0
         for action in actions:
             self._do(action)
         if self._state.phase is turns.Phase.THINKING and self._draft is not None:
@@ -517,10 +518,7 @@ class Conversation:
         self._stopped.drop()
         self._parked.drop()
         draft.trace.mark("turn_end")
-        if self._policy.answers or not action.said:
-            metrics.turn_began(self._begun, self._wasted_s)
-        draft.trace.drafts, draft.trace.wasted_ms = self._begun, round(self._wasted_s * 1000)
-        self._begun, self._wasted_s = 0, 0.0
+        self._count(draft.trace, answered=self._policy.answers or not action.said)
         self._record(draft, action.text if action.said else "", typed=draft.heard is None)
         if action.said:
             self._peer.turn_over(action.text, draft.language)
@@ -537,6 +535,13 @@ class Conversation:
             draft.reply.release()
             self._moment.watch(draft, self._settings)
 
+    def _count(self, trace: Trace, *, answered: bool) -> None:
+        """The turn is over: it has the drafts that were made since it began."""
+        if answered:
+            metrics.turn_began(self._begun, self._wasted_s)
+        trace.drafts, trace.wasted_ms = self._begun, round(self._wasted_s * 1000)
+        self._begun, self._wasted_s = 0, 0.0
+
     def _record(self, draft: Draft, said: str, *, typed: bool = False) -> None:
         """The turn is over: keep it with the last ones."""
         if self._recorder is not None:
@@ -546,6 +551,7 @@ class Conversation:
         draft = self._draft
         assert draft is not None
         error = draft.error or EngineError("stt", "hearing failed")
+        self._count(draft.trace, answered=self._policy.answers)
         if not self._policy.answers:
             self._record(draft, "")
             draft.was_heard()

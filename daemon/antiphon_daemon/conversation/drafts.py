@@ -147,6 +147,7 @@ class Draft:
         """The turn goes on after all: take back what was done."""
         while self.undo:
             self.undo.pop()()
+        metrics.turn_withdrawn()
         if self.turn is not None:
             self.turn.end(Outcome.WITHDRAWN)
 

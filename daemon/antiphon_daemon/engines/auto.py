@@ -18,6 +18,7 @@ from antiphon.cores import cores
 from antiphon.settings import Llm, Settings
 from antiphon_daemon.engines import available, by_speed, catalogue, measured, models
 from antiphon_daemon.engines.contracts import Chosen, EngineError, EngineMissing, Stage
+from antiphon_daemon.engines.llm.remote import shown
 
 STAGES: tuple[Stage, ...] = ("stt", "llm", "tts")
 NO_MODEL = "the catalogue has no model for it, see docs/models.md"
@@ -241,7 +242,7 @@ def _named_hearing(settings: Settings, machine: Machine, here: Here) -> Chosen |
     """Return the engine that what the settings name belongs to; None where they name nothing."""
     stt, folder = settings.stt, Path(settings.stt.model).expanduser()
     if stt.url:
-        engine, what = ("openai_api" if stt.url.startswith("http") else "wyoming"), stt.url
+        engine, what = ("openai_api" if stt.url.startswith("http") else "wyoming"), shown(stt.url)
     elif stt.model == "embedded":
         return None
     else:
@@ -264,7 +265,7 @@ def _named_speaking(settings: Settings) -> Chosen | None:
     """Return the engine that what the settings name belongs to; None where they name nothing."""
     tts = settings.tts
     if tts.url:
-        engine, what = ("openai_api" if tts.url.startswith("http") else "wyoming"), tts.url
+        engine, what = ("openai_api" if tts.url.startswith("http") else "wyoming"), shown(tts.url)
     elif tts.voice == "embedded":
         return None
     else:

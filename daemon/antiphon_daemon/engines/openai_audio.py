@@ -15,7 +15,7 @@ import structlog
 
 from antiphon.settings import Deadlines, Stt, Tts
 from antiphon_daemon.engines.contracts import EngineError, Fault, Revoked, Work
-from antiphon_daemon.engines.llm.remote import is_near, one_line, tls_error, trusted
+from antiphon_daemon.engines.llm.remote import is_near, one_line, shown, tls_error, trusted
 from antiphon_daemon.engines.wyoming import listed
 
 FAILURES = (openai.OpenAIError, httpx2.HTTPError, OSError, ValueError, TypeError, AttributeError)
@@ -45,14 +45,15 @@ class AudioServer:
         if not settings.url:
             raise EngineError(stage, f"No server is named: set {stage}.url in config.yaml, for example to {EXAMPLES}.")
         self.stage = stage
-        self.url = settings.url if urlsplit(settings.url).path.strip("/") else f"{settings.url.rstrip('/')}/v1"
+        url = settings.url if urlsplit(settings.url).path.strip("/") else f"{settings.url.rstrip('/')}/v1"
+        self.url = shown(url)
         self._named = "" if settings.model == "embedded" else settings.model
         self.model = self._named
         self._likely = likely
         self._connect_s = deadlines.connect_s
         self.client = openai.AsyncOpenAI(
             api_key=settings.api_key.get_secret_value() if settings.api_key else "none",
-            base_url=self.url,
+            base_url=url,
             max_retries=0,
             http_client=httpx2.AsyncClient(
                 verify=trusted(settings, stage),

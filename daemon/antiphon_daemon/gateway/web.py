@@ -163,6 +163,7 @@ class Counted(Collector):
         """Yield every metric as it stands now."""
         counts = COUNTS
         yield _counter("turns", "Turns of satellites and sessions that were answered.", counts.turns)
+        yield _counter("withdrawn_turns", "Those of them that the next turn holds.", counts.withdrawn)
         yield _counter("failed_replies", "Replies that a failure ended or made an apology.", counts.failed)
         yield _counter("one_moments", 'Replies so late that "one moment" was said before them.', counts.moments)
         yield _counter("drafts", "Drafts that were begun for those turns.", counts.drafts)

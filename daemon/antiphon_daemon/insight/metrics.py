@@ -36,6 +36,8 @@ class Counts:
 
     turns: int = 0
     """Turns that were over and answered."""
+    withdrawn: int = 0
+    """Those of them whose speaker had not finished: the next turn holds them."""
     failed: int = 0
     """Replies that an engine's failure ended, or turned into an apology."""
     drafts: int = 0
@@ -70,6 +72,11 @@ def turn_began(drafts: int, wasted_s: float) -> None:
     COUNTS.turns += 1
     COUNTS.drafts += drafts
     COUNTS.wasted_s += max(0.0, wasted_s)
+
+
+def turn_withdrawn() -> None:
+    """The speaker of a turn that had begun goes on."""
+    COUNTS.withdrawn += 1
 
 
 def reply_began(trace: Trace) -> None:

@@ -17,7 +17,7 @@ import structlog
 from antiphon.settings import Llm
 from antiphon_daemon.engines.contracts import EngineError, Fault, Message, Revoked, TextDelta, Tool, ToolCall, Work
 from antiphon_daemon.engines.llm.prefix import unasked
-from antiphon_daemon.engines.llm.remote import LOAD_S, is_near, nothing_said, one_line, tls_error, trusted
+from antiphon_daemon.engines.llm.remote import LOAD_S, is_near, nothing_said, one_line, shown, tls_error, trusted
 from antiphon_daemon.engines.llm.thoughts import Habit, Thoughts
 from antiphon_daemon.engines.worker import revocable
 
@@ -53,13 +53,13 @@ class Ollama:
 
     def __init__(self, settings: Llm, *, connect_s: float = 5.0) -> None:
         self._settings = settings
-        self._url = settings.url or URL
+        self._url = shown(settings.url or URL)
         self._connect_s = connect_s
         self._model = settings.model
         self._habit = Habit()
         key = settings.api_key
         self._client = ollama.AsyncClient(
-            host=self._url,
+            host=settings.url or URL,
             headers={
                 **settings.headers,
                 **({"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}),

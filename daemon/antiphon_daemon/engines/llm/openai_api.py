@@ -20,7 +20,7 @@ import structlog
 from antiphon.settings import Llm
 from antiphon_daemon.engines.contracts import EngineError, Fault, Message, Revoked, TextDelta, Tool, ToolCall, Work
 from antiphon_daemon.engines.llm.prefix import unasked
-from antiphon_daemon.engines.llm.remote import LOAD_S, is_near, nothing_said, one_line, tls_error, trusted
+from antiphon_daemon.engines.llm.remote import LOAD_S, is_near, nothing_said, one_line, shown, tls_error, trusted
 from antiphon_daemon.engines.llm.thoughts import Habit, Thoughts
 from antiphon_daemon.engines.worker import revocable
 
@@ -49,7 +49,8 @@ class OpenAiApi:
 
     def __init__(self, settings: Llm, *, connect_s: float = 5.0) -> None:
         self._settings = settings
-        self._url = _base(settings.url)
+        url = _base(settings.url)
+        self._url = shown(url)
         self._connect_s = connect_s
         self._model = settings.model
         self._habit = Habit()
@@ -57,7 +58,7 @@ class OpenAiApi:
         self._near = is_near(self._url)
         self._client = openai.AsyncOpenAI(
             api_key=key,
-            base_url=self._url,
+            base_url=url,
             default_headers=settings.headers,
             max_retries=0,
             http_client=httpx2.AsyncClient(

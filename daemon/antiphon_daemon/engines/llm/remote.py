@@ -24,6 +24,13 @@ def is_near(url: str) -> bool:
         return host == "localhost" or host.endswith((".local", ".localhost"))
 
 
+def shown(url: str) -> str:
+    """Return a server's address as it may be shown: without the name and password that may stand in it."""
+    scheme, slashes, rest = url.partition("//") if "//" in url else ("", "", url)
+    place, slash, path = rest.partition("/")
+    return f"{scheme}{slashes}{place.rpartition('@')[2]}{slash}{path}"
+
+
 def stage_of(section: str) -> Stage:
     """Return the stage that a section of the settings is about; Home Assistant's is a language model's."""
     return "stt" if section == "stt" else "tts" if section == "tts" else "llm"

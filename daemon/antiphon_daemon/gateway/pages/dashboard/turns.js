@@ -42,8 +42,10 @@ export class Turns {
       return;
     }
     const row = new Row(turn);
+    const older = [...this.#rows.keys()].filter((number) => number < turn.number);
+    const next = older.length > 0 ? this.#rows.get(Math.max(...older)).item : null;
     this.#rows.set(turn.number, row);
-    at('turns').prepend(row.item);
+    at('turns').insertBefore(row.item, next);
     while (this.#rows.size > this.#most) {
       const oldest = Math.min(...this.#rows.keys());
       this.#rows.get(oldest).item.remove();
