@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -98,7 +99,7 @@ def load(explicit: str | None = None) -> Settings:
     except ValidationError as error:
         raise SettingsError("\n".join(_sentences(error, path, lines))) from None
     except SourceError as error:  # a variable that is not JSON where it must be
-        raise SettingsError(f"environment: {error}") from None
+        raise SettingsError("\n".join(_not_json()) or f"environment: {error}") from None
 
 
 def state_dir() -> Path:
@@ -223,6 +224,21 @@ def _refuse_unknown_variables() -> None:
         if path and not whole and _path_of(variable.removesuffix("_FILE")) not in known:
             names = [PREFIX + "__".join(key).upper() for key in known]
             raise SettingsError(f"environment: {variable} is no setting{_nearest(variable.upper(), names)}")
+
+
+def _not_json() -> Iterator[str]:
+    """Name the variables that hold no JSON where a list or a section has to be."""
+    known = dict(keys())
+    for variable, value in os.environ.items():
+        path = _path_of(variable)
+        section = path not in known and any(key[: len(path)] == path for key in known)
+        if not path or not (section or isinstance(known.get(path), list | dict)):
+            continue
+        try:
+            json.loads(value)
+        except ValueError:
+            like = '{"name": "value"}' if section or isinstance(known[path], dict) else '["one", "two"]'
+            yield f"environment: {variable}: expected JSON, such as {like}"
 
 
 def _path_of(variable: str) -> tuple[str, ...]:

@@ -471,7 +471,10 @@ class Settings(BaseSettings):
         """The environment is stronger than the file, which comes as arguments with what `_FILE` variables hold."""
         if isinstance(env_settings, EnvSettingsSource):
             own = env_settings.env_vars
-            env_settings.env_vars = {name: value for name, value in own.items() if not name.endswith("_file")}
+            known = {f"{PREFIX}{'__'.join(path)}".lower() for path, _ in keys()}  # of which some end so: `ca_file`
+            env_settings.env_vars = {
+                name: value for name, value in own.items() if not name.endswith("_file") or name in known
+            }
         return env_settings, init_settings
 
 

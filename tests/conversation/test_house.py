@@ -20,6 +20,14 @@ ENGLISH: list[tuple[str, str, dict[str, object]]] = [
     ("Make the kitchen lights blue", "HassLightSet", {"area": "kitchen", "domain": "light", "color": "blue"}),
     ("Set the temperature to 21 degrees.", "HassClimateSetTemperature", {"temperature": 21}),
     ("Pause the music.", "HassMediaPause", {}),
+    ("Turn on the light.", "HassTurnOn", {"name": "light"}),
+    ("Switch off my lights", "HassTurnOff", {"name": "lights"}),
+    ("Close the blinds.", "HassTurnOff", {"name": "blinds", "domain": "cover"}),
+    ("Set the blinds to 50 percent.", "HassSetPosition", {"name": "blinds", "position": 50, "domain": "cover"}),
+    ("Dim the lights to 10 percent.", "HassLightSet", {"name": "lights", "brightness": 10}),
+    ("Set the temperature to 21.5 degrees.", "HassClimateSetTemperature", {"temperature": 21.5}),
+    ("Set the thermostat to seventy degrees Fahrenheit", "HassClimateSetTemperature", {"temperature": 70}),
+    ("Start the vacuum.", "HassVacuumStart", {"name": "vacuum"}),
     ("Next song", "HassMediaNext", {}),
     ("Add milk and bread to the shopping list.", "HassShoppingListAddItem", {"item": "milk and bread"}),
     ("Add call the plumber to my to do list.", "HassListAddItem", {"item": "call the plumber", "name": "to do"}),
@@ -34,6 +42,7 @@ KOREAN: list[tuple[str, str, dict[str, object]]] = [
     ("장보기 목록에 우유 추가해 줘", "HassShoppingListAddItem", {"item": "우유"}),
     ("온도를 23도로 맞춰 줘", "HassClimateSetTemperature", {"temperature": 23}),
     ("거실 커튼을 30퍼센트 열어 줘", "HassSetPosition", {"area": "거실", "domain": "cover", "position": 30}),
+    ("온도를 23.5도로 맞춰 줘", "HassClimateSetTemperature", {"temperature": 23.5}),
     ("이전 곡 틀어 줘", "HassMediaPrevious", {}),
     ("할 일 목록에 빨래 추가해 줘", "HassListAddItem", {"name": "할일", "item": "빨래"}),
     ("로봇청소기 돌려 줘", "HassVacuumStart", {"name": "로봇청소기"}),
@@ -43,6 +52,7 @@ KOREAN: list[tuple[str, str, dict[str, object]]] = [
 NONE = [
     "What is the capital of France?", "Tell me a story about a dragon.", "Turn on", "Why do people turn off the light?",
     "Set a timer for ten minutes.", "Add two and two", "How do I open a jar?", "Stop", "", "Turn it on",
+    "Turn off the lights in ten minutes.", "5분 뒤에 불 꺼 줘",
     "프랑스의 수도는 어디야?", "십 분 타이머 맞춰 줘", "이야기 하나 해 줘",
 ]  # fmt: skip
 

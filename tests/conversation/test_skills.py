@@ -245,6 +245,55 @@ async def test_stopping_the_timer_that_rings(place: Place) -> None:
     timers.close()
 
 
+@pytest.mark.parametrize(
+    ("said", "goes_on"),
+    [
+        ("Turn off the timer.", [600]),
+        ("타이머 꺼 줘", [600]),
+        ("Cancel the pasta timer.", [600]),
+        ("Cancel it.", [600]),
+        ("Cancel all timers.", []),
+    ],
+)
+async def test_what_rings_is_meant_before_what_still_runs(place: Place, said: str, goes_on: list[int]) -> None:
+    now = [1000.0]
+    place.timers = timers = Timers(lambda: now[0])
+    timers.start(10, "pasta")
+    timers.start(600)
+    now[0] += 11
+    timers._advance()
+    done(said, place)
+    assert timers.ringing == []
+    assert [timer.total_s for timer in timers.set] == goes_on
+    timers.close()
+
+
+async def test_another_timer_than_the_one_that_rings_is_cancelled_by_its_length(place: Place) -> None:
+    now = [1000.0]
+    place.timers = timers = Timers(lambda: now[0])
+    timers.start(10)
+    timers.start(600)
+    now[0] += 11
+    timers._advance()
+    assert done("Cancel the ten minute timer.", place) == "The timer is cancelled."
+    assert (len(timers.ringing), timers.set) == (1, [])
+    timers.close()
+
+
+@pytest.mark.parametrize(
+    ("said", "percent"),
+    [
+        ("볼륨 10퍼센트 올려 줘", 60),
+        ("볼륨을 20 낮춰 줘", 30),
+        ("볼륨을 70으로 올려 줘", 70),
+        ("볼륨 30으로 줄여 줘", 30),
+    ],
+)
+async def test_korean_tells_by_how_much_from_how_loud(place: Place, said: str, percent: int) -> None:
+    done(said, place, "ko")
+    assert hands(place) == [percent]
+
+
 def test_repeat_says_the_last_reply() -> None:
     assert answer("Say that again.", last="Paris is the capital.").text == "Paris is the capital."
     assert not answer("Say that again.", last="Paris is the capital.").remembered

@@ -38,6 +38,21 @@ def test_memory_stays_within_its_budget_and_keeps_the_newest() -> None:
     assert kept.messages("x")[-2].text == "answer number 49"
 
 
+def test_the_last_exchange_stays_however_long_within_the_budget() -> None:
+    kept, _ = memory(budget=1000)
+    kept.remember("What is the capital of France?", "Paris. " * 100)
+    kept.remember("Tell me a story.", "Once upon a time. " * 200)
+    assert [m.text for m in kept.messages("And then?")][1:2] == ["Tell me a story."]
+
+
+def test_an_exchange_that_is_taken_back_was_not_the_last() -> None:
+    kept, _ = memory()
+    kept.remember("Set a timer.", "For how long?")
+    kept.remember("Ten", "Ten what?")
+    kept.withdraw()
+    assert kept.last_reply == "For how long?"
+
+
 def test_memory_without_a_budget_remembers_nothing() -> None:
     kept, _ = memory(budget=0)
     kept.remember("a", "b")

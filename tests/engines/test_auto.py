@@ -419,3 +419,20 @@ def test_the_ranking_names_models_of_the_catalogue() -> None:
     assert set(auto.FOR_A_GPU) == set(auto.FOR_FEW_CORES) == set(auto.FOR_MANY_CORES) == set(auto.FOR_APPLE_SILICON)
     assert set(auto.FOR_A_GPU) == set(by_speed.EARS) <= set(models.catalogue())
     assert set(by_speed.VOICES) == set(auto.UNMEASURED_VOICES) | {"espeak"} <= set(available.ENGINES["tts"])
+
+
+@pytest.mark.parametrize(
+    ("told", "form"),
+    [
+        ({"device": "cpu"}, ("cpu", "int8")),
+        ({"compute_type": "int8_float16"}, ("cuda", "int8_float16")),
+        ({}, ("cuda", "float16")),
+    ],
+)
+def test_a_device_that_the_settings_name_is_kept(
+    monkeypatch: pytest.MonkeyPatch, told: dict[str, str], form: tuple[str, str]
+) -> None:
+    monkeypatch.setattr(auto, "this_machine", lambda: MACHINES["cuda"])
+    monkeypatch.setattr(auto, "on_this_machine", lambda: Here(BARE))
+    settings, _ = auto.resolve(Settings.model_validate({"stt": {"engine": "auto", **told}}), ("stt",))
+    assert (settings.stt.device, settings.stt.compute_type) == form

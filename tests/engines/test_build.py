@@ -86,3 +86,14 @@ print((time.process_time() - used) / (time.perf_counter() - began))
 """
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert float(ran.stdout) < 1.2  # cores; with a thread for each core about 2
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1080", "socks://127.0.0.1:1080/"])
+@pytest.mark.parametrize(("engine", "at"), [("openai_api", "far.example/v1"), ("ollama", "127.0.0.1:11434")])
+async def test_a_proxy_that_cannot_be_used_is_told(
+    monkeypatch: pytest.MonkeyPatch, engine: str, at: str, proxy: str
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    far = Settings.model_validate({"llm": {"engine": engine, "url": f"http://{at}"}})
+    with pytest.raises(EngineError, match="only http:// and https:// proxies can be used: correct ALL_PROXY"):
+        await build_responder(far)

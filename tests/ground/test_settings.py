@@ -86,6 +86,18 @@ def test_a_variable_that_is_no_setting_is_refused(monkeypatch: pytest.MonkeyPatc
         load()
 
 
+@pytest.mark.parametrize("section", ["stt", "llm", "tts", "home_assistant"])
+def test_a_setting_that_is_a_file_itself_comes_from_its_variable(monkeypatch: pytest.MonkeyPatch, section: str) -> None:
+    monkeypatch.setenv(f"ANTIPHON__{section.upper()}__CA_FILE", "/etc/house.pem")
+    assert getattr(load(str(ROOT / "config.yaml")), section).ca_file == "/etc/house.pem"
+
+
+def test_a_variable_that_is_no_json_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTIPHON__SATELLITE__WAKE__WORDS", "hey_jarvis")
+    with pytest.raises(SettingsError, match="ANTIPHON__SATELLITE__WAKE__WORDS: expected JSON, such as"):
+        load(str(ROOT / "config.yaml"))
+
+
 def test_secrets_come_from_files_and_are_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "key").write_text("s3cret\n")
     settings = load(written(tmp_path, f"llm:\n  api_key_file: {tmp_path / 'key'}\n"))

@@ -188,6 +188,15 @@ def test_proxies_of_the_environment_are_used(hub: Hub, keeper: Keeper, monkeypat
     assert hub.proxied[0] == f"http://hub.invalid{WEIGHTS_AT}"
 
 
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1080", "socks://127.0.0.1:1080/"])
+def test_a_proxy_that_cannot_be_used_is_told(
+    hub: Hub, keeper: Keeper, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with pytest.raises(PullError, match="only http:// and https:// proxies can be used: correct ALL_PROXY"):
+        keeper.pull(tiny_model(), hub.url, nothing)
+
+
 def test_a_hub_that_is_not_there(keeper: Keeper, hub: Hub) -> None:
     hub.close()
     with pytest.raises(PullError, match=r"the connection failed \(.+\); try again later"):
@@ -370,6 +379,20 @@ def test_remove_takes_what_has_arrived_too(hub: Hub, keeper: Keeper, folder: Pat
     assert not part(folder).exists()
     with pytest.raises(PullError, match="There is no model tiny-test"):
         keeper.remove("tiny-test")
+
+
+def test_a_model_that_was_moved_and_linked_is_removed_and_pulled_again(
+    hub: Hub, keeper: Keeper, folder: Path, tmp_path: Path
+) -> None:
+    moved = tmp_path / "large"
+    keeper.pull(tiny_model(), hub.url, nothing).rename(moved)
+    (folder / "tiny-test").symlink_to(moved)
+    assert keeper.verify("tiny-test") == []
+    assert keeper.remove("tiny-test") >= len(WEIGHTS)
+    assert not moved.exists()
+    (folder / "tiny-test").symlink_to(moved)  # a disk that is not there
+    keeper.pull(tiny_model(), hub.url, nothing)
+    assert keeper.verify("tiny-test") == []
 
 
 def test_a_folder_that_cannot_be_written_is_named(hub: Hub, tmp_path: Path) -> None:

@@ -68,6 +68,8 @@ class Memory:
         self._before: list[Message] | None = None
         """The messages without the last exchange."""
         self._last_reply: str | None = None
+        self._reply_before: str | None = None
+        """What was said last before the last exchange."""
         self._touched = clock()
         self._own = uuid.uuid4().hex
         self._beginnings = 0
@@ -110,6 +112,7 @@ class Memory:
             reply: what was heard of it.
             whole: the whole reply, where that is more.
         """
+        self._reply_before = self.last_reply
         if self.idle_s > self._reset_after_s:
             self._messages.clear()
             self._beginnings += 1
@@ -120,14 +123,17 @@ class Memory:
         self._messages.append(Message("assistant", reply, interrupted=interrupted))
         full = _tokens(self._messages) > self._budget
         if full:
-            while self._messages and _tokens(self._messages) > self._budget // 2:
+            while len(self._messages) > 2 and _tokens(self._messages) > self._budget // 2:
                 del self._messages[:2]
+            if _tokens(self._messages) > self._budget:  # the last exchange alone
+                self._messages.clear()
         return full
 
     def withdraw(self) -> None:
         """Take the last exchange back: its turn goes on. Once; without one, nothing happens."""
         if self._before is not None:
             self._messages, self._before = self._before, None
+            self._last_reply = self._reply_before
 
     def forget(self) -> None:
         """Start over."""

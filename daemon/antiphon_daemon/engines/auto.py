@@ -193,7 +193,14 @@ def resolve(settings: Settings, stages: Sequence[Stage] = STAGES) -> tuple[Setti
     machine, here, language = this_machine(), replace(on_this_machine(), measured=speeds), settings.language
     choices: list[Chosen] = []
     if "stt" in asked:
-        choices.append(_named_hearing(settings, machine, here) or hear(machine, here, language))
+        if settings.stt.device == "cpu":
+            machine = replace(machine, cuda=False)
+        heard = _named_hearing(settings, machine, here) or hear(machine, here, language)
+        if heard.engine == "faster_whisper":  # what the settings say of it holds
+            said = {name: getattr(settings.stt, name) for name in ("device", "compute_type")}
+            told = {name: value for name, value in said.items() if value != "auto"}
+            heard = replace(heard, settings={**heard.settings, **told})
+        choices.append(heard)
     if "llm" in asked:
         choices.append(think(here, language, settings.llm))
     if "tts" in asked:

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 
 from antiphon.settings import Llm, Settings
 from antiphon_daemon.engines import auto, available
-from antiphon_daemon.engines.contracts import Responder, Stage, Synthesizer, Transcriber, TurnModel, WordJudge
+from antiphon_daemon.engines.contracts import (
+    EngineError,
+    Responder,
+    Stage,
+    Synthesizer,
+    Transcriber,
+    TurnModel,
+    WordJudge,
+)
+from antiphon_daemon.engines.llm.remote import wrong_proxy
 
 if TYPE_CHECKING:
     from antiphon_daemon.engines.llm.health import Backend
@@ -133,6 +142,8 @@ def _load_backend(llm: Llm, settings: Settings, *, last: bool) -> Backend:
 
         return HomeAssistantAgent(llm, settings.home_assistant, others=not last, connect_s=connect_s)
     if llm.engine == "ollama":
+        if wrong := wrong_proxy():  # its package makes a client when it is imported
+            raise EngineError("llm", f"Ollama cannot be asked: {wrong}")
         with _importing:
             from antiphon_daemon.engines.llm.ollama import Ollama
 

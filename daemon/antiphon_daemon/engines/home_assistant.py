@@ -19,7 +19,7 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 
 from antiphon.settings import HomeAssistant
 from antiphon_daemon.engines.contracts import EngineError, Fault
-from antiphon_daemon.engines.llm.remote import is_near, one_line, tls_error, trusted
+from antiphon_daemon.engines.llm.remote import is_near, one_line, proxied, tls_error, trusted
 
 ANSWER_BYTES = 1 << 20
 """A longer answer to a request is none of Home Assistant's."""
@@ -73,7 +73,7 @@ class Api:
         self._client = httpx2.AsyncClient(
             headers={"Authorization": f"Bearer {self._token}"},
             verify=self._trusted,
-            trust_env=not is_near(self.url),
+            trust_env=proxied(self.url, "llm"),
             timeout=httpx2.Timeout(None, connect=connect_s),
             # A connection that is kept may be dead, and nobody could tell whether a request on it has arrived.
             limits=httpx2.Limits(max_keepalive_connections=0),

@@ -15,7 +15,7 @@ import structlog
 
 from antiphon.settings import Deadlines, Stt, Tts
 from antiphon_daemon.engines.contracts import EngineError, Fault, Revoked, Work
-from antiphon_daemon.engines.llm.remote import is_near, one_line, shown, tls_error, trusted
+from antiphon_daemon.engines.llm.remote import is_near, one_line, proxied, shown, tls_error, trusted
 from antiphon_daemon.engines.wyoming import listed
 
 FAILURES = (openai.OpenAIError, httpx2.HTTPError, OSError, ValueError, TypeError, AttributeError)
@@ -57,7 +57,7 @@ class AudioServer:
             max_retries=0,
             http_client=httpx2.AsyncClient(
                 verify=trusted(settings, stage),
-                trust_env=not is_near(self.url),
+                trust_env=proxied(self.url, stage),
                 timeout=httpx2.Timeout(None, connect=self._connect_s),
                 follow_redirects=True,
             ),

@@ -21,6 +21,7 @@ from typing import Any
 
 import httpx2 as httpx
 
+from antiphon_daemon.engines.llm.remote import wrong_proxy
 from antiphon_daemon.engines.models import File
 from antiphon_daemon.models.kinds import HEAD, WrongKind, check_start, check_whole
 
@@ -57,7 +58,13 @@ class Expected:
 
 
 def client() -> httpx.Client:
-    """Return a client that follows redirects and heeds HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY."""
+    """Return a client that follows redirects and heeds HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY.
+
+    Raises:
+        PullError: one of them names a proxy that cannot be used.
+    """
+    if wrong := wrong_proxy():
+        raise PullError(f"Nothing can be fetched: {wrong}")
     return httpx.Client(
         follow_redirects=True,
         timeout=httpx.Timeout(60.0, connect=15.0),
@@ -103,8 +110,9 @@ class _Try:
         version = self._version() if have else ""
         if version:
             headers = {"Range": f"bytes={have}-", "If-Range": version}
-        if os.environ.get("HF_TOKEN") and self._url.startswith(f"https://{TOKEN_HOST}/"):
-            headers["Authorization"] = f"Bearer {os.environ['HF_TOKEN']}"
+        token = os.environ.get("HF_TOKEN", "").strip()
+        if token and self._url.startswith(f"https://{TOKEN_HOST}/"):
+            headers["Authorization"] = f"Bearer {token}"
         try:
             with self._http.stream("GET", self._url, headers=headers) as response:
                 self._receive(response, have if version else 0)

@@ -137,13 +137,17 @@ class Keeper:
             PullError: it is not here, or cannot be deleted.
         """
         with self._guarded(), self._locked(name):
-            there = [path for path in (self._folder / name, self._folder / ".incoming" / name) if path.is_dir()]
+            both = (self._folder / name, self._folder / ".incoming" / name)
+            there = [path for path in both if path.is_dir() or path.is_symlink()]
             if not there:
                 raise PullError(f"There is no model {name} in {self._folder}: antiphon models list shows what is here.")
             size = sum(file.stat().st_size for path in there for file in path.rglob("*") if file.is_file())
             for path in there:
                 (path / MANIFEST).unlink(missing_ok=True)  # from now on it is no model, whatever happens
-                shutil.rmtree(path)
+                if path.is_dir():
+                    shutil.rmtree(path.resolve())
+                if path.is_symlink():
+                    path.unlink()
             return size
 
     def _is_whole(self, model: Model) -> bool:
@@ -197,7 +201,9 @@ class Keeper:
         draft.replace(known)
         place, old = self._folder / model.name, self._folder / ".incoming" / f"{model.name}.old"
         shutil.rmtree(old, ignore_errors=True)
-        if place.exists():
+        if place.is_symlink():
+            place.unlink()
+        elif place.exists():
             place.rename(old)
         incoming.rename(place)
         shutil.rmtree(old, ignore_errors=True)

@@ -46,9 +46,9 @@ def bare_duration(talk: Talk) -> Answer | None:
 
 
 def cancel(talk: Talk) -> Answer | None:
-    """Cancel one timer, or stop it ringing."""
+    """Cancel one timer, or stop it ringing: what rings is meant, unless another one is named."""
     timers = talk.place.timers
-    if timers is not None and timers.ringing and not timers.set:
+    if timers is not None and timers.ringing and (not timers.set or _meant(talk, timers.ringing)):
         return talk.silence(lambda: calm(talk))
     return _with(talk, lambda timers, timer: _of(talk, "timer_cancelled", timer, _cancelling(timers, [timer])))
 
@@ -57,10 +57,17 @@ def cancel_all(talk: Talk) -> Answer | None:
     """Cancel every timer."""
     timers = talk.place.timers
     waiting = timers.set if timers else []
-    if timers is None or len(waiting) < 2:
+    if timers is None or not waiting or len(waiting) + len(timers.ringing) < 2:
         return cancel(talk)
+    cancelling = _cancelling(timers, waiting)
 
-    return talk.say("all_cancelled", _cancelling(timers, waiting), count=len(waiting))
+    def act() -> Undo | None:
+        calm(talk)
+        return cancelling()
+
+    if len(waiting) == 1:
+        return _of(talk, "timer_cancelled", waiting[0], act)
+    return talk.say("all_cancelled", act, count=len(waiting))
 
 
 def _cancelling(timers: Timers, those: Sequence[Timer]) -> Act:
@@ -177,12 +184,7 @@ def _with(talk: Talk, answer: Callable[[Timers, Timer], Answer | None], wanted: 
     """
     timers, name, seconds = talk.place.timers, _name(talk), talk.number("start_seconds")
     waiting = timers.set if timers else []
-    if name:
-        fit = [timer for timer in waiting if timer.name and _same(timer.name, name)]
-    elif seconds is not None:
-        fit = [timer for timer in waiting if timer.total_s == seconds]
-    else:
-        fit = waiting
+    fit = _meant(talk, waiting)
     if timers is None or not fit:
         if talk.implied:
             return None
@@ -193,6 +195,14 @@ def _with(talk: Talk, answer: Callable[[Timers, Timer], Answer | None], wanted: 
     if len(fit) > 1:
         return talk.say("several", timers=", ".join(_which(talk, timer) for timer in fit))
     return answer(timers, fit[0])
+
+
+def _meant(talk: Talk, those: Sequence[Timer]) -> list[Timer]:
+    """Return which of those can be meant: by name, by length, or all where the sentence tells neither."""
+    name, seconds = _name(talk), talk.number("start_seconds")
+    if name:
+        return [timer for timer in those if timer.name and _same(timer.name, name)]
+    return [timer for timer in those if seconds is None or timer.total_s == seconds]
 
 
 def _of(talk: Talk, key: str, timer: Timer, act: Act | None = None, **values: object) -> Answer:

@@ -24,7 +24,10 @@ NAME_WORDS = 6
 """A longer name is none."""
 _NO_NAME = re.compile(
     r"\b(?:who|what|why|when|how|me|you|i|it|that|this|story|joke|question|is|are|was|timer|alarm)\b|타이머|알람|이야기|켜고|끄고|열고|닫고"
+    r"|\b\d+ seconds?\b|\d+초"
+    r"|^(?:(?:the|my|our|all|of|every|a|an|some)\b\s*)+$"
 )
+"""A question, a length of time (what is to be done later is not known here), or articles alone are no name."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Command:
     """One thing to be done, named as Home Assistant's intents are."""
 
     intent: str
-    slots: Mapping[str, str | int]
+    slots: Mapping[str, str | float]
 
 
 class HouseSentences:
@@ -82,8 +85,10 @@ def commands(text: str, language: str | None) -> Sequence[Command]:
     return house.commands(text) if house is not None and len(text) <= LONGEST_CHARACTERS else []
 
 
-def _value(value: Any) -> str | int:
-    return round(value) if isinstance(value, int | float) else str(value).strip()
+def _value(value: Any) -> str | float:
+    if not isinstance(value, int | float):
+        return str(value).strip()
+    return int(value) if value == int(value) else round(value, 1)
 
 
 def _looseness(result: RecognizeResult) -> tuple[int, int]:

@@ -20,7 +20,7 @@ import structlog
 from antiphon.settings import Llm
 from antiphon_daemon.engines.contracts import EngineError, Fault, Message, Revoked, TextDelta, Tool, ToolCall, Work
 from antiphon_daemon.engines.llm.prefix import unasked
-from antiphon_daemon.engines.llm.remote import LOAD_S, is_near, nothing_said, one_line, shown, tls_error, trusted
+from antiphon_daemon.engines.llm.remote import LOAD_S, is_near, nothing_said, one_line, proxied, shown, tls_error, trusted
 from antiphon_daemon.engines.llm.thoughts import Habit, Thoughts
 from antiphon_daemon.engines.worker import revocable
 
@@ -63,7 +63,7 @@ class OpenAiApi:
             max_retries=0,
             http_client=httpx2.AsyncClient(
                 verify=trusted(settings),
-                trust_env=not self._near,
+                trust_env=proxied(self._url, "llm"),
                 timeout=httpx2.Timeout(None, connect=connect_s),
                 follow_redirects=True,
             ),

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx2
+
 from antiphon.settings import HomeAssistant, Llm, Stt, Tts
 from antiphon_daemon.engines.contracts import EngineError, Fault, Stage
 
 LOAD_S = 300.0
 """A server may take so long to load a large model from a slow disk."""
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 
 def is_near(url: str) -> bool:
@@ -29,6 +33,29 @@ def shown(url: str) -> str:
     scheme, slashes, rest = url.partition("//") if "//" in url else ("", "", url)
     place, slash, path = rest.partition("/")
     return f"{scheme}{slashes}{place.rpartition('@')[2]}{slash}{path}"
+
+
+def proxied(url: str, stage: Stage) -> bool:
+    """Return whether the proxies of the environment stand before a server, as httpx wants it told (`trust_env`).
+
+    Raises:
+        EngineError: they do, and one of them is of a kind that cannot be used.
+    """
+    if is_near(url):
+        return False
+    if wrong := wrong_proxy():
+        raise EngineError(stage, f"{shown(url)} cannot be asked: {wrong}")
+    return True
+
+
+def wrong_proxy() -> str:
+    """Return what is wrong with the proxies that the environment names; empty: nothing."""
+    try:
+        httpx2.Client(verify=False).close()  # nothing is asked
+    except (ImportError, ValueError, httpx2.InvalidURL):
+        named = ", ".join(name for name in os.environ if name.upper() in PROXIES)
+        return f"only http:// and https:// proxies can be used: correct {named}, or unset it."
+    return ""
 
 
 def stage_of(section: str) -> Stage:
