@@ -359,9 +359,9 @@ class Wake(Section):
 
 
 class Sound(Section):
-    input: str = ""
+    input: str = Field("", coerce_numbers_to_str=True)
     """The microphone, by a part of its name or its number; empty: the system's default."""
-    output: str = ""
+    output: str = Field("", coerce_numbers_to_str=True)
     volume: int = Field(80, ge=0, le=100)
     cues: bool = True
     """Short sounds for heard, thinking, failed and timer."""

@@ -137,7 +137,10 @@ class Ears:
     def _told(self, told: Told) -> None:
         if self._voice is None or self._voice.generation != told.generation:
             return
-        if told.heard is None and self._wanted(self._attention) is Listening.BEGINNING:
+        wanted = self._wanted(self._attention)
+        if told.heard is None and wanted is Listening.BEGINNING:
             self._listener.spoke(told.since)
+        elif wanted is not Listening.INTERRUPTION:
+            return
         elif told.heard is not None and (self._attention is Attention.HUSH) == (told.heard is Heard.HUSHED):
             self._listener.spoke_over(told.heard, told.since)

@@ -23,6 +23,10 @@ AT_ONCE = 4
 QUEUED = 64
 LONGEST_S = 10.0
 """Then a command is killed, with what it started."""
+SAID = 500
+"""So many letters of what a command complains of are told."""
+GONE_S = 1.0
+"""A killed command that is not gone by then is left behind: another user's, or one whose child has left its group."""
 
 QUOTING = ("transcript", "timer", "error")
 """Hooks that are given words of people: what their commands complain of may quote them."""
@@ -83,7 +87,7 @@ class Hooks:
             return
         try:
             async with asyncio.timeout(self._longest_s):
-                _, complaint = await process.communicate(text)
+                complaint = await _over(process, text)
         except TimeoutError:
             log.warning("a hook was killed: it took too long", hook=name, longest_s=self._longest_s)
             await _kill(process)
@@ -92,14 +96,31 @@ class Hooks:
             raise
         else:
             if process.returncode:
-                said = complaint.decode(errors="replace").strip()[-500:]
+                said = complaint.decode(errors="replace").strip()[-SAID:]
                 if name in QUOTING:
                     said = spoken(said)
                 log.warning("a hook failed", hook=name, code=process.returncode, said=said)
+
+
+async def _over(process: asyncio.subprocess.Process, text: bytes) -> bytes:
+    """Give a command its event, and return the end of what it complained of when it is over."""
+    assert process.stdin is not None
+    assert process.stderr is not None
+    with contextlib.suppress(ConnectionError):  # it does not want to know
+        process.stdin.write(text)
+        await process.stdin.drain()
+    process.stdin.close()
+    kept = b""
+    while complaint := await process.stderr.read(1 << 16):
+        kept = (kept + complaint)[-4 * SAID :]
+    await process.wait()
+    return kept
 
 
 async def _kill(process: asyncio.subprocess.Process) -> None:
     """End a command and what it has started (it leads a process group of its own)."""
     with contextlib.suppress(ProcessLookupError, PermissionError):  # it has ended, or became another user
         os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(GONE_S):
+            await process.wait()

@@ -329,6 +329,8 @@ class Satellite:
             self._set_deadline()
         if self._now.state is not before.state:
             self._entered(before.state, event)
+        elif self._now.muted is not before.muted:
+            self._attend()
 
     def _entered(self, before: State, event: Event) -> None:
         log.info("state", now=self.state.value, was=before.value, by=type(event).__name__.lower())

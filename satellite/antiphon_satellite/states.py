@@ -288,6 +288,8 @@ class Situation:
     kept: State | None = None
     """What was stopped, and could go on: SPEAKING, ANNOUNCING or RINGING."""
     kept_until: float = 0.0
+    kept_asks: bool = False
+    """What was stopped is a reply that asks something."""
 
 
 class _Stay(Enum):
@@ -506,6 +508,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(S.ANNOUNCING, Pressed, alive, S.HOLDING, (*_SILENCE, Do.CUT, Do.MARK, Do.CUE_HEARD)),
     Row(S.ANNOUNCING, Pressed, None, S.STREAMING, (*_SILENCE, Do.MARK, Do.RUN, Do.CUE_HEARD)),
     Row(S.ANNOUNCING, Flushed, None, REST, _SILENCE),
+    Row(S.ANNOUNCING, Muted, None, SAME, (Do.SWELL,)),  # who paused it is not heard to the end
     Row(S.ANNOUNCING, Rang, None, SAME, (Do.LATER,)),
     Row(S.ANNOUNCING, Lost, None, REST, (*_SILENCE, Do.CUE_FAILED)),
     Row(S.ANNOUNCING, Late, None, REST, (*_SILENCE, Do.CUE_FAILED)),
@@ -518,6 +521,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(S.RINGING, Woke, None, REST, (Do.CALM,)),
     Row(S.RINGING, Pressed, None, REST, (Do.CALM,)),
     Row(S.RINGING, Flushed, None, REST, (Do.CALM,)),
+    Row(S.RINGING, Muted, None, SAME, (Do.SWELL,)),
     Row(S.RINGING, ReplyBegan, None, S.ANNOUNCING, (Do.CALM, Do.PLAY)),
     Row(S.RINGING, Rang, None, S.RINGING),
     Row(S.RINGING, Lost, None, REST, (Do.CALM, Do.CUE_FAILED)),
@@ -546,14 +550,16 @@ def rest(now: Situation) -> State:
 
 
 def _follow(now: Situation, row: Row, event: Event, limits: Limits) -> Situation:
+    if Do.SHELVE in row.actions:
+        now = replace(now, kept=row.state, kept_until=event.at + limits.keep_s, kept_asks=now.asks)
+    elif {Do.PLAY, Do.RING} & set(row.actions):
+        now = replace(now, kept=None)
+    elif Do.RESUME in row.actions:
+        now = replace(now, kept=None, asks=now.kept_asks)
     if Do.RUN in row.actions:
         now = replace(now, asks=False, run_until=event.at + limits.stream_s + limits.transcript_s + limits.reply_s)
     if Do.ABANDON in row.actions:
         now = replace(now, run_until=0.0)
-    if Do.SHELVE in row.actions:
-        now = replace(now, kept=row.state, kept_until=event.at + limits.keep_s)
-    elif {Do.PLAY, Do.RESUME, Do.RING} & set(row.actions):
-        now = replace(now, kept=None)
     if row.next is SAME:
         return now
     state = rest(now) if isinstance(row.next, _Stay) else row.next
@@ -576,7 +582,8 @@ def _told(now: Situation, event: Event, limits: Limits) -> Situation:
         case Transcribed() if alive(now, event, limits):
             return replace(now, run_until=event.at + limits.reply_s)
         case Synthesized(asks=asks):
-            return replace(now, run_until=0.0, asks=asks)
+            of_kept = now.state is State.HOLDING and now.kept is State.SPEAKING
+            return replace(now, run_until=0.0, asks=asks, kept_asks=asks if of_kept else now.kept_asks)
         case Failed():
             return now if of_old_reply(now, event, limits) and _before_reply(now) else replace(now, run_until=0.0)
     return now

@@ -176,3 +176,7 @@ def test_the_environment_changes_the_first_of_a_list_and_files_of_keys_are_read_
     assert second.api_key.get_secret_value() == "s3cret"
     monkeypatch.setenv("ANTIPHON__LLM", '["embedded", "ollama"]')
     assert [one.engine for one in load().llm.chain] == ["embedded", "ollama"]
+
+
+def test_a_device_may_be_its_number() -> None:
+    assert Settings.model_validate({"satellite": {"sound": {"input": 3, "output": 4}}}).satellite.sound.input == "3"

@@ -66,3 +66,30 @@ def test_core_audio_tells_the_devices_and_which_are_the_defaults() -> None:
     assert look() == seen
     assert isinstance(seen.devices, tuple)
     assert not seen.sink or seen.sink in seen.devices
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it is ALSA's configuration that is wrong")
+async def test_portaudio_that_cannot_begin_is_waited_for(home: Path) -> None:
+    (home / ".asoundrc").write_text("pcm.!default { type hw card \n")
+    program = (
+        "import asyncio\n"
+        "from pathlib import Path\n"
+        "from antiphon.settings import Sound\n"
+        "from antiphon_satellite.sound.devices import Devices\n"
+        "from antiphon_satellite.sound.microphone import Microphone\n"
+        "from antiphon_satellite.sound.speaker import Speaker\n"
+        "async def main():\n"
+        "    told = lambda presence, why: print(presence.value, why, flush=True)\n"
+        "    devices = Devices(Sound(), Microphone(lambda pcm, at: None), Speaker(lambda: None), told)\n"
+        "    running = asyncio.create_task(devices.run())\n"
+        "    await asyncio.wait([running], timeout=1)\n"
+        f"    Path('{home}/.asoundrc').unlink()\n"
+        "    await asyncio.wait([running], timeout=2)\n"
+        "    assert not running.done(), running\n"
+        "asyncio.run(main())\n"
+    )
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE)
+    told = (await process.communicate())[0].decode()
+    assert process.returncode == 0
+    assert "missing the sound devices cannot be listed" in told
+    assert "there is no microphone" in told, "mended, it goes on"

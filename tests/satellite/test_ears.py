@@ -10,8 +10,10 @@ from satellite_rig import QUIET, eventually, rig
 
 from antiphon.audio.pcm import RATE, Samples, level_db, to_samples
 from antiphon.audio.vad import load, speech_bounds
+from antiphon_satellite.interruption import Heard
 from antiphon_satellite.questions import asks
 from antiphon_satellite.states import State
+from antiphon_satellite.voice import Told
 
 Say = Callable[[str], Samples]
 
@@ -106,9 +108,34 @@ async def test_muted_it_hears_nothing(say: Say) -> None:
         await one.until(State.IDLE)
 
 
+async def test_muted_and_unmuted_over_an_announcement_it_hears_nothing_and_then_again() -> None:
+    async with rig(start="wake") as one, one.controller() as home:
+        await one.until(State.IDLE)
+        await home.sound(2.0)
+        await one.until(State.ANNOUNCING)
+        voice = one.satellite.ears._voice
+        assert voice is not None
+        one.satellite.mute(on=True)
+        one.satellite.ears._told(Told(voice.generation, Heard.LASTED, 0))
+        assert one.satellite.state is State.ANNOUNCING
+        one.satellite.mute(on=False)
+        one.satellite.ears._told(Told(voice.generation, Heard.LASTED, 0))
+        await one.until(State.STREAMING)
+
+
 @pytest.mark.parametrize(
     "text",
-    ["Which room?", 'He said "why?"', "어느 방을 말씀하시나요", "불을 켤까요.", "무엇입니까", "どの部屋？", "Sure? "],
+    [
+        "Which room?",
+        'He said "why?"',
+        "어느 방을 말씀하시나요",
+        "불을 켤까요.",
+        "무엇입니까",
+        "どの部屋？",
+        "Sure? ",
+        "How can I help? 😊",
+        "Really?!",
+    ],
 )
 def test_what_asks(text: str) -> None:
     assert asks(text)

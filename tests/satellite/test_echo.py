@@ -22,6 +22,16 @@ def noise(seconds: float, level_db: float = -20.0, seed: int = 0) -> Samples:
     return (rng.normal(size=count) * swell * 10 ** (level_db / 20)).astype(np.float32)
 
 
+def voice(seconds: float, level_db: float) -> Samples:
+    """Return something with the pitch and the syllables of a voice."""
+    at_s = np.arange(round(seconds * RATE)) / RATE
+    pitch = sum(np.sin(2 * np.pi * 120 * number * at_s + number) / number for number in range(1, 25))
+    syllables = np.convolve(np.sin(2 * np.pi * 3 * at_s) > -0.3, np.ones(400) / 400, "same")
+    sound = pitch * syllables
+    loud: Samples = (sound * 10 ** (level_db / 20) / np.sqrt(np.mean(sound**2))).astype(np.float32)
+    return loud
+
+
 def filtered(one: LinearFilter, near: Samples, far: Samples) -> Samples:
     frames = range(0, len(near) - FRAME + 1, FRAME)
     return np.concatenate([one.process(near[at : at + FRAME], far[at : at + FRAME])[0] for at in frames])
@@ -231,3 +241,14 @@ def test_where_no_echo_was_ever_found_a_microphone_that_is_late_raises_no_new_do
     residue.found()
     residue.moved()
     assert plays() > -25
+
+
+@pytest.mark.parametrize("cancels", [True, False])
+async def test_a_quiet_voice_is_brought_to_an_even_level_whether_or_not_echo_is_cancelled(cancels: bool) -> None:
+    echo = Echo(Sound(auto_gain=True, echo_cancellation=cancels))
+    echo.wanted = True
+    quiet = voice(6.0, -45.0)
+    sent = b"".join(
+        echo.clean(to_bytes(quiet[start : start + 480]), start / RATE)[0] for start in range(0, len(quiet), 480)
+    )
+    assert level_db(to_samples(sent)[-2 * RATE :]) > -35

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
+import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -76,3 +77,33 @@ async def test_a_hook_that_fails_or_reads_nothing_is_only_logged(capfd: pytest.C
     assert "no such lamp" in logged
     assert "code=4" in logged, "it failed"
     assert "pizza" not in logged, "and had the words that it was given to complain of"
+
+
+async def test_commands_that_cannot_be_ended_keep_no_other_from_running(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    async with running(0.3, idle="setsid sleep 4 & wait", wake=f"touch {out}") as hooks:
+        for _ in range(AT_ONCE):
+            hooks.fire("idle")
+        hooks.fire("wake")
+        await eventually(out.exists, 3)
+
+
+async def test_of_what_a_hook_complains_the_end_is_told_and_no_more_is_kept(capfd: pytest.CaptureFixture[str]) -> None:
+    tracemalloc.start()
+    try:
+        async with running(
+            20, idle="head -c 30000000 /dev/zero | tr '\\0' x >&2; echo that is all >&2; exit 3"
+        ) as hooks:
+            hooks.fire("idle")
+            told = ""
+
+            def failed() -> bool:
+                nonlocal told
+                told += "".join(capfd.readouterr())
+                return "a hook failed" in told
+
+            await eventually(failed)
+        assert "that is all" in told
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()

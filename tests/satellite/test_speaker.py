@@ -310,3 +310,11 @@ async def test_what_is_shelved_goes_on_at_the_rate_of_another_device() -> None:
     one.opened(RATE * 2, 0.0)
     one.resume()
     assert one.left_s == pytest.approx(0.3, abs=0.01)
+
+
+async def test_of_the_cues_that_waited_for_a_device_one_is_heard() -> None:
+    one = speaker()
+    for _ in range(3):
+        one.cue(constant(0.01, 0.2), RATE)
+    one.opened(RATE, 0.0)
+    assert np.max(one.fill(240)) == pytest.approx(0.2 * 32768, abs=2)

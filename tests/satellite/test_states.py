@@ -336,3 +336,18 @@ def test_no_row_is_hidden_by_an_earlier_one() -> None:
         assert (row.state, row.event) not in seen, row
         if row.guard is None:
             seen.add((row.state, row.event))
+
+
+def test_a_question_that_was_stopped_for_nothing_is_followed_up() -> None:
+    question = (Pressed(1, 0), Transcribed(2), Synthesized(2.5, asks=True), ReplyBegan(3), ReplyEnded(3, 9.0))
+    cough = (SpeechLasted(4, 9), Failed(5, NOTHING))
+    assert play(*question, *cough, Drained(12))[-1][0] is State.LISTENING
+    held = (Pressed(1, 0), Transcribed(2), ReplyBegan(2.5), SpeechLasted(3, 9), Synthesized(3.1, asks=True))
+    assert play(*held, Failed(4, NOTHING), Drained(12))[-1][0] is State.LISTENING
+    assert play(*SPOKEN, *cough, Drained(12))[-1][0] is State.IDLE
+
+
+@pytest.mark.parametrize("plays", [ReplyBegan(1), Rang(1)])
+def test_muted_what_is_played_goes_on_and_is_not_left_paused(plays: Event) -> None:
+    state, actions = play(plays, SpeechBegan(2), Muted(2.1))[-1]
+    assert (state, actions) == (State.ANNOUNCING if isinstance(plays, ReplyBegan) else State.RINGING, (Do.SWELL,))

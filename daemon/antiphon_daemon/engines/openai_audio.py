@@ -15,7 +15,7 @@ import structlog
 
 from antiphon.settings import Deadlines, Stt, Tts
 from antiphon_daemon.engines.contracts import EngineError, Fault, Revoked, Work
-from antiphon_daemon.engines.llm.remote import is_near, one_line, proxied, shown, tls_error, trusted
+from antiphon_daemon.engines.llm.remote import one_line, proxied, shown, tls_error, trusted
 from antiphon_daemon.engines.wyoming import listed
 
 FAILURES = (openai.OpenAIError, httpx2.HTTPError, OSError, ValueError, TypeError, AttributeError)

@@ -35,6 +35,7 @@ from antiphon_satellite.sound.portaudio import (
     of_format,
     portaudio,
     refusal,
+    unlisted,
 )
 from antiphon_satellite.sound.speaker import Speaker
 from antiphon_satellite.sound.surroundings import Surroundings, look
@@ -231,11 +232,12 @@ class Devices:
             SoundError: one is missing or refuses.
         """
         sd, streams = portaudio(), self._streams
-        if anew:
-            sd._terminate()
-            sd._initialize()
-        self._used = True
         try:
+            if anew:
+                if sd._initialized:  # it is not after an attempt that failed
+                    sd._terminate()
+                sd._initialize()
+            self._used = True
             listed = sd.query_devices()
             if time.monotonic() < self._server_until and not any(device["name"] in SERVERS for device in listed):
                 raise SoundError("the sound server has gone: start it again")
@@ -249,9 +251,7 @@ class Devices:
                 except sd.PortAudioError as error:
                     raise refusal(error, device, kind) from None
         except sd.PortAudioError as error:
-            raise SoundError(
-                f"the sound devices cannot be listed ({error.args[0]}): restart the sound server"
-            ) from None
+            raise unlisted(error) from None
 
     def _open_input(self, sd: Any, device: dict[str, Any]) -> Any:
         beat = self._streams.beats[0]

@@ -3,7 +3,8 @@
 The reference is what the speaker really hands to the device, cues and volume and all. It is lined up with the
 microphone by their counts (`alignment.py`), its linear echo is taken out (`linear.py`), and WebRTC's canceller hides
 the rest, and with it much of a person who speaks at the same time. So the ears get what the linear filter leaves, and
-are told how loud the echo in it is expected to be; what is sent is that where it is louder, WebRTC's elsewhere.
+are told how loud the echo in it is expected to be; what is sent is that where it is louder, WebRTC's elsewhere (and
+everywhere, where noise is suppressed or gain controlled).
 
 What was learned of the room stays from one reply to the next, so only the first second after the start is heard by a
 canceller that knows nothing. Nothing runs while nothing plays: about 4 % of a core while something does.
@@ -58,6 +59,8 @@ class Echo:
     def __init__(self, settings: Sound) -> None:
         self._cancels = settings.echo_cancellation
         self._suppresses, self._gains = settings.noise_suppression, settings.auto_gain
+        self._processed = self._suppresses or self._gains
+        """What is sent is always WebRTC's: only that has less noise, or an even level."""
         self._loop = asyncio.get_running_loop()
         self._rate = 24_000
         self._handed = 0
@@ -98,7 +101,7 @@ class Echo:
     @property
     def running(self) -> bool:
         """Sound is being processed."""
-        return self._until > self._near or (self.wanted and (self._suppresses or self._gains))
+        return self._until > self._near or (self.wanted and self._processed)
 
     def doubt(self, *, somebody: bool) -> None:
         """Somebody else may be speaking, or no more: what is heard then says nothing of the echo."""
@@ -106,7 +109,7 @@ class Echo:
 
     def warm(self) -> None:
         """Load what is about to be needed."""
-        if self._processor is None and (self._cancels or self._suppresses or self._gains):
+        if self._processor is None and (self._cancels or self._processed):
             from pywebrtc_audio import AudioProcessor
 
             self._processor = AudioProcessor(
@@ -242,7 +245,7 @@ class Echo:
         self._loud += level_db(played) > LOUD_DB
         cue = self._loud <= CUE_FRAMES and not self._residue.delay_known
         self._hold = HOLD if cue or level_db(left) > self.residue_db + ABOVE_DB else max(0, self._hold - 1)
-        before, self._blend = self._blend, 1.0 if self._hold and not self._suppresses else 0.0
+        before, self._blend = self._blend, 1.0 if self._hold and not self._processed else 0.0
         weight = np.linspace(before, self._blend, FRAME if self._blend < before else RISE, dtype=np.float32)
         weight = np.pad(weight, (0, FRAME - len(weight)), mode="edge")
         return weight * left + (1 - weight) * hidden, left

@@ -29,13 +29,15 @@ def portaudio() -> Any:
     """Return the `sounddevice` module.
 
     Raises:
-        SoundError: PortAudio is not installed.
+        SoundError: PortAudio is not installed, or cannot begin.
     """
     try:
         import sounddevice
     except OSError:
         hint = "brew install portaudio" if sys.platform == "darwin" else "apt install libportaudio2"
         raise SoundError(f"PortAudio is not installed: {hint}") from None
+    except Exception as error:  # noqa: BLE001 - its error's class is lost with the module, which initialises PortAudio
+        raise unlisted(error) from None
     return sounddevice
 
 
@@ -120,6 +122,14 @@ def refusal(error: Exception, device: dict[str, Any], kind: str) -> SoundError:
     if device["name"] in SERVERS:
         return SoundError(f"the sound server has no {WHAT[kind]} that works: connect one, or restart the sound server")
     return SoundError(f"{the} cannot be opened ({text}): connect it again, or choose another in {setting}")
+
+
+def unlisted(error: Exception) -> SoundError:
+    """Return what it means that PortAudio cannot even tell which devices there are, and what mends it."""
+    mend = "restart the sound server"
+    if sys.platform == "linux":
+        mend += ", or mend ALSA's configuration (~/.asoundrc, /etc/asound.conf)"
+    return SoundError(f"the sound devices cannot be listed ({error.args[0]}): {mend}")
 
 
 def _code(error: Exception) -> int:

@@ -162,8 +162,9 @@ class Speaker:
         return max(0, round((self._queue.played / self.rate - (0.0 if ended else self.latency_s)) * 1000))
 
     def opened(self, rate: int, latency_s: float) -> None:
-        """A device plays at `rate` from now on, also what is queued; from any thread."""
+        """A device plays at `rate` from now on, also what is queued, and the last cue that waited; from any thread."""
         with self._lock:
+            del self._cues[:-1]
             self.latency_s = latency_s
             self._position = 0
             if rate != self.rate:

@@ -20,7 +20,16 @@ import structlog
 from antiphon.settings import Llm
 from antiphon_daemon.engines.contracts import EngineError, Fault, Message, Revoked, TextDelta, Tool, ToolCall, Work
 from antiphon_daemon.engines.llm.prefix import unasked
-from antiphon_daemon.engines.llm.remote import LOAD_S, is_near, nothing_said, one_line, proxied, shown, tls_error, trusted
+from antiphon_daemon.engines.llm.remote import (
+    LOAD_S,
+    is_near,
+    nothing_said,
+    one_line,
+    proxied,
+    shown,
+    tls_error,
+    trusted,
+)
 from antiphon_daemon.engines.llm.thoughts import Habit, Thoughts
 from antiphon_daemon.engines.worker import revocable
 
