@@ -97,9 +97,13 @@ class _Others(logging.Handler):
     """
 
     def emit(self, record: logging.LogRecord) -> None:
-        said = record.getMessage()
+        try:
+            said = record.getMessage()
+        except Exception:  # noqa: BLE001 - the library's own mistake, of which it is told nothing
+            said = str(record.msg)
+        level = max(logging.DEBUG, min(record.levelno // 10 * 10, logging.CRITICAL))  # libraries have more of their own
         text = said if _transcripts else said.partition("\n")[0]
-        structlog.get_logger(record.name).log(record.levelno, text, logger=record.name, exc_info=record.exc_info)
+        structlog.get_logger(record.name).log(level, text, logger=record.name, exc_info=record.exc_info)
 
 
 def _describe(exc_info: tuple[type[BaseException], BaseException, TracebackType | None]) -> str:

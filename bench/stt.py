@@ -130,11 +130,12 @@ async def measure(
     """Transcribe everything twice and return the figures and the times."""
     transcriber = await build_transcriber(settings)
     whisper = whisper_on_all_cores(settings)
+    language = settings.language if whisper.model.is_multilingual else "en"
 
     def full(samples: Samples) -> str:
         segments, _ = whisper.transcribe(
             samples,
-            language="en",
+            language=language,
             beam_size=1,
             temperature=0.0,
             without_timestamps=True,

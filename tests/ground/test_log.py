@@ -98,3 +98,9 @@ def test_a_log_on_a_full_disk_ends_nothing() -> None:
     with Path("/dev/full").open("w") as full:
         ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=full, text=True, timeout=60, check=False)
     assert (ran.stdout, ran.returncode) == ("done\n", 0)
+
+
+def test_what_a_library_logs_badly_is_logged_and_harms_it_not() -> None:
+    script = 'logging.getLogger("other").warning("%d sheep", "no"); logging.getLogger("other").log(35, "a bit more")'
+    lines = [json.loads(line) for line in logged(script).splitlines()]
+    assert [(line["event"], line["level"]) for line in lines] == [("%d sheep", "warning"), ("a bit more", "warning")]
