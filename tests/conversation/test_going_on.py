@@ -441,3 +441,20 @@ async def test_a_turn_that_the_next_one_holds_can_be_taken_off_the_count() -> No
         await one.hear(SPEECH, 5)
         await one.reply()
         assert (COUNTS.turns - turns, COUNTS.withdrawn - withdrawn) == (2, 1)
+
+
+@pytest.mark.parametrize("text", ["아이고", "어머", "하하하하", "네네네", "그랬구나", "네, 알겠어요.", "음 음 음 음"])
+def test_korean_murmurs_and_laughter_are_no_turn(text: str) -> None:
+    assert is_filler(text, "ko", "내일은 맑아요.", "내일은")
+
+
+@pytest.mark.parametrize("text", ["Hmmmm.", "Haha.", "Oh my gosh!", "Cool.", "Yeah yeah yeah yeah."])
+def test_english_murmurs_and_laughter_are_no_turn(text: str) -> None:
+    assert is_filler(text, "en", STORY, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "language"), [("그만", "ko"), ("잠깐만", "ko"), ("stop stop stop", "en"), ("wait", "en")]
+)
+def test_words_that_stop_a_reply_are_a_turn(text: str, language: str) -> None:
+    assert not is_filler(text, language, STORY, "")

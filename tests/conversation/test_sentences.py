@@ -482,3 +482,28 @@ def test_a_long_text_is_not_looked_at() -> None:
 def test_both_languages_say_the_same_things() -> None:
     english, korean = languages()["en"], languages()["ko"]
     assert english.answers.keys() == korean.answers.keys()
+
+
+@pytest.mark.parametrize(
+    ("text", "intent"),
+    [
+        ("지금 몇 시고?", "HassGetCurrentTime"),
+        ("몇 시나 됐을까", "HassGetCurrentTime"),
+        ("지금 몇 시쯤 됐을까요?", "HassGetCurrentTime"),
+        ("지금 몇 시일까", "HassGetCurrentTime"),
+        ("오늘이 며칠이더라", "HassGetCurrentDate"),
+        ("어제가 무슨 요일이었지", "HassGetCurrentDate"),
+        ("됐어, 그만", "Stop"),
+        ("One more time.", "Repeat"),
+        ("Say that one more time, please.", "Repeat"),
+        ("Cancel that one.", "HassCancelTimer"),
+        ("Set an alarm for ten minutes.", "HassStartTimer"),
+    ],
+)
+def test_other_ways_to_say_it_are_understood(text: str, intent: str) -> None:
+    assert next(iter(requests(text, "ko" if "가" <= text[-2] <= "힣" else "en"))).intent == intent
+
+
+@pytest.mark.parametrize("text", ["지금 뉴욕은 몇 시고?", "크리스마스가 무슨 요일이더라", "Set an alarm for seven."])
+def test_what_sounds_like_it_is_left_to_the_language_model(text: str) -> None:
+    assert not list(requests(text, "en"))

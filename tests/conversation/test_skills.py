@@ -360,3 +360,21 @@ def test_every_answer_of_every_language_can_be_filled_in() -> None:
 def test_every_request_of_the_sentence_files_has_an_answer() -> None:
     for language in languages().values():
         assert set(language._intents.intents) <= skills.ANSWERS.keys()
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ("10분 뒤에 약 먹으라고 말해 줘", "약먹기"),
+        ("10분 뒤에 약 드시라고 말해 줘", "약드시기"),
+        ("10분 뒤에 빨래 꺼내라고 알려 줘", "빨래꺼내기"),
+        ("10분 뒤에 우산 챙기라고 알려 줘", "우산챙기기"),
+        ("10분 뒤에 할머니한테 전화하라고 알려 줘", "할머니한테전화"),
+        ("10분 뒤에 약 먹을 시간이라고 알려 줘", "약먹을시간"),
+        ("10분 뒤에 회의라고 알려 줘", "회의"),
+        ("10분 뒤에 밥 다 됐다고 알려 줘", "밥다됐다"),
+    ],
+)
+async def test_a_korean_reminder_is_a_word_that_can_be_said(place: Place, said: str, name: str) -> None:
+    assert done(said, place) == f"10분 뒤에 울릴게요. {name}."
+    assert left(place) == [(name, 600)]

@@ -307,7 +307,7 @@ KOREAN = [
     ("3/4 컵", "사분의 삼 컵"),
     ("3분의 1", "삼분의 일"),
     ("½컵", "이분의 일컵"),
-    ("2 1/2", "이과 이분의 일"),
+    ("2 1/2", "이와 이분의 일"),
     ("16:9", "십육 대 구"),
     ("3+4=7", "삼 더하기 사는 칠"),
     ("10 - 3 = 7", "십 빼기 삼은 칠"),
@@ -560,3 +560,27 @@ def test_a_long_text_takes_time_in_proportion(unit: str) -> None:
     text = unit * (20_000 // len(unit))
     for language in ("en", "ko"):
         spoken(text, language)
+
+
+def test_a_korean_word_in_an_english_sentence_does_not_make_it_korean() -> None:
+    said = spoken("The Korean word for apple is 사과, and it costs $5.", "en").text
+    assert said == "The Korean word for apple is 사과, and it costs five dollars."
+    assert spoken("사과 3개", "en").text == "사과 세 개"
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("Bake for 30 min.", "Bake for thirty minutes."),
+        ("Simmer 10 min. and stir.", "Simmer ten minutes and stir."),
+        ("min. 5 people", "minimum five people"),
+        ("It takes 1h 30m.", "It takes one hour thirty minutes."),
+        ("10 x 5 = 50", "ten times five equals fifty"),
+        ("a 2x4", "a two by four"),
+        ("Open Mon-Fri, 9am-5pm.", "Open Monday to Friday, nine A.M. to five P.M."),
+        ("from 3-5 p.m. today", "from three to five P.M. today"),
+        ("CO₂ levels", "CO two levels"),
+    ],
+)
+def test_lengths_of_time_and_opening_hours_are_read_as_such(written: str, said: str) -> None:
+    assert spoken(written, "en").text == said

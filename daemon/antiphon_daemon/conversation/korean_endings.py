@@ -26,6 +26,7 @@ def _finals(number: int) -> str:
 
 
 _N, _L, _B, _SS = _finals(4), _finals(8), _finals(17), _finals(20)
+_CLOSED = "[" + "".join(chr(syllable) for syllable in range(0xAC00, 0xD7A4) if (syllable - 0xAC00) % 28) + "]"
 
 
 def _words(words: str) -> str:
@@ -58,15 +59,16 @@ _RULES: tuple[tuple[Ending, str], ...] = (
     (
         Ending.CLOSES,
         rf"(?:번|조금|분만?|번만|{_words('개 잔 시간 한번 하나')})\s?더 (?<!\S)왜 뭐라고 더라고 "
-        r"잠깐만 잠시만 (?:잘|그만)\s자",
+        r"잠깐만 잠시만 (?:잘|그만)\s자라? [가나]\s보다",
     ),
     (
         Ending.HOLDS,
-        rf"(?<!\S)(?:{_LEADING}) ^있잖아요?",
+        rf"(?<!\S)(?:{_LEADING}) ^있잖아요? (?<!\S)[그거저]\s(?:있잖아요?|뭐냐|뭐지|뭐더라|뭐였[지더]라?|뭐시냐) "
+        r"뭐랄까 (?<!\S)(?:\S*가|\S*데|그게|[나저너]는|\S*은)\s말이(?:야|지|죠|에요|예요) 예를\s?들어 길래",
     ),
     (
         Ending.EITHER,
-        rf"(?<!\S)(?:{_NOUNS}) (?:몇|여러|[한두세네]|다섯)\s?가지 \d도 [십백][일이삼사오육칠팔구]?도",
+        rf"(?<!\S)(?:{_NOUNS}) (?:몇|여러|[한두세네]|다섯)\s?가지 \d\s?도 [십백][일이삼사오육칠팔구]?\s?도",
     ),
     # Polite and formal endings, and those of the casual style that are no noun's.
     (
@@ -93,7 +95,8 @@ _RULES: tuple[tuple[Ending, str], ...] = (
     # Plain and casual endings.
     (
         Ending.CLOSES,
-        r"다 지 네 냐 군 라고\s해 [하가보먹놀쉬두사오타듣찾끄키]자 하자 말자 [아어여해와봐켜꺼려춰줘놔써가마더]라",
+        r"다 지 네 냐 군 라고\s해 [하가보먹놀쉬두사오타듣찾끄키]자 하자 말자 [아어여해와봐켜꺼려춰줘놔써가마더]라 "
+        r"[가하자먹있오살앉놀틀끄켜읽쓰듣두주]거라 (?<!\S)오너라 꾸나 려무나 당께 당가 [니맙]데이",
     ),
     (
         Ending.CLOSES,
@@ -108,7 +111,8 @@ _RULES: tuple[tuple[Ending, str], ...] = (
     (
         Ending.CLOSES,
         rf"(?<!\S)(?:나|들어|돌아|내려|올라|걸어|가져|데려)?가 (?<!\S)(?:나|들어|돌아|내려|올라|다녀|가져|데려)?와 "
-        rf"(?:{_N}|좋|없|있)대 (?:있|없|되|오|맞|은|는|인|한)나 [인은는한건]가",
+        rf"(?:{_N}|좋|없|있)대 (?:있|없|되|오|맞|은|는|인|한|시)나 "
+        rf"{_CLOSED}나(?<![만겁]나) (?:어디|언제|왜|누가)\s\S{{1,5}}(?<!이)나 [인은는한건런떤른쁜운큰픈긴린싼센짠던]가",
     ),
     (
         Ending.CLOSES,

@@ -226,7 +226,7 @@ def _length(talk: Talk, seconds: int) -> str:
 
 
 def _name(talk: Talk) -> str | None:
-    name = str(talk.slots.get("name") or "").strip()
+    name = f"{talk.slots.get('name') or ''}{talk.slots.get('ending') or ''}".strip()
     for article in _ARTICLES:
         name = name.removeprefix(article)
     return name or None

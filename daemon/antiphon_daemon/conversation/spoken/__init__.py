@@ -64,10 +64,15 @@ def spoken(text: str, language: str | None) -> Spoken:
 
 
 def language_of(text: str, language: str | None) -> str:
-    """Return the language whose words `text` is in: that of the house, unless its letters say otherwise."""
-    hangul = any("\uac00" <= character <= "\ud7a3" for character in text)
+    """Return the language whose words `text` is in: that of the house, unless its letters say otherwise.
+
+    A Korean word in an English sentence (`The word for apple is 사과`) does not make it Korean.
+    """
+    hangul = sum("\uac00" <= character <= "\ud7a3" for character in text)
     house = (language or "en").lower().replace("_", "-").split("-")[0]
-    if hangul:
+    if hangul and (
+        house == "ko" or 2 * hangul >= sum(character.isascii() and character.isalpha() for character in text)
+    ):
         return "ko"
     latin_words = sum(
         1 for word in text.split() if len(word) > 1 and word[0].isascii() and word.strip(".,!?").isalpha()

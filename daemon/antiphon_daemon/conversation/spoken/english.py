@@ -42,8 +42,15 @@ _DECADE = re.compile(r"(?<![\w.])(?:'|’)?((?:1[1-9]|20)?\d0)'?s\b")
 _CLOCK = re.compile(r"(?<![\d:.])(\d{1,2}):([0-5]\d)(?::([0-5]\d))?(?![\d:])(?:\s?([aApP])\.?\s?[mM]\b\.?)?")
 _HOUR = re.compile(r"(?<![\d:.,$€£])(\d{1,2})\s?([aApP])\.?[mM]\b\.?")
 _NOON = re.compile(r"\b([aApP])\.m\.")
+_DAY_RANGE = re.compile(rf"\b({_any(words.SHORT_DAYS)})\.?\s?[-–—]\s?({_any(words.SHORT_DAYS)})\b")
+_HOUR_RANGE = re.compile(
+    r"(?<![\w/.:-])(\d{1,2}(?::[0-5]\d)?)(?:(\s?[aApP]\.?[mM]\.?)\s?[-–—]\s?|[-–—])(?=\d{1,2}(?::[0-5]\d)?\s?[aApP]\.?[mM]\b)"
+)
+"""9am-5pm, 3-5 p.m."""
+_HOURS = re.compile(r"(?<![\w.,])(\d{1,2})\s?h\s?(\d{1,2})\s?m(?![\w²³/])")
 _CLOCK_RANGE = re.compile(r"(?<=:\d\d)(\s?[aApP]\.?[mM]\.?)?\s?[-–—]\s?(?=\d{1,2}:\d\d)")
 _EMERGENCY = re.compile(r"(?<![\w.,$-])(911|999|112|119|411)(?=[.!?,;]|\s+(?:or|if|in|for|now|immediately)\b|\s*$)")
+_BY = re.compile(r"(?<=\d)( ?)[x×]\1(?=\d)")
 _TIMES = re.compile(r"(?<=\d)x\b(?!\s?\d)")
 _SHARP = re.compile(r"\b([CF])(#|\+\+)(?!\w)")
 _PER = re.compile(r"(?<=[a-z%])/(?=(?:day|week|month|year|hour|night|person|minute|second)\b)")
@@ -117,6 +124,7 @@ def put_in_words(mapped: Mapped) -> None:
 
 
 def _dates(mapped: Mapped) -> None:
+    mapped.sub(_DAY_RANGE, lambda m: f"{words.SHORT_DAYS[m[1]]} to {words.SHORT_DAYS[m[2]]}")
     mapped.sub(_DAY, lambda m: words.SHORT_DAYS[m[1]])
     mapped.sub(_ISO_DATE, lambda m: _date(int(m[2]), int(m[3]), m[1]) + " ")
     mapped.sub(_SLASH_DATE, _slash_date)
@@ -126,6 +134,7 @@ def _dates(mapped: Mapped) -> None:
     )
     mapped.sub(_MONTH_YEAR, lambda m: f"{words.MONTHS[_month(m['month']) - 1]} {year(m['year'])}")
     mapped.sub(_DECADE, _decade)
+    mapped.sub(_HOUR_RANGE, lambda m: f"{m[1]}{m[2] or ''} to ")
     mapped.sub(_CLOCK_RANGE, lambda m: f"{m[1] or ''} to ")
     mapped.sub(_CLOCK, _clock)
     mapped.sub(_HOUR, lambda m: f"{cardinal(m[1])} {m[2].upper()}.M." if int(m[1]) < 25 else None)
@@ -143,6 +152,7 @@ def _amounts(mapped: Mapped) -> None:
     mapped.sub(_MINUS, "minus ")
     mapped.sub(_MIXED, lambda m: f"{cardinal(m[1])} and {fraction(int(m[2]), int(m[3]), mixed=True)}")
     mapped.sub(_FRACTION, lambda m: fraction(int(m[1]), int(m[2])))
+    mapped.sub(_HOURS, lambda m: f"{m[1]} h {m[2]} min")
     mapped.sub(_UNIT, _unit)
 
 
@@ -150,6 +160,7 @@ def _numbers(mapped: Mapped) -> None:
     mapped.sub(_ORDINAL, lambda m: ordinal(m[1].replace(",", "")))
     mapped.sub(_VERSION, lambda m: " point ".join(cardinal(part) for part in m[1].split(".")))
     mapped.sub(_SIGN, lambda m: f" {words.SIGNS[m[1]]} ")
+    mapped.sub(_BY, lambda m: " times " if m[1] else " by ")
     mapped.sub(_TIMES, " times")
     mapped.sub(_SIZED, lambda m: f"{cardinal(m[1])} {words.MAGNITUDES[m[2]]}")
     mapped.sub(_YEAR_ALONE, lambda m: year(m[1]))
@@ -205,6 +216,8 @@ def fraction(upper: int, lower: int, *, mixed: bool = False) -> str:
 
 
 def _abbreviation(match: re.Match[str]) -> str:
+    if match[1] == "min." and match.string[: match.start()].rstrip()[-1:].isdigit():  # 30 min. is a length of time
+        return "min." if match["end"] is not None else "min"
     said = words.ABBREVIATIONS[match[1]]
     ends = match["end"] is not None and match[1] in ("etc.", "Inc.", "Ltd.", "Corp.", "Co.", "Jr.", "Sr.", "et al.")
     return f"{said}." if ends else said

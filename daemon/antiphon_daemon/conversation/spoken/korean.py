@@ -51,13 +51,22 @@ _HALF_DAY = re.compile(
 _HALF_DAY_AFTER = re.compile(r"(\d{1,2}(?::[0-5]\d)?시?)\s?(AM|PM|am|pm|a\.m\.|p\.m\.)(?![A-Za-z])")
 _WEEKDAY = re.compile(r"\(([월화수목금토일])\)")
 _PHONE = re.compile(
-    r"(?<![\w.,-])(?:\+?(\d{1,3})[- ])?\(?(0\d{1,2}|\d{3,4})\)?[- ](\d{3,4})-(\d{4})(?![A-Za-z\d-]|,\d)"
+    r"(?<![\w.,-])(?:\+?(\d{1,3})[- ])?\(?(0\d{1,2}|\d{3,4})(?:\)?[- ]|\)\s?)(\d{3,4})-(\d{4})(?![A-Za-z\d-]|,\d)"
+    r"|(?<![\w.,-])(0\d{1,2})\.(\d{3,4})\.(\d{4})(?![A-Za-z\d-]|\.\d)"
     r"|(?<![\w.,-])(1\d{3})-(\d{4})(?![\d-])"
     r"|(?<![\w.,-])\+(\d{1,3})[- ](\d{1,2})[- ](\d{3,4})[- ](\d{4})(?![\d-])"
     r"|(?<![\w.,-])(01[016-9])[- ]?(\d{3,4})[- ]?(\d{4})(?![\d-])"
 )
 _GROUPS = re.compile(r"(?<![\w.,-])\d{2,7}(?:-\d{2,7}){2,4}(?![\w-])")
-_EMERGENCY = re.compile(r"(?<![\d.,])(112|119|114|120|110|111)(?=에|로|으로|번(?!째)|\s(?:신고|전화|구급))")
+_SECRET = re.compile(
+    r"((?:번호|암호|코드)(?:[은는이가]|로)?\s?:?\s?)(\d{4,16})"
+    r"(?!\d|[,.:-]\d|\s?(?:자리|개|번|명|원|년|회|줄|행|건))"
+)
+"""비밀번호는 1234."""
+_EMERGENCY = re.compile(
+    r"(?<![\d.,])(112|119|114|120|110|111|1339)"
+    r"(?=에|로|으로|번(?!째)|를\s?(?:부르|불러|누르|눌러)|(?:이?나|[와과])\s11[29]|\s(?:신고|전화|구급|구조|안전|대원|불러|부르))"
+)
 _MONEY = re.compile(
     rf"(?<!\w)(?P<minus>[-−])?(?P<sign>US\$|[$€£¥₩₹])\s?(?P<amount>{_NUMBER})(?P<size>[kKMB](?![A-Za-z])|\s?[백천]?[만억조](?![가-힣])|\s?천(?![가-힣]))?"
 )
@@ -77,6 +86,8 @@ _SAME_RANGE = re.compile(
     rf"(?<![\w-])(?P<from>{_NUMBER}\s?(?P<unit>{_UNIT_NAME}|{_COUNTER}))-(?={_NUMBER}\s?(?P=unit)(?!\s?=))"
 )
 """10시-12시, 20도-25도."""
+_HALF_RANGE = re.compile(r"(?<=시 반)\s?[~∼～〜]\s?(?=\S)")
+"""10시 반~11시."""
 _CLOCK_RANGE = re.compile(r"(?<=\d:[0-5]\d)\s?[-–]\s?(?=\d{1,2}:[0-5]\d)")
 _WEEKDAY_RANGE = re.compile(
     r"(?<![가-힣\d])(?P<from>[월화수목금토일]요일|[월화수목금토]|일(?=-|\s?[~∼～〜]))\s?[~∼～〜–-]\s?"
@@ -84,6 +95,10 @@ _WEEKDAY_RANGE = re.compile(
 )
 """Not in `할 일 - 화요일`, nor in `28일 - 금요일`."""
 _HYPHEN_RANGE = re.compile(rf"(?<![\w-])(?P<from>{_NUMBER})-(?={_NUMBER}(?P<unit>\s?(?:{_UNIT_NAME}|{_COUNTER})))")
+_BRANCH = re.compile(
+    r"(?<![\w-])(\d{1,4})-(\d{1,3})번(?=(?P<name>지|\s?(?:(?:마을|시내)?버스|출구|게이트|승강장|창구|문제))|)(?!째)"
+)
+"""5-2번 버스 is one bus; 2-3번 is how often."""
 _DEGREES = re.compile(
     rf"(?P<already>(?:영[하상]|[섭화]씨)\s)?(?P<cold>[-−]\s?)?(?P<number>{_NUMBER})\s?°\s?(?P<scale>[CF])(?![A-Za-z])"
 )
@@ -101,6 +116,18 @@ _PREFIXED = re.compile(rf"(?<![가-힣])제\s?(\d{{1,6}})\s?({_COUNTER})?")
 _NUMBERED = re.compile(
     rf"(?<![\d.,])(\d{{1,6}})번(?=\s?(?:{'|'.join(words.NUMBERED)})|을\s?(?:누르|눌러|선택|고르|골라)|으로(?![가-힣]))"
 )
+_FEW = re.compile(
+    rf"(?<![\d.,])(?<!, )([1-9]),(?P<space>\s?)([1-9])(?P<apart>\s?)"
+    rf"(?P<counter>{_COUNTER})(?![-~\d])(?!리즈|스템|터(?!미))"
+)
+"""2,3개 is 두세 개, 3, 4일 is 삼사일."""
+_NAMED = re.compile(rf"(?:{words.CHOSEN})\s?번|번\s?(?:{'|'.join(words.NUMBERED)})")
+_PORTION = re.compile(
+    r"(?<![\d.,제])([1-9]\d?)\s?(정|포|근|돌)(?=(?:씩|쯤|짜리)?[을를이만은는과와에도]?(?:[\s.,!?)]|$)|이에요|예요|입니다)(?!\s?세대)"
+)
+"""약 2정, 고기 3근."""
+_CLOVES = re.compile(r"((?:마늘|생강|귤|두부)\s?)([1-9]\d?)\s?(쪽|모)(?![가-힣]{2})")
+_OFFER = re.compile(r"(?<![\d+])([12])\+1(?=\s?(?:행사|상품|제품|이벤트|세일|할인|증정|쿠폰))")
 _CHOSEN = re.compile(rf"((?:{words.CHOSEN})\s?)(\d{{1,6}})번(?!째)")
 _GUESTS = re.compile(rf"((?:{words.GUESTS})\s?)([1-9]\d?)분(?=이\s|[을은도과의께]|\s?모두|\s오|[.,!?]|$)")
 _MACHINES = re.compile(rf"((?:{_any(words.MACHINES)})[은는이가을를]?\s?)([1-9]\d?)대(?![가-힣]{{2}})")
@@ -168,6 +195,7 @@ def _dates(mapped: Mapped) -> None:
     mapped.sub(_HALF_DAY, lambda m: f"{_half(m[1] or m[2])} ")
     for pattern in (_PARTS_RANGE, _SAME_RANGE):
         mapped.sub(pattern, lambda m: f"{m['from']}에서 ")
+    mapped.sub(_HALF_RANGE, "에서 ")
     mapped.sub(_CLOCK_RANGE, "에서 ")
     mapped.sub(_RANGE, _range)
     mapped.sub(_CLOCK, _clock)
@@ -178,9 +206,11 @@ def _dates(mapped: Mapped) -> None:
 def _amounts(mapped: Mapped) -> None:
     mapped.sub(_PHONE, lambda m: ", ".join(digits(group) for group in m.groups() if group) + SEAM)
     mapped.sub(_GROUPS, lambda m: ", ".join(digits(group) for group in m[0].split("-")) + SEAM)
+    mapped.sub(_SECRET, lambda m: m[1] + digits(m[2]) + SEAM)
     mapped.sub(_EMERGENCY, lambda m: digits(m[1]).replace("공", "영") + SEAM)
     mapped.sub(_MONEY, _money)
     mapped.sub(_CODE_MONEY, lambda m: _sum(words.CURRENCIES[m["before"] or m["after"]], m["a"] or m["b"], ""))
+    mapped.sub(_BRANCH, _branch)
     mapped.sub(_HYPHEN_RANGE, lambda m: f"{m['from']}{m['unit']}에서 ")
     mapped.sub(_DEGREES, _degrees)
     mapped.sub(_BELOW, lambda m: f"영하 {sino(m['number'])} 도{SEAM}")
@@ -205,6 +235,10 @@ def _numbers(mapped: Mapped) -> None:
     mapped.sub(
         _PREFIXED, lambda m: f"제{sino(m[1])}{f' {m[2]}' if m[2] and m[2] not in words.SPACELESS else m[2] or ''}{SEAM}"
     )
+    mapped.sub(_FEW, _few)
+    for portion in (_PORTION, _CLOVES):
+        mapped.sub(portion, _portion)
+    mapped.sub(_OFFER, lambda m: f"{'원' if m[1] == '1' else '투'} 플러스 원")
     mapped.sub(_CHOSEN, lambda m: f"{m[1]}{sino(m[2])} 번")
     mapped.sub(_GUESTS, lambda m: f"{m[1]}{native(int(m[2]))} 분")
     mapped.sub(_MACHINES, lambda m: f"{m[1]}{native(int(m[2]))} 대")
@@ -362,7 +396,34 @@ def _fraction(match: re.Match[str]) -> str | None:
     if not 1 < int(lower) <= 1000:
         return None
     said = f"{sino(lower)}분의 {sino(upper)}{SEAM}"
-    return f"{sino(whole)}과 {said}" if whole else said
+    return f"{sino(whole)}{agreeing(sino(whole), '과')} {said}" if whole else said
+
+
+def _branch(match: re.Match[str]) -> str | None:
+    """Return a number with a second one to it: 오 다시 이 번."""
+    if not match["name"] and int(match[1]) < int(match[2]):
+        return None
+    return f"{sino(match[1])} 다시 {sino(match[2])} 번"
+
+
+def _few(match: re.Match[str]) -> str | None:
+    """Return one or the other of two numbers in a row, as they are said together: 두세 개, 삼사 일."""
+    first, second, counter = int(match[1]), int(match[3]), match["counter"]
+    if second != first + 1 or (counter == "번" and (match["space"] or _NAMED.search(_around(match)))):
+        return None
+    if counter in words.NATIVE:
+        return f"{words.NATIVE_PAIRS[first]} {counter}"
+    said = f"{sino(match[1])}{'륙' if second == 6 else sino(match[3])}"
+    return f"{said}{'' if counter in words.SPACELESS and not match['apart'] else ' '}{counter}"
+
+
+def _around(match: re.Match[str]) -> str:
+    return f"{match.string[max(0, match.start() - 8) : match.start()]}번{match.string[match.end() : match.end() + 8]}"
+
+
+def _portion(match: re.Match[str]) -> str:
+    before, number, counter = ("", *match.groups()) if len(match.groups()) == 2 else match.groups()
+    return f"{before}{native(int(number))} {counter}"
 
 
 def _counted(match: re.Match[str]) -> str | None:

@@ -46,13 +46,13 @@ _TABLE_RULE = re.compile(r"(?m)^[ \t]{0,8}\|?[ \t]*:?-{2,}[-:| \t]*$")
 _ROW = re.compile(r"(?m)^[ \t]{0,8}\|[^\n]*$")
 _HEADING = re.compile(r"(?m)^[ \t]{0,8}#{1,6}[ \t]+|[ \t]+#{1,6}[ \t]*$")
 _BULLET = re.compile(r"(?m)^(?:[ \t]*(?:[-*+•‣▪◦·–—>]+[ \t]+|>+))+(?:\[[ xX]\][ \t]+)?")
-_NUMBERED = re.compile(r"(?m)^[ \t]{0,8}(\d{1,3})[.)][ \t]+(?=\S)")
+_NUMBERED = re.compile(r"(?m)^[ \t]{0,8}([1-9]\d{0,2})[.)][ \t]+(?=\S)")
 _LINE_END = re.compile(r"([^\s]?)([\"'”’)\]*_`]{0,4})[ \t]{0,8}\n\s*")
 _EMPHASIS = re.compile(
     r"\*{1,3}(?=[^\s*])(?<!\d\*)(?<!\d\*\*)|(?<=[^\s*])\*{1,3}(?!\d)|~~|(?<!\w)_{1,3}(?=\w)|(?<=\w)_{1,3}(?!\w)"
 )
 _COMPATIBLE = re.compile(
-    "[\u2460-\u249b\u3200-\u33ff\uff04\uff05\uff0b\uff0d\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\uff5e\u00bc-\u00be\u2150-\u217f\u2100-\u2126\ufb00-\ufb06\uffe6]"
+    "[\u2460-\u249b\u3200-\u33ff\uff04\uff05\uff0b\uff0d\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\uff5e\u00bc-\u00be\u2150-\u217f\u2100-\u2126\u2080-\u2089\ufb00-\ufb06\uffe5\uffe6]"
 )
 _SIGNS = {"™": "", "№": "#", "㈜": "(주)"}
 """Signs whose plain form is not the usual one."""
