@@ -121,6 +121,9 @@ async def _kill(process: asyncio.subprocess.Process) -> None:
     """End a command and what it has started (it leads a process group of its own)."""
     with contextlib.suppress(ProcessLookupError, PermissionError):  # it has ended, or became another user
         os.killpg(process.pid, signal.SIGKILL)
-    with contextlib.suppress(TimeoutError):
+    try:
         async with asyncio.timeout(GONE_S):
             await process.wait()
+    except TimeoutError:
+        # Somebody holds its pipe still; only the transport can let go of it, and complains once the loop is closed.
+        process._transport.close()  # type: ignore[attr-defined]

@@ -443,6 +443,29 @@ async def test_a_turn_that_the_next_one_holds_can_be_taken_off_the_count() -> No
         assert (COUNTS.turns - turns, COUNTS.withdrawn - withdrawn) == (2, 1)
 
 
+async def test_the_drafts_of_what_came_to_nothing_are_not_those_of_what_is_written_next() -> None:
+    async with room(Measuring("")) as one:
+        turns = recorded(one)
+        await one.hear(SPEECH, 20)
+        await one.until(Phase.IDLE)
+        one.conversation.typed("what is the weather")
+        await one.until(Phase.SPEAKING)
+        assert [turn.trace.drafts for turn in turns] == [0]
+
+
+async def test_a_turn_that_goes_on_before_its_words_are_known_is_none_that_was_taken_back() -> None:
+    ears = Measuring("what is the weather")
+    ears.takes_s = 0.2
+    async with room(ears) as one:
+        turns, withdrawn = COUNTS.turns, COUNTS.withdrawn
+        await one.hear(SPEECH, 20)
+        await one.until(Phase.THINKING)
+        await one.until(Phase.HEARING, SPEECH)
+        ears.takes_s = 0.0
+        await one.reply()
+        assert (COUNTS.turns - turns, COUNTS.withdrawn - withdrawn) == (1, 0)
+
+
 @pytest.mark.parametrize("text", ["아이고", "어머", "하하하하", "네네네", "그랬구나", "네, 알겠어요.", "음 음 음 음"])
 def test_korean_murmurs_and_laughter_are_no_turn(text: str) -> None:
     assert is_filler(text, "ko", "내일은 맑아요.", "내일은")

@@ -268,6 +268,18 @@ async def test_what_rings_is_meant_before_what_still_runs(place: Place, said: st
     timers.close()
 
 
+async def test_the_timer_that_rings_is_known_by_its_name_while_another_one_runs(place: Place) -> None:
+    now = [1000.0]
+    place.timers = timers = Timers(lambda: now[0])
+    timers.start(10, "pasta")
+    timers.start(600)
+    now[0] += 11
+    timers._advance()
+    assert done("How long is left on the pasta timer?", place) == "The timer has finished."
+    assert done("How long is left on the egg timer?", place) == "There is no egg timer."
+    timers.close()
+
+
 async def test_another_timer_than_the_one_that_rings_is_cancelled_by_its_length(place: Place) -> None:
     now = [1000.0]
     place.timers = timers = Timers(lambda: now[0])
@@ -285,6 +297,8 @@ async def test_another_timer_than_the_one_that_rings_is_cancelled_by_its_length(
     [
         ("볼륨 10퍼센트 올려 줘", 60),
         ("볼륨을 20 낮춰 줘", 30),
+        ("볼륨은 20 낮춰 줘", 30),
+        ("소리는 10 키워 줘", 60),
         ("볼륨을 70으로 올려 줘", 70),
         ("볼륨 30으로 줄여 줘", 30),
     ],

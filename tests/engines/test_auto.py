@@ -436,3 +436,13 @@ def test_a_device_that_the_settings_name_is_kept(
     monkeypatch.setattr(auto, "on_this_machine", lambda: Here(BARE))
     settings, _ = auto.resolve(Settings.model_validate({"stt": {"engine": "auto", **told}}), ("stt",))
     assert (settings.stt.device, settings.stt.compute_type) == form
+
+
+def test_what_was_measured_on_the_gpu_chooses_nothing_for_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auto, "this_machine", lambda: MACHINES["cuda"])
+    monkeypatch.setattr(auto, "on_this_machine", lambda: Here(BARE, WHISPERS))
+    monkeypatch.setattr(measured, "read", lambda: (times(f"{W}large-v3 ko 180"), ""))
+    asked = Settings.model_validate({"language": "ko", "stt": {"engine": "auto", "device": "cpu"}})
+    settings, (chosen,) = auto.resolve(asked, ("stt",))
+    assert (settings.stt.model, settings.stt.device) == (auto.FOR_MANY_CORES[0], "cpu")
+    assert "measured" not in chosen.why

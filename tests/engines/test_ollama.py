@@ -89,6 +89,14 @@ async def test_thoughts_are_not_spoken(server: OllamaServer, responder: Ollama) 
     assert await reply(responder) == [TextDelta("Noon.")]
 
 
+async def test_thoughts_that_a_server_breaks_off_are_not_spoken(server: OllamaServer, responder: Ollama) -> None:
+    server.script = [line("Noon?</think>Noon."), line(done=True)]
+    await reply(responder)
+    server.script = [line("The user")]
+    with pytest.raises(EngineError, match="broke off"):
+        await anext(responder.respond(ASK, Token()))
+
+
 @pytest.mark.parametrize("thought", [line(thinking="The user wants "), line("<think>The user wants ")])
 async def test_a_model_that_only_thinks_has_failed(server: OllamaServer, responder: Ollama, thought: bytes) -> None:
     server.script = [thought, line(done=True)]

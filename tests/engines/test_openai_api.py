@@ -199,6 +199,19 @@ async def test_thoughts_that_the_template_begins_are_left_out_from_the_second_re
         await reply(responder)
 
 
+@pytest.mark.parametrize("end", [event(), event(finish="content_filter")])
+async def test_thoughts_that_a_server_breaks_off_are_not_spoken(
+    server: OpenAiServer, responder: OpenAiApi, end: bytes
+) -> None:
+    server.script = [event("Noon?</think>Noon."), event(finish="stop"), END]
+    await reply(responder)
+    server.script = [event("The user"), end, END]
+    with pytest.raises(EngineError, match="broke off|only thought"):
+        await reply(responder)
+    server.script = [event("One?"), event("</think>It is one."), event(finish="stop"), END]
+    assert await reply(responder) == [TextDelta("It is one.")], "the habit is not forgotten"
+
+
 @pytest.mark.parametrize("thought", [event(reasoning_content="The user"), event("<think>The user wants")])
 async def test_a_model_that_only_thinks_has_failed(server: OpenAiServer, responder: OpenAiApi, thought: bytes) -> None:
     server.script = [thought, event(finish="length"), END]

@@ -174,6 +174,17 @@ async def test_who_rests_is_read_now_and_then_and_sound_comes_in_one_piece() -> 
         assert len(transport.notes) == 4
 
 
+async def test_a_long_message_to_one_who_rests_is_read_without_a_wait() -> None:
+    """Else a recording of a megabyte would take five seconds to arrive."""
+    async with opened() as (one, transport, _):
+        one.rest(4 * BLOCK)
+        head = struct.pack(">BBQI", 0x82, 0x80 | 127, 10 * AHEAD_BYTES, 0)
+        one.data_received(head + bytes(AHEAD_BYTES - len(head)))
+        for size in (AHEAD_BYTES, 1, AHEAD_BYTES // 2, AHEAD_BYTES):
+            one.data_received(bytes(size))
+        assert transport.notes == []
+
+
 async def test_who_rests_is_not_read_sooner_than_it_can_take() -> None:
     async with opened() as (one, transport, session):
         one.rest(1)

@@ -399,3 +399,18 @@ def test_a_folder_that_cannot_be_written_is_named(hub: Hub, tmp_path: Path) -> N
     (tmp_path / "file").write_text("")
     with pytest.raises(PullError, match=r"file.* cannot be used: Not a directory"):
         Keeper(tmp_path / "file" / "models", print).pull(tiny_model(), hub.url, nothing)
+
+
+def test_a_password_in_the_address_of_a_mirror_is_shown_to_nobody(
+    hub: Hub, keeper: Keeper, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "PAUSE_S", 0.0)
+    mirror = hub.url.replace("://", "://me:hunter2@")
+    keeper.pull(tiny_model(), mirror, nothing)
+    assert not [file for file in folder.rglob("*") if file.is_file() and b"hunter2" in file.read_bytes()]
+    keeper.remove("tiny-test")
+    hub.close()
+    with pytest.raises(PullError) as error:
+        keeper.pull(tiny_model(), mirror, nothing)
+    assert "hunter2" not in str(error.value)
+    assert hub.url.removeprefix("http://") in str(error.value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import sys
 import time
 import tracemalloc
 from collections.abc import AsyncIterator
@@ -86,6 +87,25 @@ async def test_commands_that_cannot_be_ended_keep_no_other_from_running(tmp_path
             hooks.fire("idle")
         hooks.fire("wake")
         await eventually(out.exists, 3)
+
+
+async def test_who_leaves_a_command_behind_ends_without_a_complaint() -> None:
+    program = (
+        "import asyncio\n"
+        "from antiphon.settings import Hooks as Commands\n"
+        "from antiphon_satellite.hooks import Hooks\n"
+        "async def main():\n"
+        "    hooks = Hooks(Commands(idle='setsid sleep 4 & wait'))\n"
+        "    running = asyncio.create_task(hooks.run())\n"
+        "    hooks.fire('idle')\n"
+        "    await asyncio.sleep(0.5)\n"
+        "    running.cancel()\n"
+        "    await asyncio.wait([running])\n"
+        "asyncio.run(main())\n"
+    )
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stderr=asyncio.subprocess.PIPE)
+    assert process.stderr is not None
+    assert (await process.stderr.read()).decode() == ""
 
 
 async def test_of_what_a_hook_complains_the_end_is_told_and_no_more_is_kept(capfd: pytest.CaptureFixture[str]) -> None:

@@ -322,6 +322,9 @@ class Conversation:
             self._begun, self._wasted_s = 0, 0.0
         for action in actions:
             self._do(action)
+        waits = self._state.phase is turns.Phase.LISTENING and not self._state.joined
+        if waits or self._state.phase is turns.Phase.IDLE:  # what came to nothing is none of the next turn's
+            self._begun, self._wasted_s = 0, 0.0
         if self._state.phase is turns.Phase.THINKING and self._draft is not None:
             self._draft.token.hurry()
         self._watch_deadline()
@@ -518,7 +521,7 @@ class Conversation:
         self._stopped.drop()
         self._parked.drop()
         draft.trace.mark("turn_end")
-        self._count(draft.trace, answered=self._policy.answers or not action.said)
+        self._count(draft, answered=self._policy.answers or not action.said)
         self._record(draft, action.text if action.said else "", typed=draft.heard is None)
         if action.said:
             self._peer.turn_over(action.text, draft.language)
@@ -535,11 +538,12 @@ class Conversation:
             draft.reply.release()
             self._moment.watch(draft, self._settings)
 
-    def _count(self, trace: Trace, *, answered: bool) -> None:
+    def _count(self, draft: Draft, *, answered: bool) -> None:
         """The turn is over: it has the drafts that were made since it began."""
+        draft.counted = answered
         if answered:
             metrics.turn_began(self._begun, self._wasted_s)
-        trace.drafts, trace.wasted_ms = self._begun, round(self._wasted_s * 1000)
+        draft.trace.drafts, draft.trace.wasted_ms = self._begun, round(self._wasted_s * 1000)
         self._begun, self._wasted_s = 0, 0.0
 
     def _record(self, draft: Draft, said: str, *, typed: bool = False) -> None:
@@ -551,13 +555,14 @@ class Conversation:
         draft = self._draft
         assert draft is not None
         error = draft.error or EngineError("stt", "hearing failed")
-        self._count(draft.trace, answered=self._policy.answers)
+        self._count(draft, answered=self._policy.answers)
         if not self._policy.answers:
             self._record(draft, "")
             draft.was_heard()
             self._peer.failed(error)
             return
         apology = self._draft = Draft(draft.revision, draft.trace)
+        apology.counted = draft.counted
         apology.trace.mark("turn_end")
         self._record(apology, "")
         reply = self._drafts.apologise(apology, self.language, self._told(apology))

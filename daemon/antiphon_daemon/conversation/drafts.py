@@ -77,6 +77,8 @@ class Draft:
         """It was written, not said: the answer may be read."""
         self.committed = asyncio.Event()
         """Set as long as its turn is over: what it would do may be done."""
+        self.counted = False
+        """Its turn is one of those that were over and answered (`metrics`)."""
         self.undo: list[skills.Undo] = []
         """Takes back what was done."""
         self.language: str | None = None
@@ -147,7 +149,9 @@ class Draft:
         """The turn goes on after all: take back what was done."""
         while self.undo:
             self.undo.pop()()
-        metrics.turn_withdrawn()
+        if self.counted:
+            self.counted = False
+            metrics.turn_withdrawn()
         if self.turn is not None:
             self.turn.end(Outcome.WITHDRAWN)
 

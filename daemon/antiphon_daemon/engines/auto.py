@@ -193,9 +193,10 @@ def resolve(settings: Settings, stages: Sequence[Stage] = STAGES) -> tuple[Setti
     machine, here, language = this_machine(), replace(on_this_machine(), measured=speeds), settings.language
     choices: list[Chosen] = []
     if "stt" in asked:
-        if settings.stt.device == "cpu":
-            machine = replace(machine, cuda=False)
-        heard = _named_hearing(settings, machine, here) or hear(machine, here, language)
+        known = here
+        if settings.stt.device == "cpu" and machine.cuda:  # it was measured on the GPU
+            machine, known = replace(machine, cuda=False), replace(here, measured=())
+        heard = _named_hearing(settings, machine, here) or hear(machine, known, language)
         if heard.engine == "faster_whisper":  # what the settings say of it holds
             said = {name: getattr(settings.stt, name) for name in ("device", "compute_type")}
             told = {name: value for name, value in said.items() if value != "auto"}

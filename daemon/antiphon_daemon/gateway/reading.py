@@ -60,10 +60,11 @@ class Reading(WebSocketsSansIOProtocol):
             self.scope["extensions"][REST] = {"rest": self.rest}
 
     def data_received(self, data: bytes) -> None:
-        """Take what came; while the session rests, no more for a while."""
+        """Take what came; while the session rests, no more for a while, unless a message is long and still comes."""
         super().data_received(data)
         self._hand_on()
-        if self._piece_most and self._wakes is None and not self.transport.is_closing():
+        rests = self._piece_most and len(data) < AHEAD_BYTES and not self.conn.reader.buffer
+        if rests and self._wakes is None and not self.transport.is_closing():
             self.transport.pause_reading()
             self._wakes = self.loop.call_later(REST_S, self._wake)
 

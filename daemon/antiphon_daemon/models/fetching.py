@@ -21,7 +21,7 @@ from typing import Any
 
 import httpx2 as httpx
 
-from antiphon_daemon.engines.llm.remote import wrong_proxy
+from antiphon_daemon.engines.llm.remote import shown, wrong_proxy
 from antiphon_daemon.engines.models import File
 from antiphon_daemon.models.kinds import HEAD, WrongKind, check_start, check_whole
 
@@ -90,7 +90,7 @@ def fetch(http: httpx.Client, url: str, target: Path, expected: Expected, progre
             failed += 1
             if failed >= TRIES:
                 kept = f" {_mb(_size(part))} are kept: the same command goes on from there." if _size(part) else ""
-                raise PullError(f"{url} cannot be fetched: {error}; try again later.{kept}") from None
+                raise PullError(f"{shown(url)} cannot be fetched: {error}; try again later.{kept}") from None
             time.sleep(pause_s)
             pause_s *= 2
         except OSError as error:
@@ -101,7 +101,8 @@ class _Try:
     """One request, from what is here on."""
 
     def __init__(self, http: httpx.Client, url: str, part: Path, expected: Expected, progress: Progress) -> None:
-        self._http, self._url, self._part, self._expected, self._progress = http, url, part, expected, progress
+        self._http, self._part, self._expected, self._progress = http, part, expected, progress
+        self._at, self._url = url, shown(url)
         self._about = part.with_name(f"{part.name}.json")
         self._announced: str | None = None
 
@@ -111,10 +112,10 @@ class _Try:
         if version:
             headers = {"Range": f"bytes={have}-", "If-Range": version}
         token = os.environ.get("HF_TOKEN", "").strip()
-        if token and self._url.startswith(f"https://{TOKEN_HOST}/"):
+        if token and self._at.startswith(f"https://{TOKEN_HOST}/"):
             headers["Authorization"] = f"Bearer {token}"
         try:
-            with self._http.stream("GET", self._url, headers=headers) as response:
+            with self._http.stream("GET", self._at, headers=headers) as response:
                 self._receive(response, have if version else 0)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.TooManyRedirects) as error:
             raise PullError(f"{self._url} is no address to fetch from: {_plain(error)}.") from None

@@ -18,6 +18,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from antiphon_daemon.engines.llm.remote import shown
 from antiphon_daemon.engines.models import MANIFEST, File, Model, manifest
 from antiphon_daemon.models.fetching import (
     SPARE,
@@ -74,7 +75,7 @@ class Keeper:
                         hashes[file.name] = found or fetch(http, model.url(hub, file), target, expected, counted)
                     except PullError as error:
                         raise _explained(error, expected, file, model) from None
-            return self._install(model, incoming, hashes, hub)
+            return self._install(model, incoming, hashes, shown(hub))
 
     def bring(self, model: Model, source: Path, progress: Progress, *, trust_new: bool = False) -> Path:
         """Take `model` from a folder that holds its files, or from one of them with the others beside it.

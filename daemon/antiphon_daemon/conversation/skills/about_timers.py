@@ -147,8 +147,10 @@ def status(talk: Talk) -> Answer | None:
     if timers is not None and not one and len(timers.set) > 1:
         parts = [_left(talk, timers, timer).rstrip(".") for timer in timers.set]
         return talk.says_so(f"{talk.says.answers['and'].join(parts)}.")
-    if timers is not None and timers.ringing and not timers.set:
-        return talk.say("timer_over")
+    if timers is not None and timers.ringing:
+        named = bool(one) and not _meant(talk, timers.set) and bool(_meant(talk, timers.ringing))
+        if named or not timers.set:
+            return talk.say("timer_over")
     return _with(talk, lambda timers, timer: talk.says_so(_left(talk, timers, timer)))
 
 

@@ -134,7 +134,7 @@ class Ollama:
                         yield ToolCall(f"call_{uuid.uuid4().hex[:12]}", name, arguments)
         except FAILURES as error:
             raise self._error(error) from error
-        if rest := thoughts.rest(cut=cut):
+        if rest := thoughts.rest(cut=cut or not done):
             yield TextDelta(unicodedata.normalize("NFC", rest))
         if not done:
             raise self._broke_off()

@@ -35,6 +35,8 @@ from antiphon_daemon.engines.worker import revocable
 
 OPENAI = "api.openai.com"
 """The one host that wants the longest reply under its newer name."""
+CUT = (None, "length", "tool_calls", "content_filter")
+"""How a reply ends that is not at its end (None: the server broke off): what was only thought so far is no reply."""
 
 FAILURES = (openai.OpenAIError, httpx2.HTTPError, OSError, ValueError, TypeError, AttributeError)
 """What the client raises: the last three where JSON is broken, or not what such a server sends."""
@@ -161,7 +163,7 @@ class OpenAiApi:
                             yield TextDelta(unicodedata.normalize("NFC", text))
         except FAILURES as error:
             raise self._error(error) from error
-        if rest := thoughts.rest(cut=ended in ("length", "tool_calls")):
+        if rest := thoughts.rest(cut=ended in CUT):
             yield TextDelta(unicodedata.normalize("NFC", rest))
         if ended is None:
             raise self._broke_off()
