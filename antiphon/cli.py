@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or settings. An error is one sentenc
 
 from __future__ import annotations
 
+import io
 import sys
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -39,13 +40,12 @@ def antiphon(context: click.Context, config: str | None) -> None:
     from antiphon import log
     from antiphon.configuration import SettingsError, Source, load
 
-    if {"-h", "--help"} & set(sys.argv):
-        return
     source = Source.at(config)
     try:
         settings = load(config)
     except SettingsError as error:
-        if context.invoked_subcommand == "service":  # wrong settings must not keep anybody from stopping a service
+        # Wrong settings must not keep anybody from stopping a service, or from reading what a command does.
+        if context.invoked_subcommand == "service" or {"-h", "--help"} & set(sys.argv):
             context.obj = Given(Settings.model_construct(), config, source)
             return
         click.echo("\n".join(f"Error: {line}" for line in str(error).splitlines()), err=True)
@@ -99,6 +99,8 @@ def main() -> None:
     """Run the command line."""
     from antiphon.service.commands import service
 
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="replace")  # a terminal without our letters gets question marks in their place
     antiphon.add_command(service)
     for point in entry_points(group="antiphon.commands"):
         point.load()(antiphon)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import Awaitable, Callable
 from importlib.metadata import entry_points
 from tempfile import TemporaryDirectory, TemporaryFile
@@ -16,6 +15,7 @@ from rich.markup import escape
 from antiphon.checks import Check
 from antiphon.configuration import locate, state_dir
 from antiphon.settings import Settings
+from antiphon.text import json_line
 from antiphon.wire.discovery import Found, Mdns, addresses
 
 FOUND_S = 4.0
@@ -41,7 +41,7 @@ def run(settings: Settings, config: str | None, *, as_json: bool) -> int:
     wrong = any(check.ok is False for check in found)
     if as_json:
         checks = [{"name": c.name, "ok": c.ok, "says": c.says, "mend": c.mend} for c in found]
-        print(json.dumps({"ok": not wrong, "checks": checks}, ensure_ascii=False))
+        print(json_line({"ok": not wrong, "checks": checks}))
     return int(wrong)
 
 

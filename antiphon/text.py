@@ -7,8 +7,11 @@ takes text composes it. Names of files are left as they are.
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 import unicodedata
+from typing import Any
 
 HELD_MOST = 64
 """So many characters wait at most for what may be joined to them."""
@@ -63,6 +66,16 @@ class Composer:
         """Return what is left when the text is over."""
         held, self._held = self._held, ""
         return composed(held)
+
+
+def json_line(value: Any) -> str:
+    """Return JSON as standard output can take it: letters by themselves, or escaped where it has none for them."""
+    said = json.dumps(value, ensure_ascii=False)
+    try:
+        said.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return json.dumps(value)
+    return said
 
 
 def _syllable(match: re.Match[str]) -> str:

@@ -57,9 +57,11 @@ def write(path: Path | str, samples: Samples, rate: int = RATE) -> None:
         WavError: the file cannot be written.
     """
     path = Path(path)
+    if not path.name:
+        raise WavError(f"{path}: is a folder: name a file in it")
     draft = path.with_name(f".{path.name}.part")
     try:
-        with wave.open(str(draft), "wb") as file:
+        with draft.open("wb") as raw, wave.open(raw, "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)
             file.setframerate(rate)

@@ -75,13 +75,21 @@ async def read_event(reader: asyncio.StreamReader) -> Event | None:
 def encode_event(event: Event) -> bytes:
     """Return the bytes of one frame."""
     header: dict[str, Any] = {"type": event.type, "version": WYOMING_VERSION}
-    data = json.dumps(event.data, ensure_ascii=False).encode() if event.data else b""
+    data = _encoded(json.dumps(event.data, ensure_ascii=False)) if event.data else b""
     payload = event.payload or b""
     if data:
         header["data_length"] = len(data)
     if payload:
         header["payload_length"] = len(payload)
-    return json.dumps(header, ensure_ascii=False).encode() + b"\n" + data + payload
+    return _encoded(json.dumps(header, ensure_ascii=False)) + b"\n" + data + payload
+
+
+def _encoded(text: str) -> bytes:
+    """Return UTF-8; halves of characters, which some language models give one by one, are joined or replaced."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 def parse(kind: type[E], event: Event) -> E:

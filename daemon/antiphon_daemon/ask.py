@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from rich.table import Table
 from antiphon.audio import vad, wav
 from antiphon.audio.pcm import RATE, Samples, to_samples
 from antiphon.settings import Settings
-from antiphon.text import composed
+from antiphon.text import composed, json_line
 from antiphon_daemon.app import build_engines
 from antiphon_daemon.conversation import skills
 from antiphon_daemon.conversation.conversation import Conversation
@@ -61,7 +60,7 @@ class Turn:
         }
         if self.failure:
             found["error"] = self.failure
-        return json.dumps(found, ensure_ascii=False)
+        return json_line(found)
 
 
 class Asker:
@@ -170,7 +169,7 @@ async def _ask(
     conversation: Conversation, asker: Asker, kind: Literal["file", "text"], given: str, *, realtime: bool
 ) -> None:
     if kind == "text":
-        text = composed(given).strip()
+        text = composed(given.encode("utf-8", "replace").decode()).strip()  # the terminal's bytes may be none of ours
         if not text:
             asker.nothing_heard()
             asker.turn.failure = "the text is empty"

@@ -69,6 +69,8 @@ def ask(
 
     if not files and not texts:
         raise click.UsageError("Give a WAV file or --text: there is nothing to ask.")
+    if "-" in files:
+        raise click.UsageError("Standard input is not read: save the recording, and give the name of its file.")
     inputs = context.meta["antiphon.inputs"]
     try:
         wrong = asyncio.run(run(context.obj.settings, inputs, out=out, as_json=as_json, realtime=speed == "realtime"))

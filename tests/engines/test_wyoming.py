@@ -15,8 +15,8 @@ from wyoming.asr import Transcript, TranscriptStart
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.error import Error
 from wyoming.event import Event
-from wyoming.info import Info
-from wyoming_services import HEARS, NEVER, SPEAKS, Script, Service
+from wyoming.info import AsrModel, AsrProgram, Info
+from wyoming_services import BY, HEARS, NEVER, SPEAKS, Script, Service
 
 from antiphon.audio.pcm import RATE, Samples, level_db, to_bytes, to_samples
 from antiphon.settings import Deadlines, Settings, Stt, Tts
@@ -101,10 +101,25 @@ async def test_an_utterance_is_sent_at_once_with_all_that_the_protocol_has_for_i
     assert (heard.text, heard.language, heard.duration_s) == ("안녕", "ko", 3.05)
     first, *others = hears.requests[0]
     assert first.type == "transcribe"
-    asked = {"name": "large", "language": "ko", "transcript_names": ["Seo-yeon"], "whole": True}
+    asked = {"name": "large", "language": "ko_KR", "transcript_names": ["Seo-yeon"], "whole": True}
     assert first.data == asked
     assert b"".join(one.payload or b"" for one in others) == to_bytes(sound)
     assert [others[0].type, others[-1].type] == ["audio-start", "audio-stop"]
+
+
+@pytest.mark.parametrize(
+    ("tags", "asked"),
+    [(["en-US"], "en-US"), (["en-GB", "en-US"], "en-GB"), (["en-US", "en"], "en"), (["EN"], "EN"), ([], "en")],
+)
+async def test_a_language_is_named_as_the_service_names_it(hears: Service, tags: list[str], asked: str) -> None:
+    """Some services know `en-US` alone, as Home Assistant sends it to them, and hear nothing in `en`."""
+    model = AsrModel("large", BY, True, None, None, tags)
+    hears.info = Info(asr=[AsrProgram("stranger", BY, True, None, None, [model])])
+    hears.script = [Transcript(text="hello")]
+    engine = await ears(hears)
+    heard = await engine.transcribe(tone(1, RATE), Token(), language="en")
+    assert hears.requests[0][0].data["language"] == asked
+    assert (heard.text, heard.language, list(engine.languages)) == ("hello", "en", ["en"])
 
 
 async def test_silence_is_not_sent(hears: Service) -> None:

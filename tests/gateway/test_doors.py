@@ -9,6 +9,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from pydantic import SecretStr
 from websockets.asyncio.client import connect
@@ -35,6 +36,8 @@ async def test_pages_for_people_probes_and_prometheus(gateways: list[Any], voice
         assert whole["version"]
         ready = await get(gateway.port, "/health")
         assert (ready.status_code, ready.json()) == (200, {"status": "ready"})
+        async with httpx.AsyncClient(trust_env=False) as http:
+            assert (await http.head(f"http://127.0.0.1:{gateway.port}/health")).status_code == 200
         before = counted((await get(gateway.port, "/metrics")).text)
         async with client(gateway.port) as one:
             await one.send("text", content="Hello there!")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
+from typing import Any
 
+import av
 import numpy as np
 import pytest
 
@@ -36,6 +38,27 @@ def test_a_file_is_written_as_it_comes_and_read_again(kind: str) -> None:
     sound = read(b"".join(pieces) + encoder.end())
     assert len(sound) / RATE == pytest.approx(2, abs=0.1)
     assert pitch(sound, RATE) == pytest.approx(440, abs=2)
+
+
+def encoded(kind: str, codec: str, rate: int, layout: str) -> bytes:
+    """Return a tone of a second as a file."""
+    out = io.BytesIO()
+    with av.open(out, "w", format=kind) as container:
+        stream: Any = container.add_stream(codec, rate=rate, layout=layout)
+        frame = av.AudioFrame.from_ndarray(np.frombuffer(tone(1, rate), dtype="<i2")[None], format="s16", layout="mono")
+        frame.sample_rate = rate
+        for ready in av.AudioResampler(format=stream.format, layout=layout, rate=rate).resample(frame):
+            container.mux(stream.encode(ready))
+        container.mux(stream.encode(None))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(("kind", "codec"), [("mp3", "libmp3lame"), ("adts", "aac")])
+@pytest.mark.parametrize("second", [(44_100, "stereo"), (22_050, "mono")], ids=str)
+def test_files_that_were_joined_are_heard_to_the_end(kind: str, codec: str, second: tuple[int, str]) -> None:
+    sound = read(encoded(kind, codec, 44_100, "mono") + encoded(kind, codec, *second))
+    assert len(sound) / RATE == pytest.approx(2, abs=0.3)
+    assert pitch(sound[-RATE // 2 :], RATE) == pytest.approx(440, abs=4)
 
 
 @pytest.mark.parametrize("speed", [0.25, 0.7, 1.0, 2.0, 4.0])

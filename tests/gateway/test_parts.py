@@ -62,6 +62,30 @@ def test_speech_without_any_pause_is_cut_where_it_is_softest() -> None:
     assert parts[-1].end_s == 60.0
 
 
+class Told:
+    """Believes that somebody speaks in some stretches, given in frames."""
+
+    def __init__(self, *stretches: tuple[int, int]) -> None:
+        self._stretches, self._at = stretches, -1
+
+    def probability(self, frame: Samples) -> float:
+        self._at += 1
+        return 0.9 if any(start <= self._at < end for start, end in self._stretches) else 0.01
+
+    def reset(self) -> None: ...
+
+
+@pytest.mark.parametrize("block", [RATE // 10, 10 * RATE])
+def test_after_long_speech_the_next_word_keeps_its_beginning(block: int) -> None:
+    """A pause shorter than what is kept around speech ends a part of its own length."""
+    judge = Told((10, 400), (405, 460))  # 12.5 s without a pause, one of 0.16 s, 1.8 s
+    sound = np.linspace(0, 1, 16 * RATE, dtype=np.float32)  # each sample tells where it is
+    first, second = parts_of(sound, block, judge)
+    assert first.end_s < second.start_s
+    assert first.samples[-1] * 16 <= second.start_s
+    assert second.samples[0] * 16 <= second.start_s
+
+
 @pytest.mark.parametrize("seconds", [0, 0.01, 45])
 def test_silence_has_no_parts(seconds: float) -> None:
     assert parts_of(silence(seconds), RATE) == []

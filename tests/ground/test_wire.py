@@ -64,6 +64,14 @@ async def echo(network: Network = LOOPBACK) -> AsyncIterator[tuple[Server, list[
         await served.stop()
 
 
+def test_halves_of_characters_are_joined_or_replaced() -> None:
+    """A language model may give an emoji in two pieces, and JSON may hold what is no text."""
+    for text, sent in (("a\ud83d", "a\ufffd"), ("\ud83d\ude00", "\U0001f600"), ("\ude00 b", "\ufffd b")):
+        head, _, data = encode_event(Event("handled-chunk", {"text": text})).partition(b"\n")
+        assert json.loads(head)["data_length"] == len(data)
+        assert json.loads(data) == {"text": sent}
+
+
 async def fed(data: bytes) -> asyncio.StreamReader:
     reader = asyncio.StreamReader(limit=frames.HEADER_BYTES)
     reader.feed_data(data)

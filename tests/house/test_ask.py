@@ -199,6 +199,8 @@ def test_a_model_file_cut_short_is_named(tmp_path: Path) -> None:
     [
         (("ask",), "there is nothing to ask"),
         (("ask", "--speed", "slow", "x.wav"), "slow"),
+        (("ask", "-"), "Standard input is not read"),
+        (("ask", "--text", "Hi", "--", "-"), "Standard input is not read"),
         (("frobnicate",), "No such command"),
         (("bench", "nothing"), "There is no benchmark"),
     ],
@@ -223,6 +225,41 @@ def test_an_empty_text_is_told(spoken: Path) -> None:
     assert ran.returncode == 1
     assert turns[0]["error"] == "the text is empty"
     assert turns[1]["reply"]
+
+
+@pytest.mark.parametrize("out", ["nowhere/reply.wav", "."])
+def test_replies_that_cannot_be_written_are_one_sentence(tmp_path: Path, out: str) -> None:
+    ran = antiphon("ask", "--text", "What time is it?", "--out", tmp_path / out if out != "." else out)
+    assert ran.returncode == 1
+    assert [line for line in ran.stderr.splitlines() if line.startswith("Error: ")]
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_terminal_without_our_letters_shows_others_in_their_place() -> None:
+    ran = antiphon("ask", "--text", "What time is it?", PYTHONIOENCODING="latin-1")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "?" in ran.stdout
+    (turn,), ran = asked("--text", "지금 몇 시야?", PYTHONIOENCODING="ascii")
+    assert ran.returncode == 0
+    assert turn["transcript"] == "지금 몇 시야?"
+
+
+def test_what_is_asked_may_look_like_an_option_or_be_no_text() -> None:
+    (turn,), ran = asked("--text", "--help")
+    assert turn["transcript"] == "--help"
+    assert "Traceback" not in ran.stderr
+    command: list[str | bytes] = [sys.executable, "-m", "antiphon", "ask", "--json", "--text"]
+    command.append(b"What time is it, Ren\xe9?")
+    bytes_ran = subprocess.run(command, capture_output=True, timeout=150, check=False)
+    assert json.loads(bytes_ran.stdout)["transcript"] == "What time is it, Ren??"
+    assert bytes_ran.returncode == 0
+
+
+def test_help_needs_no_settings(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("language: [\n")
+    ran = antiphon("--config", tmp_path / "config.yaml", "ask", "--help")
+    assert ran.returncode == 0
+    assert "REPLY.wav" in ran.stdout
 
 
 def test_a_port_in_use_is_named_with_its_mend(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def make_app(house: House) -> FastAPI:
     async def what_it_is() -> JSONResponse:
         return JSONResponse(describe(house.engines, house.settings))
 
-    @app.get("/health")
+    @app.api_route("/health", methods=["GET", "HEAD"])
     async def health() -> JSONResponse:
         if why := house.why_not:
             return JSONResponse({"status": "unavailable", "reason": why}, 503, {"Retry-After": "1"})

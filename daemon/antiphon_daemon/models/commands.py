@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from antiphon.text import json_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +48,7 @@ def list_(context: click.Context, language: str | None, as_json: bool) -> None:
             }
             for model in found
         ]
-        click.echo(json.dumps(entries, ensure_ascii=False))
+        click.echo(json_line(entries))
         return
     _print_table(found, used)
     if language is not None:
@@ -222,7 +223,7 @@ def _show_speeds(done: Measured, language: str, *, as_json: bool) -> None:
             {"stage": one.stage, "engine": one.engine, "model": one.model, "why": why} for one, why in done.failed
         ]
         told = {"machine": measured.machine(), "language": language, "speaker": done.speaker}
-        click.echo(json.dumps({**told, "speeds": speeds, "failed": failed}, ensure_ascii=False))
+        click.echo(json_line({**told, "speeds": speeds, "failed": failed}))
         return
     if done.speeds:
         _print_speeds(done)

@@ -46,6 +46,8 @@ class WyomingTranscriber:
         self._within_s = deadlines.stt_s * OWN_SHARE
         self.name = f"wyoming {settings.url}"
         self.languages: tuple[str, ...] = (language,)
+        self._tags: dict[str, str] = {}
+        """How the service writes its languages: some know `en-US` alone."""
         self._described = False
 
     async def start(self) -> None:
@@ -78,10 +80,10 @@ class WyomingTranscriber:
                 async with asyncio.timeout(self._within_s):
                     if not self._described:
                         await self._describe()
-                    code = self._known(language)
-                    heard = await self._ask(audio, work, code, hints)
-        spoken_in = plain(heard.language) if heard.language else code
-        return Transcript(heard.text.strip(), spoken_in, duration_s=duration_s)
+                    tag = self._known(language)
+                    heard = await self._ask(audio, work, tag, hints)
+        spoken_in = heard.language or tag
+        return Transcript(heard.text.strip(), spoken_in and plain(spoken_in), duration_s=duration_s)
 
     async def close(self) -> None:
         """Nothing is held between requests."""
@@ -105,8 +107,11 @@ class WyomingTranscriber:
             if not models:
                 raise self._no_model(program)
         self.name = f"wyoming {' '.join((program.name, *(one.name for one in models[:1])))}"
-        spoken = dict.fromkeys(plain(tag) for one in models for tag in one.languages)
-        self.languages = tuple(spoken) or self.languages
+        self._tags = {}
+        for tag in (tag for one in models for tag in one.languages):
+            if (code := plain(tag)) == tag or code not in self._tags:
+                self._tags[code] = tag
+        self.languages = tuple(self._tags) or self.languages
         self._described = True
 
     def _no_model(self, program: AsrProgram) -> EngineError:
@@ -115,8 +120,13 @@ class WyomingTranscriber:
         return EngineError("stt", says)
 
     def _known(self, language: str | None) -> str | None:
+        """Return a language as the service writes it.
+
+        Raises:
+            EngineError: it does not know it.
+        """
         if language is None or (code := plain(language)) in self.languages:
-            return language and plain(language)
+            return language and self._tags.get(code, code)
         says = f"{self.name} does not know the language {code}, only {listed(self.languages)}: name another stt.model."
         raise EngineError("stt", says)
 

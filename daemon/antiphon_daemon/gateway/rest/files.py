@@ -57,7 +57,8 @@ def blocks(file: BinaryIO, longest_s: float) -> Iterator[Samples]:
 
 
 def _decoded(container: Any) -> Iterator[Samples]:
-    resampler = av.AudioResampler(format="fltp", layout="mono", rate=RATE)
+    resampler = _resampler()
+    form: tuple[str, str, int] | None = None
     found, fault = False, None
     for packet in container.demux(audio=0):
         try:
@@ -67,6 +68,11 @@ def _decoded(container: Any) -> Iterator[Samples]:
             continue
         for frame in frames:
             found = True
+            before, form = form, (frame.format.name, frame.layout.name, frame.sample_rate)
+            if before is not None and before != form:  # files that were joined, each as it was recorded
+                for ready in resampler.resample(None):
+                    yield _samples(ready)
+                resampler = _resampler()
             for ready in resampler.resample(frame):
                 yield _samples(ready)
     if not found and fault is not None:
@@ -74,6 +80,10 @@ def _decoded(container: Any) -> Iterator[Samples]:
     if found:
         for ready in resampler.resample(None):
             yield _samples(ready)
+
+
+def _resampler() -> Any:
+    return av.AudioResampler(format="fltp", layout="mono", rate=RATE)
 
 
 def _samples(frame: Any) -> Samples:

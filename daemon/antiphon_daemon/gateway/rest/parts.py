@@ -90,8 +90,8 @@ class Cutter:
     def _long(self) -> Iterator[Part]:
         """Cut off what is long enough, in its longest pause."""
         start = self._stretches[0][0]
-        if self._stretches[-1][1] - start <= PART_S * RATE:
-            return
+        if self._stretches[-1][1] - start <= PART_S * RATE or len(self._stretches) == 1:
+            return  # where a pause ends that has only begun, nobody knows: the next speech may be near
         places = [at for at in range(1, len(self._stretches)) if self._stretches[at][0] - start > PART_S * RATE / 3]
         pause = {at: self._stretches[at][0] - self._stretches[at - 1][1] for at in places}
         yield self._part(max(places, key=pause.__getitem__, default=1))
