@@ -245,6 +245,17 @@ async def test_stopping_the_timer_that_rings(place: Place) -> None:
     timers.close()
 
 
+def one_rings(place: Place, name: str | None = None) -> Timers:
+    """Give a place two timers, of ten seconds, which rings, and of ten minutes, which does not yet."""
+    now = [1000.0]
+    place.timers = timers = Timers(lambda: now[0])
+    timers.start(10, name)
+    timers.start(600)
+    now[0] += 11
+    timers._advance()
+    return timers
+
+
 @pytest.mark.parametrize(
     ("said", "goes_on"),
     [
@@ -256,12 +267,7 @@ async def test_stopping_the_timer_that_rings(place: Place) -> None:
     ],
 )
 async def test_what_rings_is_meant_before_what_still_runs(place: Place, said: str, goes_on: list[int]) -> None:
-    now = [1000.0]
-    place.timers = timers = Timers(lambda: now[0])
-    timers.start(10, "pasta")
-    timers.start(600)
-    now[0] += 11
-    timers._advance()
+    timers = one_rings(place, "pasta")
     done(said, place)
     assert timers.ringing == []
     assert [timer.total_s for timer in timers.set] == goes_on
@@ -269,24 +275,14 @@ async def test_what_rings_is_meant_before_what_still_runs(place: Place, said: st
 
 
 async def test_the_timer_that_rings_is_known_by_its_name_while_another_one_runs(place: Place) -> None:
-    now = [1000.0]
-    place.timers = timers = Timers(lambda: now[0])
-    timers.start(10, "pasta")
-    timers.start(600)
-    now[0] += 11
-    timers._advance()
+    timers = one_rings(place, "pasta")
     assert done("How long is left on the pasta timer?", place) == "The timer has finished."
     assert done("How long is left on the egg timer?", place) == "There is no egg timer."
     timers.close()
 
 
 async def test_another_timer_than_the_one_that_rings_is_cancelled_by_its_length(place: Place) -> None:
-    now = [1000.0]
-    place.timers = timers = Timers(lambda: now[0])
-    timers.start(10)
-    timers.start(600)
-    now[0] += 11
-    timers._advance()
+    timers = one_rings(place)
     assert done("Cancel the ten minute timer.", place) == "The timer is cancelled."
     assert (len(timers.ringing), timers.set) == (1, [])
     timers.close()

@@ -19,8 +19,6 @@ REST_S = 0.08
 AHEAD_BYTES = 16 * 1024
 """So much may wait for the session, some 0.4 s of sound, before no more is read. Empty messages count too, as in
 `Outbox`."""
-
-
 SOUND_BYTES = 256
 """Shorter messages are told from each other: they cost a session more than their length."""
 
