@@ -576,6 +576,7 @@ def test_a_korean_word_in_an_english_sentence_does_not_make_it_korean() -> None:
         ("min. 5 people", "minimum five people"),
         ("It takes 1h 30m.", "It takes one hour thirty minutes."),
         ("10 x 5 = 50", "ten times five equals fifty"),
+        ("0x10", "zero x ten"),
         ("a 2x4", "a two by four"),
         ("Open Mon-Fri, 9am-5pm.", "Open Monday to Friday, nine A.M. to five P.M."),
         ("from 3-5 p.m. today", "from three to five P.M. today"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,6 +11,11 @@ from antiphon_daemon.conversation.skills.sentences import languages
 from antiphon_daemon.conversation.skills.talk import Act, Answer, Talk, Undo
 from antiphon_daemon.conversation.skills.timers import AT_MOST, LONGEST_S, Status, Timer, Timers
 
+_THINGS = re.compile(
+    "(?:[피감과모의상남여환]자|쓰레기|[탁소조습]기|고기|경기|이야기|감기|아기|전기|택시|접시|낚시|요리|정리|머리|휴가|요가|"
+    "만두|자두|호두|맥주|소주|안주|연주|김치|잔치|참치|카드|파스타|기타|쿠키|스키)$"
+)
+"""Korean nouns that end as what is to be done does."""
 _ARTICLES = ("the ", "my ", "an ", "a ", "some ")
 
 
@@ -228,7 +234,9 @@ def _length(talk: Talk, seconds: int) -> str:
 
 
 def _name(talk: Talk) -> str | None:
-    name = f"{talk.slots.get('name') or ''}{talk.slots.get('ending') or ''}".strip()
+    name, ending = str(talk.slots.get("name") or ""), str(talk.slots.get("ending") or "")
+    thing = f"{name}{ending[:-1]}"  # 피자라고, 쓰레기라고: a thing, not something to do
+    name = (thing if len(ending) > 1 and _THINGS.search(thing) else f"{name}{ending}").strip()
     for article in _ARTICLES:
         name = name.removeprefix(article)
     return name or None

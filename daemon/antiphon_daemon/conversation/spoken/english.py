@@ -50,7 +50,7 @@ _HOUR_RANGE = re.compile(
 _HOURS = re.compile(r"(?<![\w.,])(\d{1,2})\s?h\s?(\d{1,2})\s?m(?![\w²³/])")
 _CLOCK_RANGE = re.compile(r"(?<=:\d\d)(\s?[aApP]\.?[mM]\.?)?\s?[-–—]\s?(?=\d{1,2}:\d\d)")
 _EMERGENCY = re.compile(r"(?<![\w.,$-])(911|999|112|119|411)(?=[.!?,;]|\s+(?:or|if|in|for|now|immediately)\b|\s*$)")
-_BY = re.compile(r"(?<=\d)( ?)[x×]\1(?=\d)")
+_BY = re.compile(r"(?<=\d)(?!(?<=\b0)x\d)( ?)[x×]\1(?=\d)")
 _TIMES = re.compile(r"(?<=\d)x\b(?!\s?\d)")
 _SHARP = re.compile(r"\b([CF])(#|\+\+)(?!\w)")
 _PER = re.compile(r"(?<=[a-z%])/(?=(?:day|week|month|year|hour|night|person|minute|second)\b)")

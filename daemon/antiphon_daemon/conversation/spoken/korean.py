@@ -27,6 +27,8 @@ def _any(table: object) -> str:
 _NUMBER = r"\d{1,3}(?:,\d{3}){1,6}(?:\.\d{1,15})?(?!\d)|\d{1,30}(?:\.\d{1,15})?"
 _PARTICLE = _any(words.PARTICLES)
 _COUNTER = _any((*words.NATIVE, *words.SINO))
+_NOT_WHOLE = r"(?!리즈|스|터(?!미)|토리|청정|\s질)"
+"""What makes another word of a counter: 시스템, 팩토리, 공기청정기."""
 _UNIT_NAME = _any((*words.UNITS, *words.SPEEDS))
 _TAIL = r"(?![A-Za-z0-9²³/])"
 
@@ -60,7 +62,8 @@ _PHONE = re.compile(
 _GROUPS = re.compile(r"(?<![\w.,-])\d{2,7}(?:-\d{2,7}){2,4}(?![\w-])")
 _SECRET = re.compile(
     r"((?:번호|암호|코드)(?:[은는이가]|로)?\s?:?\s?)(\d{4,16})"
-    r"(?!\d|[,.:-]\d|\s?(?:자리|개|번|명|원|년|회|줄|행|건))"
+    r"(?!\d|[,.:-]\d|\s?(?:자리|개|번|명|원|년|회|줄|행|건|글?자|"
+    r"(?:메가|킬로|기가)?(?:비트|바이트)|라인|까지|이상|이하|보다))"
 )
 """비밀번호는 1234."""
 _EMERGENCY = re.compile(
@@ -95,9 +98,7 @@ _WEEKDAY_RANGE = re.compile(
 )
 """Not in `할 일 - 화요일`, nor in `28일 - 금요일`."""
 _HYPHEN_RANGE = re.compile(rf"(?<![\w-])(?P<from>{_NUMBER})-(?={_NUMBER}(?P<unit>\s?(?:{_UNIT_NAME}|{_COUNTER})))")
-_BRANCH = re.compile(
-    r"(?<![\w-])(\d{1,4})-(\d{1,3})번(?=(?P<name>지|\s?(?:(?:마을|시내)?버스|출구|게이트|승강장|창구|문제))|)(?!째)"
-)
+_BRANCH = re.compile(r"(?<![\w-])(\d{1,4})-(\d{1,3})번(?=(?P<name>지|\s?(?:마을|시내)?버스)|)(?!째)")
 """5-2번 버스 is one bus; 2-3번 is how often."""
 _DEGREES = re.compile(
     rf"(?P<already>(?:영[하상]|[섭화]씨)\s)?(?P<cold>[-−]\s?)?(?P<number>{_NUMBER})\s?°\s?(?P<scale>[CF])(?![A-Za-z])"
@@ -118,12 +119,17 @@ _NUMBERED = re.compile(
 )
 _FEW = re.compile(
     rf"(?<![\d.,])(?<!, )([1-9]),(?P<space>\s?)([1-9])(?P<apart>\s?)"
-    rf"(?P<counter>{_COUNTER})(?![-~\d])(?!리즈|스템|터(?!미))"
+    rf"(?!월)(?P<counter>{_COUNTER})(?![-~\d]){_NOT_WHOLE}"
 )
 """2,3개 is 두세 개, 3, 4일 is 삼사일."""
-_NAMED = re.compile(rf"(?:{words.CHOSEN})\s?번|번\s?(?:{'|'.join(words.NUMBERED)})")
+_MONTHS = re.compile(r"(?<![\d.,])(\d{1,2}),\s?(?=1?\d월(?!달))")
+"""5,6월."""
+_NAMED = re.compile(
+    rf"(?:{words.CHOSEN})\s?번|번\s?(?:{'|'.join(words.NUMBERED)})|번[을이은]\s?(?:누르|눌러|선택|고르|골라|정답)"
+)
 _PORTION = re.compile(
-    r"(?<![\d.,제])([1-9]\d?)\s?(정|포|근|돌)(?=(?:씩|쯤|짜리)?[을를이만은는과와에도]?(?:[\s.,!?)]|$)|이에요|예요|입니다)(?!\s?세대)"
+    r"(?<![\d.,제])([1-9]\d?)\s?(정(?!도)|포(?!도)|근|돌)"
+    r"(?=(?:씩|쯤|짜리)?[을를이만은는과와에도]?(?:[\s.,!?)]|$)|이에요|예요|입니다)(?!\s?세대)"
 )
 """약 2정, 고기 3근."""
 _CLOVES = re.compile(r"((?:마늘|생강|귤|두부)\s?)([1-9]\d?)\s?(쪽|모)(?![가-힣]{2})")
@@ -137,7 +143,7 @@ _LARGE = re.compile(
     r"(?P<number>\d{1,3}(?:,\d{3})+|\d{1,7}(?:\.\d{1,4})?)(?P<scale>[백천]?(?:[만억]|조(?![각항치직금]))|천|백)(?![가-힣]*[A-Za-z])"
 )
 _COUNTED = re.compile(
-    rf"(?<![\d.,])(?P<minus>[-−])?(?P<number>{_NUMBER})(?P<space>\s?)(?P<counter>{_COUNTER})(?!리즈|스템|터(?!미))"
+    rf"(?<![\d.,])(?P<minus>[-−])?(?P<number>{_NUMBER})(?P<space>\s?)(?P<counter>{_COUNTER}){_NOT_WHOLE}"
 )
 _MINUS = re.compile(r"(?<![\w)])[-−](?=\d)")
 _SIGN = re.compile(r"(?<=[\w)])\s?([+×*÷±])\s?(?=[-−(]?\d)|(?<=\d)\s([-−])\s(?=\d)|(?<=\d)([-−])(?=\d{1,9}\s?=)")
@@ -235,6 +241,7 @@ def _numbers(mapped: Mapped) -> None:
     mapped.sub(
         _PREFIXED, lambda m: f"제{sino(m[1])}{f' {m[2]}' if m[2] and m[2] not in words.SPACELESS else m[2] or ''}{SEAM}"
     )
+    mapped.sub(_MONTHS, lambda m: f"{sino(m[1])}, ")
     mapped.sub(_FEW, _few)
     for portion in (_PORTION, _CLOVES):
         mapped.sub(portion, _portion)
