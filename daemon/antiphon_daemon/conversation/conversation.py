@@ -319,7 +319,6 @@ class Conversation:
         fresh = before is turns.Phase.OVERLAP or (before is turns.Phase.LISTENING and not self._state.joined)
         if fresh and self._state.phase is turns.Phase.HEARING:
             self._agreement, self._partial_at = Agreement(), 0
-            self._begun, self._wasted_s = 0, 0.0
         for action in actions:
             self._do(action)
         waits = self._state.phase is turns.Phase.LISTENING and not self._state.joined

@@ -193,15 +193,7 @@ def resolve(settings: Settings, stages: Sequence[Stage] = STAGES) -> tuple[Setti
     machine, here, language = this_machine(), replace(on_this_machine(), measured=speeds), settings.language
     choices: list[Chosen] = []
     if "stt" in asked:
-        known = here
-        if settings.stt.device == "cpu" and machine.cuda:  # it was measured on the GPU
-            machine, known = replace(machine, cuda=False), replace(here, measured=())
-        heard = _named_hearing(settings, machine, here) or hear(machine, known, language)
-        if heard.engine == "faster_whisper":  # what the settings say of it holds
-            said = {name: getattr(settings.stt, name) for name in ("device", "compute_type")}
-            told = {name: value for name, value in said.items() if value != "auto"}
-            heard = replace(heard, settings={**heard.settings, **told})
-        choices.append(heard)
+        choices.append(_hearing(settings, machine, here))
     if "llm" in asked:
         choices.append(think(here, language, settings.llm))
     if "tts" in asked:
@@ -244,6 +236,19 @@ def on_this_machine() -> Here:
         frozenset(language for language in catalogue.VOSK if _is_here(partial(catalogue.vosk, language))),
         spoken,
     )
+
+
+def _hearing(settings: Settings, machine: Machine, here: Here) -> Chosen:
+    """Return what hears: what the settings say of its device and form holds."""
+    known = here
+    if settings.stt.device == "cpu" and machine.cuda:  # it was measured on the GPU
+        machine, known = replace(machine, cuda=False), replace(here, measured=())
+    heard = _named_hearing(settings, machine, here) or hear(machine, known, settings.language)
+    if heard.engine != "faster_whisper":
+        return heard
+    said = {name: getattr(settings.stt, name) for name in ("device", "compute_type")}
+    told = {name: value for name, value in said.items() if value != "auto"}
+    return replace(heard, settings={**heard.settings, **told})
 
 
 def _named_hearing(settings: Settings, machine: Machine, here: Here) -> Chosen | None:

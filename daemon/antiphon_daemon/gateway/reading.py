@@ -11,6 +11,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.http11 import Request
 
 from antiphon_daemon.gateway.outbox import MESSAGE_BYTES
+from antiphon_daemon.gateway.sound import MESSAGE_COST
 
 REST = "antiphon.rest"
 """The extension of a WebSocket's scope by which its session has it rest: `Reading.rest`."""
@@ -19,8 +20,6 @@ REST_S = 0.08
 AHEAD_BYTES = 16 * 1024
 """So much may wait for the session, some 0.4 s of sound, before no more is read. Empty messages count too, as in
 `Outbox`."""
-SOUND_BYTES = 256
-"""Shorter messages are told from each other: they cost a session more than their length."""
 
 
 class Reading(WebSocketsSansIOProtocol):
@@ -80,12 +79,15 @@ class Reading(WebSocketsSansIOProtocol):
         super().connection_made(transport)
 
     def send_receive_event_to_app(self) -> None:
-        """Queue a message for the session, and stop reading if there is much; sound may wait for what comes with it."""
+        """Queue a message for the session, and stop reading if there is much; sound may wait for what comes with it.
+
+        Messages that cost a session more than their length stay apart.
+        """
         if self._piece_most:
             size = sum(map(len, self.frames))
             if sum(map(len, self._piece)) + size > self._piece_most:
                 self._hand_on()
-            if self.curr_msg_data_type == "bytes" and SOUND_BYTES <= size <= self._piece_most and not size % 2:
+            if self.curr_msg_data_type == "bytes" and MESSAGE_COST <= size <= self._piece_most and not size % 2:
                 self._piece += tuple(self.frames)
                 self.frames = []
                 return

@@ -27,7 +27,7 @@ from antiphon_daemon.conversation.written import Written
 from antiphon_daemon.engines.contracts import EngineError, Engines
 from antiphon_daemon.gateway.outbox import Outbox
 from antiphon_daemon.gateway.served import Served
-from antiphon_daemon.gateway.sound import Allowance, wav_chunks
+from antiphon_daemon.gateway.sound import MESSAGE_COST, Allowance, wav_chunks
 from antiphon_daemon.insight.trace import Trace
 from antiphon_daemon.insight.turns import Recorder
 
@@ -35,8 +35,6 @@ TEXT_MOST = 4000
 """Letters of a typed message."""
 PIECE_BYTES = 4096
 """In a quiet room sound may come in pieces of 128 ms."""
-MESSAGE_COST = 256
-"""Each message counts as so many bytes at least: small ones are not free."""
 BURST_S = 60
 """So much speech may come at once."""
 COMPLAIN_S = 1.0

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 
 WAV_MS = 400
 """A WAV chunk is at most so long: what was sent when the user interrupts is little."""
+MESSAGE_COST = 256
+"""Each message counts as so many bytes at least: small ones are not free."""
 
 
 def wav_chunks(pcm: bytes, rate: int) -> Iterator[bytes]:

@@ -243,8 +243,8 @@ def _numbers(mapped: Mapped) -> None:
     )
     mapped.sub(_MONTHS, lambda m: f"{sino(m[1])}, ")
     mapped.sub(_FEW, _few)
-    for portion in (_PORTION, _CLOVES):
-        mapped.sub(portion, _portion)
+    mapped.sub(_PORTION, lambda m: f"{native(int(m[1]))} {m[2]}")
+    mapped.sub(_CLOVES, lambda m: f"{m[1]}{native(int(m[2]))} {m[3]}")
     mapped.sub(_OFFER, lambda m: f"{'원' if m[1] == '1' else '투'} 플러스 원")
     mapped.sub(_CHOSEN, lambda m: f"{m[1]}{sino(m[2])} 번")
     mapped.sub(_GUESTS, lambda m: f"{m[1]}{native(int(m[2]))} 분")
@@ -426,11 +426,6 @@ def _few(match: re.Match[str]) -> str | None:
 
 def _around(match: re.Match[str]) -> str:
     return f"{match.string[max(0, match.start() - 8) : match.start()]}번{match.string[match.end() : match.end() + 8]}"
-
-
-def _portion(match: re.Match[str]) -> str:
-    before, number, counter = ("", *match.groups()) if len(match.groups()) == 2 else match.groups()
-    return f"{before}{native(int(number))} {counter}"
 
 
 def _counted(match: re.Match[str]) -> str | None:

@@ -38,7 +38,7 @@ from antiphon_daemon.gateway.realtime.wire import (
     text_of,
 )
 from antiphon_daemon.gateway.served import Served
-from antiphon_daemon.gateway.sound import Allowance
+from antiphon_daemon.gateway.sound import MESSAGE_COST, Allowance
 from antiphon_daemon.insight.trace import Trace
 from antiphon_daemon.insight.turns import Recorder
 
@@ -47,8 +47,6 @@ WAITS_MOST = 32 * 1024 * 1024
 DEARER = 3
 """Sound as base64 at 24 kHz, with its JSON, is so many times the bytes of int16 at 16 kHz, for which the bounds are."""
 BURST_S = 60
-MESSAGE_COST = 256
-"""Each message counts as so many bytes at least."""
 COMPLAIN_S = 1.0
 """A client that sends too much is told so once in so long."""
 
