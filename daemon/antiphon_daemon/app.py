@@ -283,6 +283,7 @@ async def run(settings: Settings, source: Source | None = None) -> None:
         EngineError: an engine cannot be loaded.
         ListenError: a port is taken.
     """
+    housekeeping.share_heap()
     life, notifier, live = Life(LOADING_S), Notifier(), Live(settings, SCOPE)
     async with notifier.starting("Loading the models"):
         engines = await build_engines(settings)

@@ -26,6 +26,41 @@ print((before - usage()["rss_bytes"]) / 1e6, len(kept))
 """
 """Frees 180 MB in blocks that the C library keeps, with some between them that are still in use."""
 
+HEAPS = """
+import ctypes, sys, tempfile, threading
+from antiphon_daemon.housekeeping import share_heap
+
+if len(sys.argv) > 1:
+    share_heap()
+barrier = threading.Barrier(8)
+
+def allocate():
+    kept = [bytes([1]) * 60_000 for _ in range(10)]
+    barrier.wait()
+
+threads = [threading.Thread(target=allocate) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+c = ctypes.CDLL(None)
+c.fopen.restype = ctypes.c_void_p
+with tempfile.NamedTemporaryFile() as told:
+    file = ctypes.c_void_p(c.fopen(told.name.encode(), b"w"))
+    c.malloc_info(0, file)
+    c.fclose(file)
+    print(told.read().decode().count("<heap nr="))
+"""
+"""Prints how many heaps eight threads have allocated from."""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems' C libraries share one heap")
+def test_all_threads_share_one_heap() -> None:
+    def heaps(*asked: str) -> int:
+        ran = subprocess.run([sys.executable, "-c", HEAPS, *asked], capture_output=True, text=True, check=True)
+        return int(ran.stdout)
+
+    assert heaps() > 1
+    assert heaps("shared") == 1
+
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems' C libraries keep less")
 def test_what_was_freed_goes_back_to_the_system() -> None:
