@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 
 import pytest
+from num2words import num2words
 
 from antiphon_daemon.conversation import skills
-from antiphon_daemon.conversation.skills import NOWHERE, Answer, Place, Timers, match
+from antiphon_daemon.conversation.skills import NOWHERE, Answer, Place, Timers, korean, match
 from antiphon_daemon.conversation.skills.sentences import languages, requests
 from antiphon_daemon.conversation.skills.talk import Scene, Talk
 
@@ -81,6 +82,14 @@ async def test_a_timer_in_korean(place: Place) -> None:
     assert done("타이머 다시 시작해 줘", place, "ko") == "타이머를 다시 시작했어요. 15분 남았어요."
     assert done("취소해 줘", place, "ko") == "타이머를 취소했어요."
     assert done("타이머 취소해 줘", place, "ko") == "맞춰 둔 타이머가 없어요."
+
+
+def test_every_number_in_korean_words_is_a_length() -> None:
+    words = {number: num2words(number, lang="ko") for number in range(1, korean.LARGEST + 1)}
+    wrong = [word for number, word in words.items() if korean.lengths(f"{word}초") != f"{number}초"]
+    assert wrong == []
+    assert korean.lengths("한시간이십삼분") == f"{3600 + 23 * 60}초"
+    assert korean.plain("볼륨 팔십 퍼센트로") == "볼륨80퍼센트로"
 
 
 async def test_an_answer_is_in_the_language_of_the_sentence(place: Place) -> None:

@@ -22,6 +22,9 @@ UNIT_S = {"시간": 3600, "분": 60, "초": 1}
 
 SCRIPT = re.compile("[가-힣]")
 """What a sentence of this language has in it."""
+_MANY = "[이삼사오육칠팔구]?"
+_SINO = f"(?:(?=[일이삼사오육칠팔구십백])(?:{_MANY}백)?(?:{_MANY}십)?[일이삼사오육칠팔구]?|[영공])"
+"""What `_sino` knows: as a thousand words in a row it would compile slowly."""
 _MARKS = re.compile(r"[^\w%.]|(?<!\d)\.|\.(?!\d)|_")
 _WITHOUT_FINAL = re.compile(r"([가-힣])이에요")
 WEEKDAYS = "월화수목금토일"
@@ -43,20 +46,22 @@ def _sino() -> dict[str, int]:
     return {num2words(n, lang="ko"): n for n in range(LARGEST + 1)} | {"공": 0}
 
 
-def _alternatives(words: dict[str, int]) -> str:
-    return "|".join(sorted(words, key=len, reverse=True))
+def _numbers() -> str:
+    """Return the pattern of a number in words, the longest that there is: one of `NATIVE`, or of `_sino`."""
+    native = "|".join(sorted(NATIVE, key=len, reverse=True))
+    return rf"{native}|{_SINO}"
 
 
 @cache
 def _part() -> re.Pattern[str]:
-    number = rf"\d+(?:\.\d+)?|{_alternatives(NATIVE)}|{_alternatives(_sino())}"
+    number = rf"\d+(?:\.\d+)?|{_numbers()}"
     return re.compile(rf"(?P<number>{number}|반)(?P<unit>시간|분|초)(?P<half>반(?!드|복|찬|려|갑|대))?")
 
 
 @cache
 def _length() -> re.Pattern[str]:
     """Return the pattern of a whole length: larger units before smaller ones, each at most once."""
-    number = rf"(?:\d+(?:\.\d+)?|{_alternatives(NATIVE)}|{_alternatives(_sino())}|반)"
+    number = rf"(?:\d+(?:\.\d+)?|{_numbers()}|반)"
     half = "(?:반(?!드|복|찬|려|갑|대))?"
     bare = rf"(?:{number}(?=$|타이머))?"
     return re.compile(
@@ -67,7 +72,7 @@ def _length() -> re.Pattern[str]:
 @cache
 def _percent() -> re.Pattern[str]:
     """Return the pattern of a number in words that is a volume: by what stands before it, or after it."""
-    number, after = f"(?P<number>{_alternatives(_sino())})", "(?P<after>퍼센트|프로|%|(?=으로|로|까지|$))"
+    number, after = f"(?P<number>{_SINO})", "(?P<after>퍼센트|프로|%|(?=으로|로|까지|$))"
     return re.compile(rf"(?P<before>(?:볼륨|음량|소리)[을를은는]?){number}{after}")
 
 

@@ -30,6 +30,8 @@ PREPARED = ("set a timer for ten minutes", "what is the volume", "십 분 타이
 NAME_WORDS, NAME_CHARACTERS = 4, 24
 """A timer's name is not longer."""
 
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""Ten times as quick, where PyYAML has it."""
 _LIST = re.compile(r"\{(\w+)(?::\w+)?\}")
 _RULE = re.compile(r"<(\w+)>")
 _SPACE = re.compile(r"\s+")
@@ -55,7 +57,8 @@ class Language:
     def __init__(self, code: str) -> None:
         self.code = code
         self.module: ModuleType = MODULES[code]
-        given = yaml.safe_load(files(__package__).joinpath(f"sentences/{code}.yaml").read_text(encoding="utf-8"))
+        text = files(__package__).joinpath(f"sentences/{code}.yaml").read_text(encoding="utf-8")
+        given = yaml.load(text, _Loader)
         self.answers: Mapping[str, str] = given["answers"]
         self._openers = _ends(given["names"] + given["openers"], first=True)
         self._closers = _ends(given["closers"], first=False)

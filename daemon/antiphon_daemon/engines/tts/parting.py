@@ -11,7 +11,7 @@ weights are only carried over.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -73,6 +73,47 @@ class _Node:
     whole: Span
 
 
+@dataclass(frozen=True)
+class _Graph:
+    """Some of a model's nodes, in the order of their work."""
+
+    nodes: tuple[_Node, ...]
+    inputs: bytes
+    """What it is given, as fields."""
+    outputs: Mapping[str, bytes]
+    """What it gives, each as a field."""
+
+
+class _Model:
+    """A file, of which graphs become models again: megabytes that are copied once each."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._fields = list(_fields(data, (0, len(data))))
+        graph = list(_fields(data, next(value for field, value, _ in self._fields if field == _GRAPH)))
+        self.weights = {
+            _text(data, value, _TENSOR_NAME): whole for field, value, whole in graph if field == _INITIALIZER
+        }
+        """Where each lies."""
+        self.graph = _Graph(
+            tuple(_node(data, value, whole) for field, value, whole in graph if field == _NODE),
+            b"".join(data[slice(*whole)] for field, _, whole in graph if field == _INPUT),
+            {_text(data, value, _VALUE_NAME): data[slice(*whole)] for field, value, whole in graph if field == _OUTPUT},
+        )
+
+    def built(self, graph: _Graph) -> bytes:
+        """Return the model of a graph alone, with the weights that it uses."""
+        data = memoryview(self._data)
+        used = {name for node in graph.nodes for name in node.takes}
+        body: list[bytes | memoryview] = [data[slice(*node.whole)] for node in graph.nodes]
+        body += [data[slice(*whole)] for name, whole in self.weights.items() if name in used]
+        body += [_bytes(_NAME, b"part"), graph.inputs, *graph.outputs.values()]
+        made: list[bytes | memoryview] = []
+        for field, _, whole in self._fields:
+            made += [_head(_GRAPH, sum(map(len, body))), *body] if field == _GRAPH else [data[slice(*whole)]]
+        return b"".join(made)
+
+
 def part(model: bytes) -> Parts:
     """Return the parts of a model.
 
@@ -80,81 +121,67 @@ def part(model: bytes) -> Parts:
         CannotPart: it has no decoder of that name, or is no such file.
     """
     try:
-        encoder, rest, frames, extras = _cut(model, DECODER)
-        stages: list[bytes] = []
+        read = _Model(model)
+        encoder, rest, frames, extras = _cut(read.graph, read.weights, DECODER)
+        stages: list[_Graph] = []
         with contextlib.suppress(CannotPart):  # there is no further stage
             while True:
-                stage, rest, *_ = _cut(rest, STAGE.format(len(stages) + 1), only=True)
+                stage, rest, *_ = _cut(rest, read.weights, STAGE.format(len(stages) + 1), only=True)
                 stages.append(stage)
-        flow: bytes | None = None
+        flow: _Graph | None = None
         latent: tuple[str, ...] = ()
         with contextlib.suppress(CannotPart):  # the flow is built in another way
-            encoder, flow, first, others = _cut(encoder, FLOW)
+            encoder, flow, first, others = _cut(encoder, read.weights, FLOW)
             latent = (first, *others)
+        return Parts(
+            read.built(encoder),
+            read.built(flow) if flow is not None else None,
+            tuple(read.built(stage) for stage in (*stages, rest)),
+            Names(latent, frames, extras),
+        )
     except (IndexError, ValueError, KeyError, StopIteration) as error:
         raise CannotPart(str(error)) from error
-    return Parts(encoder, flow, (*stages, rest), Names(latent, frames, extras))
 
 
-def _cut(model: bytes, begin: str, *, only: bool = False) -> tuple[bytes, bytes, str, tuple[str, ...]]:
-    """Return the part of a model before the node of that name, the part behind, what crosses, and what else does.
+def _cut(
+    graph: _Graph, weights: Mapping[str, Span], begin: str, *, only: bool = False
+) -> tuple[_Graph, _Graph, str, tuple[str, ...]]:
+    """Return the part of a graph before the node of that name, the part behind, what crosses, and what else does.
 
     Raises:
         CannotPart: there is no such node, or, if there should be `only` one thing that crosses, there is more.
     """
-    graph = next(value for field, value, _ in _fields(model, (0, len(model))) if field == _GRAPH)
-    nodes = [_node(model, value, whole) for field, value, whole in _fields(model, graph) if field == _NODE]
-    weights = {
-        _text(model, value, _TENSOR_NAME): whole
-        for field, value, whole in _fields(model, graph)
-        if field == _INITIALIZER
-    }
+    nodes = graph.nodes
     first = next((node for node in nodes if node.name == begin), None)
     if first is None:
         raise CannotPart(f"there is no node {begin}")
     frames = first.takes[0]
     behind = _depending(nodes, frames)
     made = {name for number in behind for name in nodes[number].gives}
-    needed = {name for number in behind for name in nodes[number].takes if name} - made - set(weights) - {frames}
+    needed = {name for number in behind for name in nodes[number].takes if name} - made - weights.keys() - {frames}
     constant = _constant(nodes, needed)
     extras = tuple(sorted(needed - {name for number in constant for name in nodes[number].gives}))
     if only and extras:
         raise CannotPart(f"{begin} is not alone")
-    before = [number for number in range(len(nodes)) if number not in behind]
-    given = b"".join(model[slice(*whole)] for field, _, whole in _fields(model, graph) if field == _INPUT)
-    wanted = {
-        _text(model, value, _VALUE_NAME): model[slice(*whole)]
-        for field, value, whole in _fields(model, graph)
-        if field == _OUTPUT
-    }
-    crossing = {name: _value(name) for name in (frames, *extras)}
-    left = {name: _bytes(_OUTPUT, value) for name, value in crossing.items()}
-    left |= {name: whole for name, whole in wanted.items() if name not in made}
-    ends = [whole for name, whole in wanted.items() if name in made]
+    ends = {name: whole for name, whole in graph.outputs.items() if name in made}
     if len(ends) != 1:
         raise CannotPart(f"{len(ends)} things come of {begin}")
-
-    def build(numbers: list[int], inputs: bytes, outputs: bytes) -> bytes:
-        used = {name for number in numbers for name in nodes[number].takes}
-        body = [model[slice(*nodes[number].whole)] for number in numbers]
-        body += [model[slice(*whole)] for name, whole in weights.items() if name in used]
-        new = b"".join([*body, _bytes(_NAME, b"part"), inputs, outputs])
-        fields = _fields(model, (0, len(model)))
-        return b"".join(_bytes(_GRAPH, new) if field == _GRAPH else model[slice(*whole)] for field, _, whole in fields)
-
+    crossing = {name: _value(name) for name in (frames, *extras)}
+    left = {name: _bytes(_OUTPUT, value) for name, value in crossing.items()}
+    left |= {name: whole for name, whole in graph.outputs.items() if name not in made}
     return (
-        build(before, given, b"".join(left.values())),
-        build(
-            sorted({*constant, *behind}),
+        _Graph(tuple(node for number, node in enumerate(nodes) if number not in behind), graph.inputs, left),
+        _Graph(
+            tuple(nodes[number] for number in sorted({*constant, *behind})),
             b"".join(_bytes(_INPUT, value) for value in crossing.values()),
-            *ends,
+            ends,
         ),
         frames,
         extras,
     )
 
 
-def _depending(nodes: list[_Node], name: str) -> set[int]:
+def _depending(nodes: Sequence[_Node], name: str) -> set[int]:
     """Return the numbers of the nodes that need `name`; nodes come in the order of their work."""
     names, found = {name}, set[int]()
     for number, node in enumerate(nodes):
@@ -164,7 +191,7 @@ def _depending(nodes: list[_Node], name: str) -> set[int]:
     return found
 
 
-def _constant(nodes: list[_Node], names: set[str]) -> list[int]:
+def _constant(nodes: Sequence[_Node], names: set[str]) -> list[int]:
     """Return the numbers of the nodes that give one of `names` and take nothing."""
     return [number for number, node in enumerate(nodes) if not node.takes and not names.isdisjoint(node.gives)]
 
@@ -222,8 +249,12 @@ def _varint(value: int) -> bytes:
     return bytes((*out, value))
 
 
+def _head(field: int, size: int) -> bytes:
+    return _varint(field << 3 | _BYTES) + _varint(size)
+
+
 def _bytes(field: int, data: bytes) -> bytes:
-    return _varint(field << 3 | _BYTES) + _varint(len(data)) + data
+    return _head(field, len(data)) + data
 
 
 def _value(name: str) -> bytes:
