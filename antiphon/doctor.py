@@ -15,7 +15,7 @@ from rich.markup import escape
 from antiphon.checks import Check
 from antiphon.configuration import locate, state_dir
 from antiphon.settings import Settings
-from antiphon.text import json_line
+from antiphon.text import json_line, shown
 from antiphon.wire.discovery import Found, Mdns, addresses
 
 FOUND_S = 4.0
@@ -46,9 +46,9 @@ def run(settings: Settings, config: str | None, *, as_json: bool) -> int:
 
 
 def _print(console: Console, check: Check) -> None:
-    console.print(f"{MARKS[check.ok]} [bold]{check.name}[/]: {escape(check.says)}")
+    console.print(f"{MARKS[check.ok]} [bold]{check.name}[/]: {escape(shown(check.says))}")
     if check.mend and check.ok is not True:
-        console.print(f"    → {escape(check.mend)}")
+        console.print(f"    → {escape(shown(check.mend))}")
 
 
 async def _run(source: Checks, settings: Settings) -> list[Check]:

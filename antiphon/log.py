@@ -17,10 +17,12 @@ import threading
 import traceback
 from collections.abc import Iterator
 from types import TracebackType
+from typing import Any
 
 import structlog
 
 from antiphon.settings import Log
+from antiphon.text import shown
 
 _transcripts = False
 
@@ -41,6 +43,7 @@ def configure(settings: Log) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=False),
             structlog.processors.StackInfoRenderer(),
             structlog.processors.ExceptionRenderer(_describe),
+            *([_harmless] if console else []),  # JSON has escapes of its own
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -54,6 +57,11 @@ def configure(settings: Log) -> None:
 def spoken(text: str) -> str:
     """Return `text` as a log may show it: itself where transcripts are asked for, else its length."""
     return text if _transcripts else f"<{len(text)} characters>"
+
+
+def _harmless(_: Any, __: str, line: structlog.types.EventDict) -> structlog.types.EventDict:
+    """Spell out what would command a terminal: peers name themselves, and a log is read on one."""
+    return {key: shown(value) if isinstance(value, str) else value for key, value in line.items()}
 
 
 def divert_libraries() -> None:

@@ -31,15 +31,34 @@ _LETTERS = re.compile(
     f"([{_LEADS}])({'|'.join(_TWO_VOWELS)}|[{_VOWELS}])([{_TAILS[1:]}](?![{_VOWELS}]))?"  # 하나, not 한ㅏ
 )
 _OPEN = re.compile(
+    r"[\ud800-\udbff]$|"
     r"[^\n]?[\u1100-\u11ff\u3131-\u318e\ua960-\ua97f\ud7b0-\ud7ff\uffa0-\uffdc\u0300-\u036f\u3099\u309a]+$"
 )
+_HALF = re.compile("[\ud800-\udfff]")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What a terminal does something at, or writes what follows in another direction; not tab and new line."""
 
 
 def composed(text: str) -> str:
     """Return `text` in NFC, with every Hangul letter in its syllable; what is composed stays the same."""
     if text.isascii():
         return text
-    return unicodedata.normalize("NFC", _LETTERS.sub(_syllable, text.translate(_WIDTHS)))
+    return unicodedata.normalize("NFC", _LETTERS.sub(_syllable, whole(text).translate(_WIDTHS)))
+
+
+def whole(text: str) -> str:
+    """Return `text` without halves of characters, which JSON may hold (`"\\ud83d"`) and nothing can be sent that does.
+
+    Two that belong together are joined; one by itself becomes U+FFFD.
+    """
+    if text.isascii() or not _HALF.search(text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def shown(text: str) -> str:
+    """Return `text` as a terminal may be given it, whoever wrote it: what would command the terminal is spelled out."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 class Composer:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import re
 from dataclasses import is_dataclass
 from functools import cache
 from typing import Any, TypeVar
@@ -18,6 +19,8 @@ from pydantic import TypeAdapter, ValidationError
 from wyoming.event import Event, Eventable
 from wyoming.version import __version__ as WYOMING_VERSION
 
+from antiphon.text import whole
+
 HEADER_BYTES = 64 * 1024
 """A longer header line is an attack or not Wyoming."""
 DATA_BYTES = 1024 * 1024
@@ -25,6 +28,8 @@ PAYLOAD_BYTES = 1024 * 1024
 BODY_S = 10.0
 """Once a header has come, the rest of its frame must follow within this."""
 TYPE_CHARACTERS = 128
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+"""How JSON writes half a character: one alone is no text that could be logged, shown or passed on."""
 
 E = TypeVar("E", bound=Eventable)
 
@@ -85,11 +90,8 @@ def encode_event(event: Event) -> bytes:
 
 
 def _encoded(text: str) -> bytes:
-    """Return UTF-8; halves of characters, which some language models give one by one, are joined or replaced."""
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+    """Return UTF-8, whatever some language models give."""
+    return whole(text).encode()
 
 
 def parse(kind: type[E], event: Event) -> E:
@@ -123,7 +125,9 @@ def _checker(kind: type[E]) -> TypeAdapter[E]:
 
 def _object(text: bytes, what: str) -> dict[str, Any]:
     try:
-        value = json.loads(text)
+        value = json.loads(text.decode())  # of bytes it would take other encodings, too
+        if _HALF.search(text):
+            value = json.loads(whole(json.dumps(value, ensure_ascii=False)))
     except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         raise FrameError(f"a {what} is not JSON") from None
     if not isinstance(value, dict):

@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 from wyoming.error import Error
@@ -31,6 +31,8 @@ QUEUED_EVENTS = 2048
 SLICE_S = 0.01
 """How long a connection's events are handled before other tasks get their turn."""
 QUEUED_BYTES = 8 * 1024 * 1024
+PLACE_BYTES = 64
+"""What an element of a list or a field of an object takes, besides the text that it is."""
 SEND_S = 10.0
 """A peer that takes nothing for this long is gone."""
 
@@ -154,8 +156,24 @@ class Inbox:
 
 
 def _weight(event: Event) -> int:
-    """Return about how many bytes an event holds; its texts are counted where they can be long."""
-    return 200 + len(event.payload or b"") + sum(len(value) for value in event.data.values() if isinstance(value, str))
+    """Return about how many bytes an event holds."""
+    return 200 + len(event.payload or b"") + _held(event.data)
+
+
+def _held(data: Any) -> int:
+    """Return about how many bytes data holds: of lists and objects much more than their JSON has."""
+    held, left = 0, [data]
+    while left:
+        match left.pop():
+            case str() as text:
+                held += len(text)
+            case list() as values:
+                held += PLACE_BYTES * len(values)
+                left += values
+            case dict() as fields:
+                held += PLACE_BYTES * len(fields)
+                left += (*fields, *fields.values())
+    return held
 
 
 class Server:

@@ -17,7 +17,7 @@ from rich.table import Table
 from antiphon.audio import vad, wav
 from antiphon.audio.pcm import RATE, Samples, to_samples
 from antiphon.settings import Settings
-from antiphon.text import composed, json_line
+from antiphon.text import composed, json_line, shown
 from antiphon_daemon.app import build_engines
 from antiphon_daemon.conversation import skills
 from antiphon_daemon.conversation.conversation import Conversation
@@ -209,7 +209,7 @@ async def _speak_at_once(conversation: Conversation, asker: Asker, samples: Samp
 
 def _show(turn: Turn, *, as_json: bool) -> None:
     if turn.failure:
-        print(f"Error: {turn.failure}", file=sys.stderr)
+        print(f"Error: {shown(turn.failure)}", file=sys.stderr)
     elif turn.reply and not turn.sound:
         print(f"Note: no voice here speaks {turn.language}: the reply is only written.", file=sys.stderr)
     if as_json:
@@ -217,9 +217,9 @@ def _show(turn: Turn, *, as_json: bool) -> None:
         return
     console = Console(highlight=False)
     if turn.transcript:
-        console.print(f"[bold]you[/]       {escape(turn.transcript)}")
+        console.print(f"[bold]you[/]       {escape(shown(turn.transcript))}")
     if turn.reply:
-        console.print(f"[bold]antiphon[/]  {escape(turn.reply)}")
+        console.print(f"[bold]antiphon[/]  {escape(shown(turn.reply))}")
         console.print(_waterfall(turn.trace.timeline()))
     if turn.trace.drafts > 1:
         console.print(f" {turn.trace.drafts} drafts, {turn.trace.wasted_ms} ms of work for nothing: you went on")

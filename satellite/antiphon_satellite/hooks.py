@@ -55,7 +55,8 @@ class Hooks:
         command: str = getattr(self._commands, name)
         if not command:
             return
-        text = json.dumps({"event": name, **(data or {})}, ensure_ascii=False).encode()
+        told = {"event": name, **(data or {})} | {"event": name}  # whatever a peer has put into its data
+        text = json.dumps(told, ensure_ascii=False).encode()
         try:
             self._queue.put_nowait((name, command, text))
         except asyncio.QueueFull:

@@ -114,8 +114,9 @@ class Reception:
                 self._begun = self._begun or of_run
                 self._tell(states.ReplyBegan(at), (peer, stream))
             else:
-                log.info("a sound is not played: something else goes on", controller=peer.name)
-                peer.refused.add(stream)
+                if not peer.refused:
+                    log.info("a sound is not played: something else goes on", controller=peer.name)
+                peer.refused = {stream, *(one for one in peer.refused if one in peer.streams)}
         elif AudioStop.is_type(event.type):
             self._stop(peer, peer.streams.end(parse(AudioStop, event).timestamp), at)
 

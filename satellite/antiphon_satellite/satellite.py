@@ -39,6 +39,8 @@ THINKING_S = 1.2
 """Silence after which a cue tells that the reply is being made."""
 RING_EVERY_S = 1.4
 GRACE_S = 5.0
+TIMERS, TIMER_CHARACTERS = 256, 128
+"""So many timers that have finished are told apart, by so much of their ids; more ring, too."""
 OWED_S = 30.0
 """An interrupted run's reply that has not begun by then will not come."""
 
@@ -235,12 +237,14 @@ class Satellite:
                 active = peer is self.service.active
                 self._reception.receive(peer, event, welcome=active or self.resting, at=self._time(), of_run=active)
             case "timer-started" | "timer-updated" | "timer-cancelled" | "timer-finished":
-                self.hooks.fire("timer", {"type": event.type, **data})
+                self.hooks.fire("timer", {"type": event.type, **data} | {"type": event.type})
+                timer = str(data.get("id"))[:TIMER_CHARACTERS]
                 if event.type == "timer-finished":
-                    self._timers_rung.add(str(data.get("id")))
-                    self._apply(states.Rang(self._time()), str(data.get("id")))
+                    if len(self._timers_rung) < TIMERS:
+                        self._timers_rung.add(timer)
+                    self._apply(states.Rang(self._time()), timer)
                 elif event.type == "timer-cancelled":
-                    self._timer_cancelled(str(data.get("id")))
+                    self._timer_cancelled(timer)
             case _ if peer is self.service.active:
                 self._receive_run(event.type, data)
             case "error":  # the run that another assistant's word ended has no reply
@@ -467,7 +471,8 @@ class Satellite:
         self.speaker.swell()
 
     def _ring_later(self, _: Any, timer: Any) -> None:
-        self._timers_due.add(str(timer))
+        if len(self._timers_due) < TIMERS:
+            self._timers_due.add(str(timer))
 
     def _cue(self, cue: Cue) -> None:
         if self._settings.sound.cues:

@@ -27,6 +27,10 @@ class Streams:
     def __init__(self) -> None:
         self._open: list[Stream] = []
 
+    def __contains__(self, stream: Stream) -> bool:
+        """Return whether a stream is open."""
+        return stream in self._open
+
     def begin(self, timestamp: int | None) -> Stream:
         """Return a new stream: an `audio-start` came."""
         stream = Stream(timestamp or 0)

@@ -53,6 +53,32 @@ def encoded(kind: str, codec: str, rate: int, layout: str) -> bytes:
     return out.getvalue()
 
 
+def of_one_piece(rate: int, samples: int) -> bytes:
+    """Return a Matroska file whose sound is one block."""
+    out = io.BytesIO()
+    with av.open(out, "w", format="matroska") as container:
+        stream: Any = container.add_stream("pcm_u8", rate=rate, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.full((1, samples), 128, dtype=np.uint8), format="u8", layout="mono")
+        frame.sample_rate = rate
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("rate", "samples", "why"),
+    [(8, 3000, "8 Hz"), (100_000_007, 3000, "100000007 Hz"), (4000, 300_000, "one piece")],
+)
+def test_a_few_bytes_that_would_become_gigabytes_are_refused(rate: int, samples: int, why: str) -> None:
+    with pytest.raises(ApiError, match=why):
+        read(of_one_piece(rate, samples), longest_s=7200)
+
+
+@pytest.mark.parametrize("rate", [4000, 384_000])
+def test_the_slowest_and_the_fastest_sound_is_read(rate: int) -> None:
+    assert len(read(of_one_piece(rate, rate // 2))) / RATE == pytest.approx(0.5, abs=0.01)
+
+
 @pytest.mark.parametrize(("kind", "codec"), [("mp3", "libmp3lame"), ("adts", "aac")])
 @pytest.mark.parametrize("second", [(44_100, "stereo"), (22_050, "mono")], ids=str)
 def test_files_that_were_joined_are_heard_to_the_end(kind: str, codec: str, second: tuple[int, str]) -> None:

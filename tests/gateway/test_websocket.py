@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import numpy as np
 import pytest
+from scripted import Ears, Script, Tones
 from speech import Say, silence
 
 from antiphon.audio.pcm import RATE, to_bytes
+from antiphon_daemon.app import serving
+from antiphon_daemon.engines.contracts import Engines
 from antiphon_daemon.engines.work import Token
 
 from .client import client
+from .conftest import quiet_settings
 
 Running = tuple[int, Any, Any]
 LONG = "Tell me a long story about the sea and the ships that sail on it."
@@ -210,6 +215,17 @@ async def test_half_a_surrogate_is_no_fault(running: Running) -> None:
     async with client(running[0]) as one:
         await one.socket.send('{"type": "text", "content": "\\ud800 hello"}')
         await one.until("transcript")
+        await one.until("turn")
+
+
+async def test_a_model_that_writes_half_a_character_ends_no_session(gateways: list[Any]) -> None:
+    async def halves() -> AsyncIterator[str]:
+        for text in ("Hello \ud83d", "\ude00 there, my ", "\ud800 friend."):
+            yield text
+
+    async with serving(quiet_settings(), Engines(Ears(), Script(halves), Tones())), client(gateways[0].port) as one:
+        await one.send("text", content="Tell me something about the sea.")
+        assert (await one.until("reply"))["text"] == "Hello 😀 there, my \ufffd friend."
         await one.until("turn")
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.text import Composer, composed
+from antiphon.text import Composer, composed, shown
 from antiphon_satellite.questions import asks
 
 HANGUL = st.text(alphabet="가각간갈한글닭값뷁의쀍 a1.,?!\nㅋㅎㅠ", max_size=40)
@@ -30,6 +30,7 @@ JAMO = st.text(alphabet="ㄱㄴㄹㅎㅋㅏㅗㅣㅠ가한 a.\u1112\u1161\u11ab\
         ("e\u0301te\u0301", "été"),
         ("か\u3099", "が"),
         ("plain text, 10 %", "plain text, 10 %"),
+        ("half \ud83d, both \ud83d\ude00", "half \ufffd, both 😀"),
         ("", ""),
     ],
 )
@@ -73,3 +74,13 @@ def test_a_run_without_an_end_is_not_held_for_ever() -> None:
 def test_a_question_is_heard_in_either_form(form: str) -> None:
     assert asks(unicodedata.normalize(form, "지금 몇 시입니까"))
     assert not asks(unicodedata.normalize(form, "비가 오니까"))
+
+
+def test_halves_of_a_character_that_come_one_by_one_are_joined() -> None:
+    composer = Composer()
+    assert composer.feed("ah \ud83d") + composer.feed("\ude00 \ud83d") + composer.rest() == "ah 😀 \ufffd"
+
+
+def test_what_would_command_a_terminal_is_spelled_out() -> None:
+    assert shown("a\x1b]0;b\x07\x9b2J\u202ec\r") == r"a\x1b]0;b\x07\x9b2J\u202ec\r"
+    assert shown("두 줄,\n\tand é 😀 \\") == "두 줄,\n\tand é 😀 \\"

@@ -104,3 +104,17 @@ def test_what_a_library_logs_badly_is_logged_and_harms_it_not() -> None:
     script = 'logging.getLogger("other").warning("%d sheep", "no"); logging.getLogger("other").log(35, "a bit more")'
     lines = [json.loads(line) for line in logged(script).splitlines()]
     assert [(line["event"], line["level"]) for line in lines] == [("%d sheep", "warning"), ("a bit more", "warning")]
+
+
+NAMED = """
+name = "evil\\x1b]0;title\\x07\\x1b[2J\\x9b31m\\u202e"
+ours.info("satellite connected", satellite=name)
+logging.getLogger("other").error("no answer from " + name)
+"""
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_what_a_peer_calls_itself_commands_no_terminal(form: str) -> None:
+    said = logged(NAMED, form)
+    assert said.count("evil") == 2
+    assert not set(said) & set("\x1b\x07\x9b\u202e")

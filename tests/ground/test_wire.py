@@ -8,6 +8,7 @@ import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -321,6 +322,17 @@ def test_an_inbox_is_bounded_in_bytes_too() -> None:
     assert not inbox.put(Event("transcript", {"text": "x" * 20_000}))
 
 
+@pytest.mark.parametrize(
+    "data",
+    [{"x": [[]] * 1000}, {str(number): 0 for number in range(1000)}, {"x": {"y": ["z" * 20_000]}}],
+    ids=["lists", "fields", "within"],
+)
+def test_an_inbox_counts_what_json_becomes(data: dict[str, Any]) -> None:
+    """A megabyte of `[]` is 24 in memory: 2048 of these that wait for a slow engine would be 50 GB."""
+    inbox = Inbox(most=1000, most_bytes=10_000)
+    assert not inbox.put(Event("synthesize-chunk", data))
+
+
 async def test_a_route_that_is_gone_is_a_lost_connection() -> None:
     ours, theirs = socket.socketpair()
     reader, writer = await asyncio.open_connection(sock=ours)
@@ -331,3 +343,15 @@ async def test_a_route_that_is_gone_is_a_lost_connection() -> None:
     with pytest.raises(ConnectionError):
         await connection.send(Ping())
     theirs.close()
+
+
+async def test_half_a_character_is_no_text_from_anybody() -> None:
+    """It can be neither shown nor passed on: one satellite's name would be the end of every dashboard."""
+    header = (
+        b'{"type": "transcript", "data": {"a\\udc00": "\\ud83d\\ude00"}, "data_length": 21}\n{"text": "\\uD83d..."}'
+    )
+    event = await read_event(await fed(header))
+    assert event is not None
+    assert event.data == {"a\ufffd": "😀", "text": "\ufffd..."}
+    with pytest.raises(FrameError, match="not JSON"):
+        await read_event(await fed(b'{"type": "\xed\xa0\x80"}\n'))

@@ -19,6 +19,7 @@ from speech import Say, silence
 from antiphon.audio import wav
 from antiphon.audio.pcm import RATE, Samples, resample
 from antiphon.settings import Settings
+from antiphon_daemon.ask import Turn, _show
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -279,3 +280,12 @@ def test_an_answer_that_is_written_where_it_cannot_be_is_told() -> None:
     ran = antiphon("ask", "--text", "Hello.", "--out", "/nowhere/reply.wav")
     assert ran.returncode == 1
     assert "/nowhere/reply.wav: cannot be written" in ran.stderr
+
+
+def test_what_a_model_or_a_server_writes_commands_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    _show(Turn("you\x1b[2J", "it\x9b31m\x07 [b]", failure="it said \x1b]0;title\x07", sound=[b"x"]), as_json=False)
+    said = "".join(capsys.readouterr())
+    assert not set(said) & set("\x1b\x9b\x07")
+    assert r"you\x1b[2J" in said
+    assert r"it\x9b31m\x07 [b]" in said
+    assert r"it said \x1b]0;title\x07" in said

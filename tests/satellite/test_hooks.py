@@ -41,6 +41,14 @@ async def test_a_hook_gets_the_event_as_json_on_standard_input(tmp_path: Path) -
     assert json.loads(out.read_text()) == {"event": "transcript", "text": "불 켜 줘"}
 
 
+async def test_a_peer_does_not_say_what_happened_in_our_name(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    async with running(timer=f"cat > {out}.part; mv {out}.part {out}") as hooks:
+        hooks.fire("timer", {"event": "wake", "type": "timer-started", "id": "1"})
+        await eventually(out.exists)
+    assert json.loads(out.read_text()) == {"event": "timer", "type": "timer-started", "id": "1"}
+
+
 async def test_an_event_without_a_hook_is_nothing() -> None:
     async with running() as hooks:
         hooks.fire("idle")

@@ -15,6 +15,11 @@ from antiphon_daemon.gateway.rest.errors import ApiError
 
 BLOCK = 10 * RATE
 """Samples that are read at a time."""
+RATES = range(4_000, 384_001)
+"""Samples a second that a file may have, as sound on the wire may (`pcm.Format`). Of a few bytes that claim to be hours
+FFmpeg would make gigabytes at once, and so large is its filter between two rates that are far apart."""
+FRAME_SAMPLES = 1 << 18
+"""Samples that a file may have in one piece: FFmpeg turns a piece into our rate at once. Usual ones have a thousand."""
 READ_AS = "wav,w64,aiff,caf,flac,ogg,mp3,aac,mov,mp4,m4a,matroska,webm,mpeg"
 """What a file may be. Playlists and other formats that name further files or addresses are not among them."""
 OUT_RATE = 24_000
@@ -68,6 +73,12 @@ def _decoded(container: Any) -> Iterator[Samples]:
             continue
         for frame in frames:
             found = True
+            if frame.sample_rate not in RATES:
+                message = f"Sound of {frame.sample_rate} Hz cannot be used: 4 to 384 kHz can."
+                raise ApiError(400, message, param="file", code="invalid_file")
+            if frame.samples > FRAME_SAMPLES:
+                message = f"The file has {frame.samples} samples in one piece, more than {FRAME_SAMPLES}."
+                raise ApiError(400, message, param="file", code="invalid_file")
             before, form = form, (frame.format.name, frame.layout.name, frame.sample_rate)
             if before is not None and before != form:  # files that were joined, each as it was recorded
                 for ready in resampler.resample(None):
