@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_network
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -45,8 +46,24 @@ def _address(text: str) -> str:
 Address = Annotated[str, AfterValidator(_address)]
 
 
+def _web(text: str) -> str:
+    if not text:
+        return text
+    try:
+        parts = urlsplit(text if "//" in text else f"http://{text}")
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or any(one.isspace() for one in text):
+        raise ValueError("expected an address such as http://192.168.1.20:8000")
+    return text
+
+
+WebAddress = Annotated[str, AfterValidator(_web)]
+
+
 def _service(text: str) -> str:
-    return _address(text) if text and not text.startswith(("http://", "https://")) else text
+    return _web(text) if not text or text.startswith(("http://", "https://")) else _address(text)
 
 
 Service = Annotated[str, AfterValidator(_service)]
@@ -186,7 +203,7 @@ class Llm(Section):
     model: str = ""
     """embedded: the path of a GGUF file, empty: the one that is bundled. ollama, openai_api: the model's name; empty:
     one that the server has. homeassistant: the agent's id, empty: its own agent."""
-    url: str = ""
+    url: WebAddress = ""
     """Where the server is; empty: Ollama on this machine."""
     api_key: SecretStr | None = None
     """Sent as a bearer token; better kept in a file: `api_key_file`."""

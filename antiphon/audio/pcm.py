@@ -41,6 +41,8 @@ class Format:
     """Bytes a sample: 1 (unsigned), 2 or 4 (signed), little-endian."""
     channels: int = 1
     """Interleaved channels, 1 to 32."""
+    floating: bool = False
+    """Samples of 4 bytes are floats in [-1, 1], not integers."""
 
     def __post_init__(self) -> None:
         if not (4_000 <= self.rate <= 384_000 and self.width in (1, 2, 3, 4) and 1 <= self.channels <= 32):
@@ -75,7 +77,9 @@ def to_bytes(samples: Samples) -> bytes:
 def decode(pcm: bytes, form: Format) -> Samples:
     """Return raw bytes of any `Format` as mono samples at that format's rate; a torn last frame is dropped."""
     whole = pcm[: len(pcm) - len(pcm) % form.frame_bytes]
-    if form.width == 1:
+    if form.floating and form.width == 4:
+        flat = np.clip(np.nan_to_num(np.frombuffer(whole, dtype="<f4")), -1, 1).astype(np.float32)
+    elif form.width == 1:
         flat = (np.frombuffer(whole, dtype=np.uint8).astype(np.float32) - np.float32(128)) / np.float32(128)
     elif form.width == 2:
         flat = to_samples(whole)

@@ -231,6 +231,17 @@ async def test_a_wrong_token_is_tried_once(server: HomeAssistantServer) -> None:
     assert "guess-guess" not in f"{logs} {raised.value}"
 
 
+async def test_a_token_that_has_expired_is_not_shown_with_every_turn(server: HomeAssistantServer) -> None:
+    """Nobody else answers, so it is asked each time."""
+    agent = HomeAssistantAgent(Llm(engine="homeassistant"), home(server, "was-revoked"))
+    for _ in range(3):
+        assert (await refused(agent, "refused the token")).fault is Fault.KEY
+    with pytest.raises(EngineError, match="refused the token"):
+        await agent.check()
+    await agent.close()
+    assert server.refused == 1
+
+
 async def test_something_that_says_nothing_is_told(agent: HomeAssistantAgent, server: HomeAssistantServer) -> None:
     server.answer = spoken("", kind="action_done")
     assert await reply(agent) == [TextDelta("Okay.")]

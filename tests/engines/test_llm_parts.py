@@ -9,6 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 from antiphon_daemon.engines.contracts import Message
+from antiphon_daemon.engines.llm.remote import is_near
 from antiphon_daemon.engines.llm.slots import OWN_S, Slots
 from antiphon_daemon.engines.llm.thoughts import Habit, Thoughts
 
@@ -52,6 +53,24 @@ def test_thoughts_without_a_beginning_are_left_out_once_they_are_known(size: int
     assert filtered(habit, "I did not think.", size) == "I did not think.", "nothing is lost"
     assert filtered(habit, "It is three.", size) == "It is three."
     assert habit.end == ""
+
+
+@pytest.mark.parametrize(
+    ("url", "near"),
+    [
+        ("http://gpu-box:8000", True),
+        ("http://ollama:11434", True),
+        ("http://[fd00::1]:8000", True),
+        ("https://llm.lan/v1", True),
+        ("http://box.home.arpa", True),
+        ("http://Box.local.:8000", True),
+        ("https://api.openai.com/v1", False),
+        ("https://models.example.lan.org", False),
+        ("http://8.8.8.8", False),
+    ],
+)
+def test_which_servers_are_of_this_house(url: str, near: bool) -> None:
+    assert is_near(url) is near
 
 
 def test_each_conversation_finds_its_own_place_again() -> None:

@@ -130,16 +130,20 @@ async def test_tools_are_offered_called_in_pieces_and_answered(server: OpenAiSer
 
 
 @pytest.mark.parametrize(
-    ("status", "why"),
+    ("status", "error"),
     [
-        ("400 Bad Request", '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set'),
-        ("500 Internal Server Error", "tools param requires --jinja flag"),
+        (
+            "400 Bad Request",
+            {"message": '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set'},
+        ),
+        ("500 Internal Server Error", {"message": "tools param requires --jinja flag", "code": 500}),
+        ("400 Bad Request", "This model does not support tools"),
     ],
 )
 async def test_a_server_that_was_started_without_tools_is_asked_without(
-    server: OpenAiServer, responder: OpenAiApi, monkeypatch: pytest.MonkeyPatch, status: str, why: str
+    server: OpenAiServer, responder: OpenAiApi, monkeypatch: pytest.MonkeyPatch, status: str, error: Any
 ) -> None:
-    server.status, server.error = status, json.dumps({"error": {"message": why, "code": int(status[:3])}}).encode()
+    server.status, server.error = status, json.dumps({"error": error}).encode()
     create = responder._create
 
     async def as_it_does(*given: Any, **more: Any) -> Any:
@@ -164,6 +168,28 @@ async def test_whole_calls_with_one_number_or_none_are_several(
     second = {**index, "id": "b", "type": "function", "function": {"name": "clock", "arguments": "{}"}}
     server.script = [event(tool_calls=[first]), event(tool_calls=[second]), event(finish="tool_calls"), END]
     assert await reply(responder) == [ToolCall("a", "timer", {"seconds": 60}), ToolCall("b", "clock", {})]
+
+
+@pytest.mark.parametrize("number", [{"index": None, "id": ""}, {"index": 0}])
+async def test_whole_calls_without_ids_are_several(
+    server: OpenAiServer, responder: OpenAiApi, number: dict[str, Any]
+) -> None:
+    """As Gemini's server sends them, one after the other."""
+    given = [("timer", '{"seconds": 60}'), ("timer", '{"seconds": 90}'), ("clock", "{}")]
+    whole = [{**number, "function": {"name": name, "arguments": arguments}} for name, arguments in given]
+    server.script = [*(event(tool_calls=[call]) for call in whole), event(finish="tool_calls"), END]
+    called = [(call.name, call.arguments) for call in await reply(responder)]
+    assert called == [("timer", {"seconds": 60}), ("timer", {"seconds": 90}), ("clock", {})]
+
+
+@pytest.mark.parametrize("id", ["a", ""])
+async def test_a_name_that_is_repeated_with_every_piece_is_one(
+    server: OpenAiServer, responder: OpenAiApi, id: str
+) -> None:
+    parts = ["", '{"seconds"', ": 60}", ""]
+    pieces = [{"index": 0, "id": id, "function": {"name": "timer", "arguments": part}} for part in parts]
+    server.script = [*(event(tool_calls=[piece]) for piece in pieces), event(finish="tool_calls"), END]
+    assert [(call.name, call.arguments) for call in await reply(responder)] == [("timer", {"seconds": 60})]
 
 
 @pytest.mark.parametrize("arguments", ['{"room": ', "[1]"])
@@ -240,6 +266,25 @@ async def test_revoking_hangs_up_at_once(server: OpenAiServer, responder: OpenAi
     await asyncio.wait_for(server.hung_up.wait(), 10)
 
 
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        b"null",
+        b'{"id": "c1", "choices": null, "usage": {"total_tokens": 9}}',
+        b'{"id": "c1", "usage": {"total_tokens": 9}}',
+        b'{"id": "c1", "choices": [{"index": 0, "finish_reason": null, "content_filter_offsets": {}}]}',
+        b'{"id": "c1", "choices": [{"index": 0, "delta": null, "finish_reason": "stop"}]}',
+    ],
+)
+async def test_a_chunk_that_says_nothing_ends_no_reply(
+    server: OpenAiServer, responder: OpenAiApi, chunk: bytes
+) -> None:
+    """Counts of tokens, signs of life and notes of filters come in the middle and at the end."""
+    nothing = b"data: " + chunk + b"\n\n"
+    server.script = [nothing, event("It is "), nothing, event("noon."), event(finish="stop"), nothing, END]
+    assert await reply(responder) == [TextDelta("It is "), TextDelta("noon.")]
+
+
 async def test_closing_the_iterator_hangs_up(server: OpenAiServer, responder: OpenAiApi) -> None:
     server.script = [event("Once "), asyncio.Event()]
     stream = responder.respond(ASK, Token())
@@ -273,6 +318,44 @@ async def test_a_refusal_says_what_mends_it(
 
 
 @pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        ({"error": "Model m was unloaded"}, r"refused the conversation \(.* - Model m was unloaded\)"),
+        ({"detail": "No such lora"}, r"refused the conversation \(.* - No such lora\)"),
+        ({"detail": [{"loc": ["body", "top_p"], "msg": "Input should be less than 1"}]}, "top_p: Input should be less"),
+        ("The queue is closed", r"refused the conversation \(.* - The queue is closed\)"),
+        ("<html><body>nginx</body></html>", r"refused the conversation \(Error code: 400\)"),
+    ],
+)
+async def test_what_a_server_says_is_told_however_it_says_it(
+    server: OpenAiServer, responder: OpenAiApi, error: Any, says: str
+) -> None:
+    server.status = "400 Bad Request"
+    server.error = error.encode() if isinstance(error, str) else json.dumps(error).encode()
+    with pytest.raises(EngineError, match=says):
+        await reply(responder)
+
+
+@pytest.mark.parametrize(
+    ("kind", "page"),
+    [
+        ("text/html", b"<html>Log in</html>"),
+        ("application/json", b'{"error": "Unexpected endpoint or method. (POST /chat/completions)"}'),
+    ],
+)
+async def test_a_page_in_place_of_a_reply_is_a_strangers(
+    server: OpenAiServer, responder: OpenAiApi, kind: str, page: bytes
+) -> None:
+    """As LM Studio answers what it does not know, and web pages answer everything: asking again mends nothing."""
+    server.kind, server.script = kind, [page]
+    with pytest.raises(
+        EngineError, match=rf"does not speak as OpenAI does \(it answers {kind}.*check llm\.url"
+    ) as raised:
+        await reply(responder)
+    assert raised.value.fault is Fault.LOST
+
+
+@pytest.mark.parametrize(
     ("script", "says"),
     [
         ([event("It "), None], "broke off in the middle"),
@@ -280,6 +363,7 @@ async def test_a_refusal_says_what_mends_it(
         ([event("It "), b'data: {"choices": [{"del\n\n'], "does not speak as OpenAI does"),
         ([b"data: []\n\n"], "does not speak as OpenAI does"),
         ([event("It "), b'data: {"error": {"message": "out of memory"}}\n\n'], "failed .*out of memory"),
+        ([event("It "), b'event: error\ndata: {"error": "Model unloaded"}\n\n'], "failed .*Model unloaded"),
     ],
 )
 async def test_a_server_that_fails_midway(

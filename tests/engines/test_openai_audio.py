@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import struct
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,6 +94,57 @@ async def test_a_model_without_scores_is_asked_for_text_alone_from_then_on(
     assert "capital of France" in heard.text
     assert heard.avg_logprob is None
     assert [one["response_format"] for one in server.asked] == ["verbose_json", "json", "json"]
+
+
+async def test_so_is_one_whose_server_names_the_field_it_does_not_take(
+    server: OpenAiAudioServer, ears: OpenAiTranscriber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As servers made with FastAPI refuse a value: there is no `message`."""
+    transcribe, detail = server._transcribe, [{"loc": ["body", "response_format"], "msg": "Input should be 'json'"}]
+
+    async def picky(writer: asyncio.StreamWriter, asked: dict[str, Any]) -> bool:
+        if asked["response_format"] == "verbose_json":
+            return await server._whole(writer, "422 Unprocessable", json.dumps({"detail": detail}).encode())
+        return await transcribe(writer, asked)
+
+    monkeypatch.setattr(server, "_transcribe", picky)
+    server.scores = False
+    await hear(ears)
+    assert [one["response_format"] for one in server.asked] == ["verbose_json", "json"]
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (
+            {"detail": {"error": "validation_error", "message": "Voice alloy not found. Available: af_heart"}},
+            "af_heart",
+        ),
+        ({"detail": "Voice alloy not found. Available: af_heart"}, "Voice alloy not found"),
+    ],
+)
+async def test_a_voice_that_is_not_there_is_named(
+    server: OpenAiAudioServer, mouth: OpenAiSynthesizer, error: Any, says: str
+) -> None:
+    """As Kokoro-FastAPI says it."""
+    server.status, server.error = "400 Bad Request", json.dumps(error).encode()
+    with pytest.raises(EngineError, match=says):
+        await say(mouth)
+
+
+@pytest.mark.parametrize("extensible", [False, True])
+async def test_sound_in_floats_is_heard_as_it_is(
+    server: OpenAiAudioServer, mouth: OpenAiSynthesizer, extensible: bool
+) -> None:
+    """Taken for integers it would be noise at full scale."""
+    samples = to_samples(HALF_A_SECOND)
+    form = struct.pack("<HHIIHH", 0xFFFE if extensible else 3, 1, 24_000, 96_000, 4, 32)
+    if extensible:
+        form += struct.pack("<HHIH", 22, 32, 4, 3) + bytes.fromhex("000000001000800000aa00389b71")
+    head = b"RIFF\xff\xff\xff\xffWAVEfmt " + struct.pack("<I", len(form)) + form + b"data\xff\xff\xff\xff"
+    sent = head + samples.astype("<f4").tobytes()
+    server.script = [sent[at : at + 1001] for at in range(0, len(sent), 1001)]
+    assert await say(mouth) == HALF_A_SECOND
 
 
 @pytest.mark.parametrize("audio", [silence(0), silence(2), NOISE[: RATE // 20]])

@@ -41,6 +41,13 @@ def test_the_shipped_file_holds_every_setting_at_its_default() -> None:
             "config.yaml:3: satellites.known.0: expected an address such as",
         ),
         ("network:\n  allow: [everyone]\n", "expected an address or network, such as"),
+        (
+            "llm:\n  url: http://gpu:80a\n",
+            "config.yaml:2: llm.url: expected an address such as http://192.168.1.20:8000",
+        ),
+        ("llm:\n- ollama\n- {engine: ollama, url: 'http://[::1'}\n", "config.yaml:3: llm.fallback.0.url: expected an"),
+        ("llm:\n  url: ws://gpu:8000\n", "config.yaml:2: llm.url: expected an address such as http://"),
+        ("tts:\n  url: http://gpu:70000\n", "config.yaml:2: tts.url: expected an address such as http://"),
         ("stt: [\n", "is not YAML"),
         ("- a\n- b\n", "config.yaml:1: expected sections"),
         ("llm:\n  api_key_file: /nowhere/key\n", "config.yaml:2: llm.api_key_file: /nowhere/key cannot be read"),

@@ -15,7 +15,7 @@ import structlog
 
 from antiphon.settings import Deadlines, Stt, Tts
 from antiphon_daemon.engines.contracts import EngineError, Fault, Revoked, Work
-from antiphon_daemon.engines.llm.remote import one_line, proxied, shown, tls_error, trusted
+from antiphon_daemon.engines.llm.remote import one_line, proxied, reason, shown, tls_error, trusted
 from antiphon_daemon.engines.wyoming import listed
 
 FAILURES = (openai.OpenAIError, httpx2.HTTPError, OSError, ValueError, TypeError, AttributeError)
@@ -126,7 +126,7 @@ class AudioServer:
         return EngineError(self.stage, says)
 
     def _refusal(self, error: openai.APIStatusError) -> EngineError:
-        url, stage, why = self.url, self.stage, one_line(error.message)
+        url, stage, why = self.url, self.stage, one_line(reason(error.message, error.body))
         match error.status_code:
             case 401 | 403:
                 says = f"The server at {url} refused the key: correct {stage}.api_key_file ({why})."

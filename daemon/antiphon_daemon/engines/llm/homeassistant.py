@@ -74,9 +74,7 @@ class HomeAssistantAgent:
         Raises:
             EngineError: it does not.
         """
-        now = asyncio.get_running_loop().time()
-        if self._refused is not None and now < self._refused[0]:
-            raise self._refused[1]
+        self._spare()
         try:
             async with asyncio.timeout(self._connect_s):
                 await self._check()
@@ -84,7 +82,7 @@ class HomeAssistantAgent:
             says = f"Home Assistant at {self._api.url} has not answered within {self._connect_s:g} s: see its log."
             raise EngineError("llm", says) from None
         except EngineError as error:
-            self._refused = (now + REFUSED_S, error) if error.fault is Fault.KEY else None
+            self._remember(error)
             raise
         self._refused = None
 
@@ -97,6 +95,7 @@ class HomeAssistantAgent:
         """Yield what Home Assistant answers to the last message."""
         if not work.settled():
             raise Unsettled
+        self._spare()
         text = next((one.text for one in reversed(messages) if one.role == "user"), "")
         if self._asking[text] >= AT_ONCE:
             says = f"Home Assistant's agent {self._agent} asks this daemon again: choose another one as llm.model."
@@ -105,6 +104,9 @@ class HomeAssistantAgent:
         try:
             async with revocable(work):
                 answer = await self._process(text, work)
+        except EngineError as error:
+            self._remember(error)
+            raise
         finally:
             self._asking[text] -= 1
             self._asking += Counter()  # forgets what is zero
@@ -116,6 +118,19 @@ class HomeAssistantAgent:
     async def close(self) -> None:
         """Close the connections."""
         await self._api.close()
+
+    def _spare(self) -> None:
+        """See that a token is not tried that was refused a while ago.
+
+        Raises:
+            EngineError: it was.
+        """
+        if self._refused is not None and asyncio.get_running_loop().time() < self._refused[0]:
+            raise self._refused[1]
+
+    def _remember(self, error: EngineError) -> None:
+        until = asyncio.get_running_loop().time() + REFUSED_S
+        self._refused = (until, error) if error.fault is Fault.KEY else None
 
     async def _check(self) -> None:
         found = await self._api.get("/api/")

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx2
@@ -26,9 +26,11 @@ from antiphon_daemon.engines.llm.remote import (
     nothing_said,
     one_line,
     proxied,
+    reason,
     shown,
     tls_error,
     trusted,
+    words,
 )
 from antiphon_daemon.engines.llm.thoughts import Habit, Thoughts
 from antiphon_daemon.engines.worker import revocable
@@ -37,6 +39,9 @@ OPENAI = "api.openai.com"
 """The one host that wants the longest reply under its newer name."""
 CUT = (None, "length", "tool_calls", "content_filter")
 """How a reply ends that is not at its end (None: the server broke off): what was only thought so far is no reply."""
+
+STREAM = "text/event-stream"
+_OVER: Final[Any] = object()
 
 FAILURES = (openai.OpenAIError, httpx2.HTTPError, OSError, ValueError, TypeError, AttributeError)
 """What the client raises: the last three where JSON is broken, or not what such a server sends."""
@@ -142,20 +147,24 @@ class OpenAiApi:
     async def _answer(
         self, messages: Sequence[Message], work: Work, tools: Sequence[Tool], choice: str
     ) -> AsyncGenerator[TextDelta | ToolCall, None]:
-        thoughts, calls, said, ended = Thoughts(self._habit), _Calls(), False, None
+        thoughts, calls, said, ended, kind = Thoughts(self._habit), _Calls(), False, None, ""
         try:
             async with revocable(work):
                 stream = await self._create(
                     messages, tokens=self._settings.reply_tokens, stream=True, tools=tools, choice=choice
                 )
+            kind = stream.response.headers.get("content-type", "")
             async with stream:  # leaving it hangs up: the model stops
                 while True:
                     async with revocable(work):
-                        chunk = await anext(stream, None)
-                    if chunk is None:
+                        chunk = await anext(stream, _OVER)
+                    if chunk is _OVER:
                         break
-                    for part in chunk.choices[:1]:
+                    kind = STREAM
+                    for part in _parts(chunk):
                         ended = part.finish_reason or ended
+                        if part.delta is None:
+                            continue
                         thoughts.thought |= _thinks(part.delta)
                         calls.feed(part.delta.tool_calls or ())
                         if text := thoughts.feed(part.delta.content or ""):
@@ -165,6 +174,8 @@ class OpenAiApi:
             raise self._error(error) from error
         if rest := thoughts.rest(cut=ended in CUT):
             yield TextDelta(unicodedata.normalize("NFC", rest))
+        if not kind.startswith(STREAM):
+            raise self._stranger(f"it answers {kind or 'nothing'} where a reply should be")
         if ended is None:
             raise self._broke_off()
         made = list(calls.made())
@@ -234,12 +245,12 @@ class OpenAiApi:
                 return EngineError("llm", f"No language model answers at {url}: start its server, or correct llm.url.")
             return self._broke_off()
         if isinstance(error, openai.APIError):  # told in the stream, after it had begun
-            why = one_line(error.message)
+            why = one_line(words(error.body) or error.message)
             return EngineError("llm", f"The server at {url} failed ({why}): see what it says.", quoted=why)
         return self._stranger(error)
 
     def _refusal(self, error: openai.APIStatusError) -> EngineError:
-        url, why = self._url, one_line(error.message)
+        url, why = self._url, one_line(reason(error.message, error.body))
         match error.status_code:
             case 401 | 403:
                 says = f"The server at {url} refused the key: correct llm.api_key_file ({why})."
@@ -274,12 +285,27 @@ class _Call:
     name: str = ""
     arguments: str = ""
 
+    def whole(self) -> Mapping[str, Any] | None:
+        """Return the arguments; None: they are no JSON object, or not yet."""
+        try:
+            arguments = json.loads(self.arguments or "{}")
+        except ValueError:
+            return None
+        return arguments if isinstance(arguments, dict) else None
+
+    def is_another(self, id: str, arguments: str) -> bool:
+        """Whether a piece that has a name begins another call than this one."""
+        if id or self.id:
+            return bool(id and self.id and id != self.id)
+        return bool(arguments and self.arguments) and self.whole() is not None
+
 
 class _Calls:
     """Tool calls, which come in pieces, one call after the other or mixed.
 
     Some servers give whole calls no number, or all of them the same (Gemini's among them): a name under another id
-    begins another. An id alone does not: vLLM long gave every piece of a call one of its own.
+    begins another. An id alone does not: vLLM long gave every piece of a call one of its own. Where calls have no ids
+    either (Gemini's again), a name begins another once the call before is whole.
     """
 
     def __init__(self) -> None:
@@ -289,15 +315,17 @@ class _Calls:
 
     def feed(self, pieces: Iterable[Any]) -> None:
         for piece in pieces:
-            index, name = getattr(piece, "index", None), getattr(piece, "id", None) or ""
-            call, begins = self._last.get(index), bool(piece.function and piece.function.name)
-            if call is None or (begins and name and call.id and name != call.id):
+            index, id = getattr(piece, "index", None), getattr(piece, "id", None) or ""
+            name = (piece.function and piece.function.name) or ""
+            arguments = (piece.function and piece.function.arguments) or ""
+            call = self._last.get(index)
+            if call is None or (name and call.is_another(id, arguments)):
                 call = self._last[index] = _Call()
                 self._calls.append(call)
-            call.id = call.id or name
-            if piece.function:
-                call.name += piece.function.name or ""
-                call.arguments += piece.function.arguments or ""
+            call.id = call.id or id
+            if name != call.name:  # some servers repeat it with every piece
+                call.name += name
+            call.arguments += arguments
 
     def made(self) -> Iterator[ToolCall]:
         """Yield the calls; the stream is over.
@@ -306,11 +334,8 @@ class _Calls:
             EngineError: the arguments are no JSON object.
         """
         for call in self._calls:
-            try:
-                arguments = json.loads(call.arguments or "{}")
-            except ValueError:
-                arguments = None
-            if not isinstance(arguments, dict):
+            arguments = call.whole()
+            if arguments is None:
                 says = f"The model called {call.name} with arguments that are no JSON object: ask again."
                 raise EngineError("llm", says, Fault.REFUSED)
             yield ToolCall(call.id or f"call_{uuid.uuid4().hex[:12]}", call.name, arguments)
@@ -326,6 +351,11 @@ def _base(url: str) -> str:
         )
     url = url if "//" in url else f"http://{url}"
     return url if urlsplit(url).path.strip("/") else f"{url.rstrip('/')}/v1"
+
+
+def _parts(chunk: Any) -> Sequence[Any]:
+    """Return what a chunk says; nothing where it counts tokens, or only keeps the connection alive (`data: null`)."""
+    return () if chunk is None else (chunk.choices or ())[:1]
 
 
 def _thinks(delta: Any) -> bool:

@@ -17,6 +17,8 @@ from antiphon_daemon.engines.contracts import EngineError, Fault, Stage
 LOAD_S = 300.0
 """A server may take so long to load a large model from a slow disk."""
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+OF_THE_HOUSE = (".local", ".localhost", ".lan", ".home.arpa", ".internal")
+"""Domains that are nobody's on the Internet; nor is a name without a dot, such as a container's."""
 
 
 def is_near(url: str) -> bool:
@@ -25,7 +27,8 @@ def is_near(url: str) -> bool:
     try:
         return ip_address(host).is_private
     except ValueError:
-        return host == "localhost" or host.endswith((".local", ".localhost"))
+        name = host.rstrip(".")
+        return "." not in name or name.endswith(OF_THE_HOUSE)
 
 
 def shown(url: str) -> str:
@@ -110,6 +113,33 @@ def nothing_said(model: str, thought: bool) -> EngineError:
     else:
         says = f"The model {model} answered nothing: ask again, or take another model."
     return EngineError("llm", says, Fault.EMPTY)
+
+
+def words(body: object) -> str:
+    """Return what a server says of a failure; empty: nothing for people.
+
+    Args:
+        body: its answer. Beside OpenAI's `{error: {message}}` there are `{error: "…"}` (LM Studio), `{detail: "…"}`,
+            `{detail: {message}}` and `{detail: [{loc, msg}]}` (whatever is made with FastAPI), and plain text.
+    """
+    match body:
+        case str():
+            return "" if body.lstrip().startswith("<") else body
+        case {"message": str(said)} if said:
+            return said
+        case {"msg": str(said), "loc": [*_, field]}:
+            return f"{field}: {said}"
+        case {"detail": inner} | {"error": inner}:
+            return words(inner)
+        case list():
+            return "; ".join(filter(None, map(words, body)))
+    return ""
+
+
+def reason(message: str, body: object) -> str:
+    """Return why a server refused a request: the status that `message` names, and what the server says."""
+    said = words(body)
+    return message if said in message else f"{message} - {said}"
 
 
 def one_line(text: object) -> str:

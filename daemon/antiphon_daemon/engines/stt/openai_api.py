@@ -16,6 +16,7 @@ from antiphon.audio.pcm import RATE, Samples, to_bytes
 from antiphon.settings import Deadlines, Stt
 from antiphon_daemon.engines import models
 from antiphon_daemon.engines.contracts import EngineError, Transcript, Work
+from antiphon_daemon.engines.llm.remote import reason
 from antiphon_daemon.engines.openai_audio import AudioServer
 from antiphon_daemon.engines.stt.guards import Heard, kept, loudest_db, unscored
 from antiphon_daemon.engines.stt.streams import nothing_in
@@ -94,7 +95,8 @@ class OpenAiTranscriber:
             try:
                 return await create(**given, response_format="verbose_json")
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-                if "response_format" not in error.message and "verbose_json" not in error.message:
+                why = reason(error.message, error.body)
+                if "response_format" not in why and "verbose_json" not in why:
                     raise
                 self._scores = False
         return await create(**given, response_format="json")

@@ -8,7 +8,7 @@ MADE_UP = 0x7F000000
 """Lengths from here on, and 0, stand for "unknown" where a WAV is streamed."""
 LONGEST_HEADER = 65_536
 
-_PCM, _EXTENSIBLE = 1, 0xFFFE
+_PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 
 
 class WavError(ValueError):
@@ -82,9 +82,11 @@ class WavReader:
 def _form(chunk: bytes) -> Format:
     codec, channels = (int.from_bytes(chunk[at : at + 2], "little") for at in (0, 2))
     rate, bits = int.from_bytes(chunk[4:8], "little"), int.from_bytes(chunk[14:16], "little")
-    if codec not in (_PCM, _EXTENSIBLE) or bits not in (8, 16, 24, 32):
+    if codec == _EXTENSIBLE:
+        codec = int.from_bytes(chunk[24:26], "little") or _PCM
+    if bits not in {_PCM: (8, 16, 24, 32), _FLOAT: (32,)}.get(codec, ()):
         raise WavError(f"a WAV of {bits} bits in codec {codec}, which cannot be used")
     try:
-        return Format(rate, bits // 8, channels)
+        return Format(rate, bits // 8, channels, codec == _FLOAT)
     except ValueError as error:
         raise WavError(str(error)) from None
