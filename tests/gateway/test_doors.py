@@ -8,6 +8,7 @@ import json
 import stat
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -98,6 +99,28 @@ async def test_beyond_this_machine_nothing_answers_without_the_token(gateways: l
             pass
         async with client(gateway.port, additional_headers={"Authorization": f"Bearer {TOKEN}"}):
             pass
+
+
+async def test_a_token_may_hold_letters_of_any_language(gateways: list[Any], voice: Synthesizer) -> None:
+    """The last one's last byte is one that Unicode counts among the blanks."""
+    for token, encodings in (("열려라 참깨", ("utf-8",)), ("voilà", ("utf-8", "latin-1"))):
+        async with opened(gateways, voice, token=SecretStr(token)) as gateway:
+            for encoding in encodings:
+                shown = f"Bearer {token}".encode(encoding)
+                async with httpx.AsyncClient(trust_env=False, headers={b"Authorization": shown}) as http:
+                    answer = await http.get(f"http://127.0.0.1:{gateway.port}/")
+                    assert answer.status_code == 200, (token, encoding)
+            async with client(gateway.port, f"?token={quote(token)}"):
+                pass
+
+
+async def test_a_page_is_open_under_its_address_with_a_slash_too(gateways: list[Any], voice: Synthesizer) -> None:
+    async with opened(gateways, voice, token=SecretStr(TOKEN)) as gateway:
+        for page in ("client", "dashboard"):
+            answer = await get(gateway.port, f"/{page}/")
+            assert answer.status_code == 307
+            assert answer.headers["location"].endswith(f"/{page}")
+            assert (await get(gateway.port, f"/{page}/data")).status_code == 401
 
 
 def test_the_token_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> None:

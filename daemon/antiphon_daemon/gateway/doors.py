@@ -244,7 +244,8 @@ class Doors:
     def _shown(self, scope: Scope) -> list[str]:
         """Return the tokens that are shown."""
         kind, _, shown = _header(scope["headers"], b"authorization").partition(" ")
-        given = [shown.strip()] if kind.lower() == "bearer" else []
+        shown = shown.strip(" \t")  # of what is not ASCII, clients send either encoding
+        given = [shown, shown.encode("latin-1").decode(errors="replace")] if kind.lower() == "bearer" else []
         if scope["type"] == "websocket":  # a page cannot set its headers
             given += parse_qs(scope["query_string"].decode("latin-1")).get("token", [])[:1]
             given += [one.removeprefix(KEY) for one in scope.get("subprotocols", ()) if one.startswith(KEY)][:1]

@@ -19,8 +19,8 @@ from starlette.responses import Response
 
 NAMES = ("client", "dashboard")
 """The pages there are."""
-ADDRESS = re.compile(rf"/(?:{'|'.join(NAMES)})(?:/[0-9a-f]{{12}}/[\w.-]+)?")
-"""Of a page, or of a file that it needs: they hold nothing of the house."""
+ADDRESS = re.compile(rf"/(?:{'|'.join(NAMES)})(?:/(?:[0-9a-f]{{12}}/[\w.-]+)?)?")
+"""Of a page (with a slash behind it, too, which leads there), or of a file that it needs: nothing of the house."""
 COMMON = "common"
 """The folder of the files that every page has."""
 PAGE = "index.html"

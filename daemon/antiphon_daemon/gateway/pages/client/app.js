@@ -315,8 +315,12 @@ function loseTimers() {
 function refused({ code, message }) {
   closeMicrophone();
   wanted = false;
-  if (code === 'token_needed') settings.askToken();
-  else notices.show('link', () => ({ text: t(known(code) ? code : 'refused'), small: message }));
+  if (code === 'token_needed') {
+    settings.askToken();
+    return;
+  }
+  typed.takeBack();
+  notices.show('link', () => ({ text: t(known(code) ? code : 'refused'), small: message }));
 }
 
 // What is shown.
@@ -410,7 +414,8 @@ function key(event) {
   }
   const writes = event.target.closest('input, select, textarea');
   if (!settings.keys || writes || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.code === 'KeyM' && connection.phase === 'on' && !event.repeat) toggleMute();
+  const m = /^[ -~]$/.test(event.key) ? event.key.toLowerCase() === 'm' : event.code === 'KeyM'; // ㅡ is on that key
+  if (m && connection.phase === 'on' && !event.repeat) toggleMute();
   else if (event.key === '/') {
     event.preventDefault();
     at('say').focus();
@@ -418,11 +423,11 @@ function key(event) {
 }
 
 function comeBack() {
+  keepAwake(); // who hides has lost it
   if (document.hidden) return;
   wake();
   connection.hurry();
   connection.check();
-  keepAwake();
 }
 
 function start() {
@@ -445,7 +450,7 @@ function start() {
   window.addEventListener('online', comeBack);
   window.addEventListener('pageshow', ({ persisted }) => persisted && comeBack());
   navigator.mediaDevices?.addEventListener('devicechange', () => {
-    if (wanted && connection.phase === 'on') openMicrophone();
+    if (wanted && connection.phase !== 'off') openMicrophone();
   });
   connection.addEventListener('phase', ({ detail }) => followConnection(detail));
   connection.addEventListener('message', ({ detail }) => take(detail));
@@ -465,6 +470,7 @@ function start() {
   });
   settings.addEventListener('token', () => connect(asked));
   settings.addEventListener('known', look);
+  settings.addEventListener('declined', () => typed.takeBack());
   settings.addEventListener('forgotten', () => {
     disconnect();
     announce(t('token_forgotten'));

@@ -1,5 +1,7 @@
 // The WebSocket: opened, kept, and opened again with patience when it is lost.
 
+import { shown } from './storage.js';
+
 const LOOK_MS = 8000; // for what this daemon is
 const OPEN_MS = 10000; // for its hello
 const PING_MS = 15000;
@@ -53,8 +55,7 @@ export class Connection extends EventTarget {
    * @throws {Error} it cannot be reached, or does not answer now
    */
   async look() {
-    const token = this.#token();
-    const headers = token ? { Authorization: `Bearer ${token}` } : {};
+    const headers = shown(this.#token());
     const answer = await fetch(this.#base, { headers, cache: 'no-store', signal: AbortSignal.timeout(LOOK_MS) });
     const body = await answer.json();
     if (answer.status >= 500 || answer.status === 429) throw new Crowded(body.error?.message);
@@ -162,8 +163,7 @@ export class Connection extends EventTarget {
   /** Whether it is well: a page is not told why a WebSocket was not taken. */
   async #healthy() {
     try {
-      const token = this.#token();
-      const headers = token ? { Authorization: `Bearer ${token}` } : {};
+      const headers = shown(this.#token());
       const answer = await fetch(new URL('health', this.#base), { headers, signal: AbortSignal.timeout(LOOK_MS) });
       return answer.ok;
     } catch {

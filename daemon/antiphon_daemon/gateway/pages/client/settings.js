@@ -10,11 +10,11 @@ const UNCHOSEN = { page: '', language: '', voice: '', aloud: true, keys: true };
 const at = (id) => document.getElementById(id);
 
 /** Events: `page` (its language), `talk` (spoken language or voice), `aloud`, `token` (one was given), `known` (one that
- *  nobody had asked for), `forgotten`. */
+ *  nobody had asked for), `declined` (none was given), `forgotten`. */
 export class Settings extends EventTarget {
-  #chosen = { ...UNCHOSEN, ...read(localStorage, CHOICES) };
+  #chosen = { ...UNCHOSEN, ...read('localStorage', CHOICES) };
   #house = null;
-  #token = tokenOfAddress() ?? read(sessionStorage, TOKEN);
+  #token = tokenOfAddress() ?? read('sessionStorage', TOKEN);
 
   constructor() {
     super();
@@ -85,7 +85,7 @@ export class Settings extends EventTarget {
     const choose = (id, key, kind, take = (field) => field.value) => {
       at(id).addEventListener('change', ({ target }) => {
         this.#chosen[key] = take(target);
-        write(localStorage, CHOICES, this.#chosen);
+        write('localStorage', CHOICES, this.#chosen);
         if (kind === 'page') this.speak();
         this.dispatchEvent(new Event(kind));
       });
@@ -104,7 +104,11 @@ export class Settings extends EventTarget {
 
   #tokenDialog() {
     const dialog = at('token-dialog');
-    at('token-cancel').addEventListener('click', () => dialog.close());
+    at('token-cancel').addEventListener('click', () => {
+      dialog.close();
+      this.dispatchEvent(new Event('declined'));
+    });
+    dialog.addEventListener('cancel', () => this.dispatchEvent(new Event('declined')));
     at('token-form').addEventListener('submit', (event) => {
       event.preventDefault();
       this.#take(at('token').value.trim());
@@ -121,7 +125,7 @@ export class Settings extends EventTarget {
 
   #keep(token) {
     this.#token = token;
-    write(sessionStorage, TOKEN, token);
+    write('sessionStorage', TOKEN, token);
     at('token-forget').hidden = !token;
   }
 }

@@ -44,6 +44,11 @@ export class Typed {
     else this.#field.value = text;
   }
 
+  /** No connection comes: what waits for one stands in its field again, and goes when it is sent once more. */
+  takeBack() {
+    if (!this.#field.value) this.#field.value = this.#waiting.splice(0).join(' ');
+  }
+
   /** What waits is not wanted any more. */
   forget() {
     this.#waiting = [];

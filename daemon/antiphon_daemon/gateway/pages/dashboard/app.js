@@ -11,7 +11,7 @@ import { language, preferred, speak, t } from './words.js';
 const CHOICES = 'antiphon.choices';
 const HELD = 128;
 
-let token = tokenOfAddress() ?? read(sessionStorage, TOKEN);
+let token = tokenOfAddress() ?? read('sessionStorage', TOKEN);
 let state = null;
 let link = { state: 'connecting' };
 let held = null;
@@ -101,7 +101,7 @@ function askToken() {
 at('token-form').addEventListener('submit', (event) => {
   event.preventDefault();
   token = at('token').value.trim();
-  write(sessionStorage, TOKEN, token);
+  write('sessionStorage', TOKEN, token);
   feed.again();
 });
 
@@ -122,7 +122,7 @@ at('pause').addEventListener('click', () => {
 });
 
 at('page-language').addEventListener('change', ({ target }) => {
-  write(localStorage, CHOICES, { ...read(localStorage, CHOICES), page: target.value });
+  write('localStorage', CHOICES, { ...read('localStorage', CHOICES), page: target.value });
   say(target.value);
 });
 
@@ -137,5 +137,5 @@ function say(wanted) {
   drawLink();
 }
 
-say(read(localStorage, CHOICES)?.page || preferred());
+say(read('localStorage', CHOICES)?.page || preferred());
 feed.again();

@@ -1,5 +1,7 @@
 // What the daemon tells, over `/dashboard/events`. Read by fetch, not by EventSource: that cannot send a token.
 
+import { shown } from './storage.js';
+
 const RETRY_S = [1, 2, 4, 8, 10];
 // The daemon tells its state every two seconds: a connection that is silent for so long is dead.
 const SILENT_MS = 10_000;
@@ -36,16 +38,11 @@ export class Feed extends EventTarget {
   /** @returns {Promise<?object>} all there is to show, anew; null where that cannot be had */
   async whole() {
     try {
-      const answer = await fetch('dashboard/data', { headers: this.#headers(), cache: 'no-store' });
+      const answer = await fetch('dashboard/data', { headers: shown(this.#token()), cache: 'no-store' });
       return answer.ok ? await answer.json() : null;
     } catch {
       return null;
     }
-  }
-
-  #headers() {
-    const token = this.#token();
-    return token ? { Authorization: `Bearer ${token}` } : {};
   }
 
   async #listen() {
@@ -54,7 +51,7 @@ export class Feed extends EventTarget {
     let state = 'lost';
     let why = '';
     try {
-      const answer = await fetch('dashboard/events', { headers: this.#headers(), cache: 'no-store', signal: this.#stopping.signal });
+      const answer = await fetch('dashboard/events', { headers: shown(this.#token()), cache: 'no-store', signal: this.#stopping.signal });
       if (answer.ok) await this.#read(answer.body);
       else if (answer.status === 401) state = 'token';
       else {

@@ -94,7 +94,7 @@ function facts(turn) {
   const made = [];
   if (turn.failure) made.push(quoted('fault', turn.failure));
   for (const who of ['said', 'answered']) {
-    if (turn[who]) made.push(element('p', 'words', element('span', 'soft', `${t(who)} `), turn[who]));
+    if (turn[who]) made.push(element('p', 'words', element('span', 'soft', `${t(who)} `), element('bdi', '', turn[who])));
   }
   const known = [t(turn.typed ? 'was_typed' : 'was_spoken')];
   if (turn.hit !== null) known.push(t(turn.hit ? 'was_hit' : 'was_no_hit'));
