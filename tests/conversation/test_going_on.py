@@ -197,6 +197,58 @@ async def test_what_was_heard_of_a_reply_that_went_on_counts_from_its_beginning(
         assert draft.turn.heard_ms == 2000
 
 
+@pytest.mark.parametrize("same", [True, False], ids=["a cough", "more words"])
+async def test_a_reply_to_the_same_words_is_not_made_twice_and_is_heard(same: bool) -> None:
+    """Somebody clears their throat as the turn seems over: what was written and spoken for its words is still right."""
+    model = Script(long)
+    async with room(Measuring("what is the weather"), model) as one:
+        await one.hear(SPEECH, 20)
+        await one.until(Phase.PAUSED)
+        async with asyncio.timeout(5):
+            while not model.asked:
+                await one.hear(QUIET)
+        one.ears.text = "What is the weather?" if same else "what is the weather in Paris"
+        assert one.conversation.phase is Phase.PAUSED
+        await one.until(Phase.HEARING, SPEECH)
+        written = await one.reply()
+        assert [asked[-1] for asked in model.asked] == ["what is the weather"] + ["what is the weather in Paris"] * (
+            not same
+        )
+        assert written.startswith("This is a long story")
+        async with asyncio.timeout(5):
+            while not one.peer.turn.sound:
+                await one.hear(QUIET)
+        one.heard(but_ms=0)
+        assert one.conversation.phase is Phase.IDLE
+        assert one.peer.turn.transcript == one.ears.text
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["a cough", "more words"])
+async def test_a_reply_that_comes_while_its_speaker_goes_on_is_not_heard_until_they_have_ended(same: bool) -> None:
+    """The race: the turn is over, its reply is let out, and before its first sound its speaker goes on."""
+    comes = asyncio.Event()
+
+    async def late() -> AsyncIterator[str]:
+        await comes.wait()
+        yield "It is fine."
+
+    model = Script(late)
+    async with room(Measuring("what is the weather"), model) as one:
+        await one.hear(SPEECH, 20)
+        await one.until(Phase.THINKING)
+        await one.until(Phase.HEARING, SPEECH)
+        comes.set()
+        one.ears.text = "what is the weather" if same else "what is the weather in Paris"
+        await one.hear(SPEECH, 20)
+        assert not one.peer.turn.sound
+        assert await one.reply() == "It is fine."
+        assert one.peer.turn.sound
+        assert len(model.asked) == (1 if same else 2), "what was written for the same words is still right"
+        one.heard(but_ms=0)
+        assert one.conversation._memory is not None
+        assert [m.text for m in one.conversation._memory.messages("")[1:-1]] == [one.ears.text, "It is fine."]
+
+
 async def test_who_goes_on_for_long_still_has_the_first_half_taken_back() -> None:
     async with room(Measuring("Set a timer for ten minutes.")) as one:
         await one.reply()

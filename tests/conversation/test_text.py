@@ -51,6 +51,29 @@ def test_an_exchange_that_is_taken_back_was_not_the_last() -> None:
     kept.remember("Ten", "Ten what?")
     kept.withdraw()
     assert kept.last_reply == "For how long?"
+    assert [m.text for m in kept.messages("Ten minutes")] == ["prompt", "Set a timer.", "For how long?", "Ten minutes"]
+    kept.withdraw()
+    assert kept.last_reply == "For how long?", "only the last is taken back"
+
+
+def test_what_was_said_last_is_forgotten_with_the_rest() -> None:
+    kept, now = memory()
+    kept.remember("Where is the key?", "Under the", interrupted=True, whole="Under the mat.")
+    assert kept.last_reply == "Under the mat."
+    now[0] = 301
+    assert kept.last_reply is None
+
+
+def test_other_settings_hold_for_a_conversation_that_goes_on_and_what_was_said_stays() -> None:
+    kept, now = memory()
+    kept.remember("What is the capital of France?", "Paris.")
+    kept.adopt(Memory("another prompt", budget_tokens=0, reset_after_s=60))
+    now[0] = 59
+    assert [m.text for m in kept.messages("And Italy?")][:2] == ["another prompt", "What is the capital of France?"]
+    now[0] = 61
+    assert [m.text for m in kept.messages("And Italy?")] == ["another prompt", "And Italy?"]
+    kept.remember("And Italy?", "Rome.")
+    assert [m.text for m in kept.messages("x")] == ["another prompt", "x"]
 
 
 def test_memory_without_a_budget_remembers_nothing() -> None:
@@ -60,7 +83,9 @@ def test_memory_without_a_budget_remembers_nothing() -> None:
 
 
 def test_hangul_counts_a_token_a_syllable() -> None:
-    assert estimate_tokens("안녕하세요") > estimate_tokens("hello")
+    assert estimate_tokens("안녕하세요") - estimate_tokens("") == 5
+    assert estimate_tokens("hello world, ") - estimate_tokens("") == 4
+    assert estimate_tokens("안녕 all") - estimate_tokens("안녕") == 1
 
 
 @pytest.mark.parametrize("text", ["Start over.", "let's start over", "처음부터 다시 시작해", "처음부터 다시"])

@@ -39,6 +39,7 @@ from antiphon_daemon.conversation.turn_types import (
     Transcribed,
     TurnJudged,
     Typed,
+    Undo,
     Withdraw,
 )
 from antiphon_daemon.conversation.turns import step
@@ -87,7 +88,7 @@ def test_a_turn_is_prepared_in_its_silence_and_let_out_at_its_end() -> None:
     state, _ = step(POLICY, state, ReplyEnded(30_000, 2, 16_000))
     assert state.deadline == 29_700 + 16_000 + PLAYED_SLACK
     state, actions = step(POLICY, state, Played(46_000))
-    assert (state.phase, actions) == (Phase.IDLE, (Remember(2, None),))
+    assert (state.phase, actions, state.stopped) == (Phase.IDLE, (Remember(2, None),), None)
 
 
 def test_speech_that_resumes_discards_the_draft_and_stays_one_utterance() -> None:
@@ -95,6 +96,7 @@ def test_speech_that_resumes_discards_the_draft_and_stays_one_utterance() -> Non
     state, actions = step(POLICY, state, SpeechBegan(25_000))
     assert (state.phase, actions) == (Phase.HEARING, (Discard(2),))
     assert state.began == 1000
+    assert state.deadline == 1000 + POLICY.longest, "pauses make no turn longer"
     state, actions = step(POLICY, state, SpeechPaused(40_000))
     state, actions = step(POLICY, state, Deadline(43_200))
     assert actions == (Transcribe(4), AskTurnModel(4))
@@ -114,6 +116,11 @@ def test_a_transcript_that_is_late_is_waited_for() -> None:
     assert (state.phase, actions) == (Phase.THINKING, ())
     state, actions = step(POLICY, state, Transcribed(31_000, 2, "hello"))
     assert actions == (Respond(2, "hello"), Commit(2, "hello"))
+
+
+def test_a_transcript_is_waited_for_as_long_as_the_longest_silence() -> None:
+    state, _ = play(POLICY, Opened(0), SpeechBegan(1000), SpeechPaused(20_000), Deadline(23_200))
+    assert (state.phase, state.deadline) == (Phase.PAUSED, 20_000 + POLICY.longest_silence)
 
 
 def test_a_cough_is_no_turn_and_listening_goes_on() -> None:
@@ -196,6 +203,7 @@ def test_the_user_goes_on_before_the_reply_is_heard() -> None:
     state, _ = step(POLICY, state, Deadline(29_600))
     state, actions = step(POLICY, state, SpeechBegan(30_000))
     assert (state.phase, actions, state.began) == (Phase.HEARING, (Withdraw(2),), 1000)
+    assert state.deadline == 1000 + POLICY.longest, "it is one turn, and no longer than one"
 
 
 def test_hearing_fails_once_and_is_tried_again_at_the_end() -> None:
@@ -234,6 +242,34 @@ def test_a_reply_is_over_as_late_as_the_listener_says_that_it_began() -> None:
     assert step(decides, later, SpeechPaused(42_000))[0].deadline == late.deadline
 
 
+def test_a_reply_that_ends_while_somebody_coughs_over_it_is_over_when_it_has_been_played() -> None:
+    decides = replace(POLICY, interrupts=True)
+    over, _ = step(decides, replace(speaking(), open=True), SpeechBegan(60_000))
+    state, actions = step(decides, over, ReplyEnded(61_000, 2, 160_000))
+    assert (state.phase, actions, state.deadline) == (Phase.OVERLAP, (), over.deadline)
+    assert step(decides, state, SpeechPaused(62_000))[0].deadline == over.reply_began + 160_000 + PLAYED_SLACK
+
+
+@pytest.mark.parametrize("ended", [False, True], ids=["still coming", "all there"])
+def test_what_was_heard_is_estimated_from_where_the_listener_says_that_it_began(ended: bool) -> None:
+    state = speaking()
+    if ended:
+        state, _ = step(POLICY, state, ReplyEnded(30_000, 2, 160_000))
+    state, _ = step(POLICY, state, ReplyBegan(state.reply_began + 24_000, 2))
+    state, _ = step(POLICY, state, Opened(speaking().reply_began + 48_000, by_voice=True))
+    assert state.stopped is not None
+    assert state.stopped.heard_ms == 1500
+
+
+def test_a_reply_that_is_still_coming_is_not_over_when_the_one_before_would_have_been() -> None:
+    state, _ = step(POLICY, speaking(), ReplyEnded(30_000, 2, 16_000))
+    state, _ = step(POLICY, state, Played(46_000))
+    state, _ = step(POLICY, state, Typed(47_000, "and tomorrow?"))
+    for at in (48_000, 52_000):  # its first sound, and then the listener says that it was played from later on
+        state, _ = step(POLICY, state, ReplyBegan(at, state.revision))
+        assert (state.phase, state.deadline) == (Phase.SPEAKING, None)
+
+
 def test_a_reply_without_sound_ends_the_turn() -> None:
     state, _ = heard()
     state, _ = step(POLICY, state, Deadline(29_600))
@@ -264,6 +300,17 @@ def test_speech_over_a_reply_interrupts_only_where_the_policy_says_so() -> None:
     assert (back.phase, actions, back.deadline) == (Phase.SPEAKING, (Swell(),), state.reply_until)
     state, actions = step(decides, over, Deadline(64_800))
     assert (state.phase, actions, state.began) == (Phase.HEARING, (StopSpeaking(2), Remember(2, -1)), 60_000)
+    assert state.deadline == 60_000 + POLICY.longest
+
+
+def test_a_stream_that_is_opened_over_a_reply_stops_it_only_where_the_satellite_decides() -> None:
+    spoken = replace(speaking(), open=False)
+    state, actions = step(POLICY, spoken, Opened(60_000))
+    assert (state.phase, actions) == (Phase.LISTENING, (StopSpeaking(2), Remember(2, -1)))
+    decides = replace(POLICY, interrupts=True)
+    state, actions = step(decides, spoken, Opened(60_000))
+    assert (state.phase, actions, state.began) == (Phase.SPEAKING, (), 60_000)
+    assert step(decides, state, SpeechBegan(61_000))[1] == (Duck(),), "from now on speech interrupts it"
 
 
 def test_speech_over_a_reply_soon_after_the_turn_goes_on_with_it() -> None:
@@ -278,14 +325,15 @@ def test_speech_over_a_reply_soon_after_the_turn_goes_on_with_it() -> None:
     assert (state.joined, state.began, len(actions)) == (False, 40_000, 2), "who has typed goes on with nothing"
 
 
-def test_a_stream_that_ends_over_a_reply_is_heard_at_once() -> None:
+@pytest.mark.parametrize("text", ["", "mm"])
+def test_a_stream_that_ends_over_a_reply_is_heard_at_once(text: str) -> None:
     decides = replace(POLICY, interrupts=True)
     state, _ = step(decides, replace(speaking(), open=True), SpeechBegan(60_000))
     state, actions = step(decides, state, Ended(62_000))
     assert (state.phase, state.began, state.paused) == (Phase.THINKING, 60_000, 62_000)
     assert actions == (StopSpeaking(2), Remember(2, -1), Transcribe(state.revision))
-    state, actions = step(decides, state, Transcribed(63_000, state.revision, "", filler=True))
-    assert actions[0] == Resume(state.revision, 2, 2018, "")
+    state, actions = step(decides, state, Transcribed(63_000, state.revision, text, filler=True))
+    assert actions[0] == Resume(state.revision, 2, 2018, text)
 
 
 def stopped(heard_ms: int = 5000, at: int = 120_000) -> State:
@@ -303,11 +351,13 @@ def test_a_cough_or_an_mm_over_a_reply_lets_it_go_on(text: str) -> None:
     state, _ = step(POLICY, state, SpeechPaused(126_000))
     state, _ = step(POLICY, state, Deadline(129_200))
     state, actions = step(POLICY, state, Transcribed(130_000, state.revision, text, filler=bool(text)))
-    assert actions == ()
+    assert (actions, state.deadline) == ((), 126_000 + POLICY.likely_silence), "no longer than after a sentence"
     state, actions = step(POLICY, state, Deadline(130_800))
     assert (state.phase, actions) == (Phase.THINKING, (Resume(state.revision, 2, 5000, text),))
+    assert (state.stopped, state.began, state.committed) == (None, 1000, 130_800)
+    assert step(POLICY, state, SpeechBegan(130_900)) == (state, ()), "the stream is over"
     state, _ = step(POLICY, state, ReplyBegan(131_000, state.revision))
-    assert state.phase is Phase.SPEAKING
+    assert (state.phase, state.deadline) == (Phase.SPEAKING, None), "it lasts as long as it lasts"
 
 
 def test_a_turn_over_a_reply_ends_it_for_good() -> None:
@@ -333,6 +383,67 @@ def test_who_goes_on_at_once_had_not_finished() -> None:
     assert (state.phase, actions, state.joined, state.began) == (Phase.LISTENING, (Withdraw(2),), True, 1000)
     state, _ = step(POLICY, state, SpeechBegan(committed + 9_500))
     assert (state.phase, state.began) == (Phase.HEARING, 1000)
+
+
+@pytest.mark.parametrize(("heard_ms", "joined"), [(500, True), (1000, False)])
+def test_a_voice_over_a_reply_that_is_none_lets_it_go_on_from_where_it_was_stopped(heard_ms: int, joined: bool) -> None:
+    at = speaking().reply_began + heard_ms * RATE // 1000
+    state, actions = step(POLICY, speaking(), Opened(at, by_voice=True))
+    assert actions == (StopSpeaking(2), Remember(2, -1), *((Withdraw(2),) if joined else ()))
+    assert (state.phase, state.joined, state.deadline) == (Phase.LISTENING, joined, at + POLICY.no_speech_over)
+    state, actions = step(POLICY, state, Deadline(at + POLICY.no_speech_over))
+    assert actions == (Resume(state.revision, 2, heard_ms, ""),)
+
+
+def test_who_speaks_long_after_the_turn_begins_another_though_little_of_a_late_reply_was_heard() -> None:
+    committed = speaking().committed
+    state, _ = step(POLICY, speaking(), Played(committed + 40_000, 300))
+    state, actions = step(POLICY, state, Opened(committed + 41_000, by_voice=True))
+    assert (actions, state.joined) == ((), False)
+
+
+def test_a_stream_that_is_opened_anew_goes_on_with_nothing_and_one_that_is_over_waits_for_nothing() -> None:
+    committed = speaking().committed
+    state, _ = step(POLICY, speaking(), Played(committed + 8_000, 300))
+    state, _ = step(POLICY, state, Opened(committed + 9_000, by_voice=True))
+    assert (state.joined, state.open) == (True, True)
+    again, _ = step(POLICY, state, Opened(committed + 10_000))
+    assert (again.joined, again.open, again.began) == (False, True, committed + 10_000)
+    over, _ = step(POLICY, state, Stop(committed + 10_000))
+    assert (over.joined, over.open, over.deadline) == (False, False, None)
+
+
+@pytest.mark.parametrize("joined", [True, False], ids=["goes on", "another turn"])
+def test_a_reply_whose_turn_was_taken_back_does_not_go_on_though_nothing_more_is_said(joined: bool) -> None:
+    committed = speaking().committed
+    state, _ = step(POLICY, speaking(), Played(committed + 8_000, 300 if joined else 1000))
+    state, _ = step(POLICY, state, Opened(committed + 9_000, by_voice=True))
+    assert state.joined is joined
+    for began, text in ((committed + 9_500, "hello and"), (committed + 40_000, "")):
+        state, _ = step(POLICY, state, SpeechBegan(began))
+        state, _ = step(POLICY, state, SpeechPaused(began + 10_000))
+        state, _ = step(POLICY, state, Deadline(began + 13_200))
+        state, actions = step(POLICY, state, Transcribed(began + 14_000, state.revision, text))
+        undone = (Undo(2),) if joined else ()
+        assert actions == ((*undone, Respond(state.revision, text)) if text else ())
+    state, actions = step(POLICY, state, Deadline(committed + 40_000 + 10_000 + POLICY.unknown_silence))
+    if joined:
+        assert (state.phase, actions) == (Phase.LISTENING, ())
+    else:
+        assert actions == (Resume(state.revision, 2, 1000, ""),)
+
+
+def test_who_has_typed_and_then_speaks_over_the_reply_begins_a_turn_of_their_own() -> None:
+    state, _ = step(POLICY, speaking(), Played(120_000))
+    state, _ = step(POLICY, state, Typed(130_000, "and tomorrow?"))
+    state, _ = step(POLICY, state, ReplyBegan(131_000, state.revision))
+    state, actions = step(POLICY, state, Opened(132_000, by_voice=True))
+    assert (actions[-1], state.joined) == (Remember(state.revision - 1, -1), False)
+
+
+def test_a_voice_where_no_reply_was_stopped_begins_a_turn_like_any_other() -> None:
+    state, actions = play(POLICY, Opened(0, by_voice=True))
+    assert (state.phase, actions, state.deadline) == (Phase.LISTENING, [], POLICY.no_speech)
 
 
 def test_who_has_heard_a_second_of_the_reply_begins_a_turn_of_their_own() -> None:
@@ -377,7 +488,12 @@ def test_other_peoples_pipelines_only_want_the_transcript() -> None:
     state, actions = step(policy, state, Deadline(29_600))
     assert (state.phase, actions) == (Phase.IDLE, (Commit(2, "hello"),))
     state, _ = play(policy, Opened(0), SpeechBegan(1), Ended(9000))
-    assert step(policy, state, Failed(9500, 2))[1] == (Apologise(2),)
+    state, actions = step(policy, state, Failed(9500, 2))
+    assert (state.phase, actions) == (Phase.IDLE, (Apologise(2),)), "nothing is said that would have to be played"
+    prepares = replace(policy, prepares=True)
+    state, actions = heard(prepares)
+    assert actions[-1] == Respond(2, "hello"), "somebody else may ask for the reply soon"
+    assert step(prepares, state, Deadline(29_600))[1] == (Commit(2, "hello"),)
 
 
 def test_thinking_that_hears_nothing_ends_the_turn() -> None:

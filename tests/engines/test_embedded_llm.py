@@ -231,7 +231,9 @@ async def test_two_long_conversations_do_not_take_each_others_room(short: Respon
 async def test_nothing_said_and_odd_roles_are_answered(short: Responder) -> None:
     tool = Tool("light", "Switches the light.", {"type": "object"}, run=lambda: asyncio.sleep(0, ""))
     stream = short.respond([Message("user", ""), Message("tool", "on", tool_call_id="1")], Token(), tools=[tool])
-    assert all(isinstance(piece, TextDelta) for piece in [piece async for piece in stream])
+    pieces = [piece async for piece in stream]
+    assert pieces
+    assert all(isinstance(piece, TextDelta) for piece in pieces)
 
 
 async def test_nobody_else_can_use_the_model(short: Responder) -> None:

@@ -349,4 +349,6 @@ async def test_the_doctor_tries_them(hears: Service, speaks: Service) -> None:
     assert "makes no sound" in found[1][1]
     hears.stop()
     speaks.stop()
-    assert all(not ok and "cannot be reached" in says for ok, says in await look())
+    found = await look()
+    assert [ok for ok, _ in found] == [False, False]
+    assert all("cannot be reached" in says for _, says in found)

@@ -274,6 +274,33 @@ def test_a_spoken_item_is_cut_to_the_words_that_were_heard(ms: int, kept: int, t
     assert [message.text for message in item.messages()] == ([text] if text else [])
 
 
+def test_a_reply_that_is_truncated_before_its_first_sound_was_not_heard_and_is_not_told() -> None:
+    item = Item(role="assistant", part="output_audio", text="One two three four.")
+    assert (item.truncate(500), item.text, item.messages()) == (0, "", [])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given"),
+    [
+        ('{"city": "Paris"}', {"city": "Paris"}),
+        ("", {}),
+        ("{Paris", {"arguments": "{Paris"}),
+        ("5", {"arguments": "5"}),
+    ],
+)
+def test_a_call_that_a_client_has_written_wrong_is_told_as_it_is(arguments: str, given: dict[str, Any]) -> None:
+    item = Item("function_call", name="weather", call_id="1", arguments=arguments)
+    assert item.call() == ToolCall("1", "weather", given)
+
+
+def test_what_is_told_in_place_of_words_gives_way_to_them_and_an_apology_is_not_told() -> None:
+    item = Item(part="input_audio", text=None, instead="(unheard)")
+    assert [message.text for message in item.messages()] == ["(unheard)"]
+    item.text = "Hello."
+    assert [message.text for message in item.messages()] == ["Hello."]
+    assert not Item(role="assistant", text="I cannot reach the language model.", told=False).messages()
+
+
 @pytest.mark.parametrize("item", [Item(), Item(role="assistant", part="output_text"), Item("function_call")])
 def test_only_what_was_spoken_can_be_truncated(item: Item) -> None:
     with pytest.raises(Refusal):
@@ -287,6 +314,7 @@ def test_what_was_not_heard_of_a_reply_the_model_is_not_told_unless_the_client_h
     items.add(item)
     items.remember("Count!", "One two", interrupted=True)
     assert [message.text for message in items.messages("And?")] == ["Be brief.", "Count!", "One two", "And?"]
+    assert [message.interrupted for message in items.messages("And?")] == [False, False, True, False]
     item.truncate(250)
     items.remember("Count!", "One two three", interrupted=True)
     assert [message.text for message in items.history()] == ["Be brief.", "Count!", "One"]

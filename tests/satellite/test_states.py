@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from antiphon_satellite.states import (
     Drained,
     Event,
     Failed,
+    Flushed,
     Grew,
     Hushed,
     Joined,
@@ -351,3 +354,162 @@ def test_a_question_that_was_stopped_for_nothing_is_followed_up() -> None:
 def test_muted_what_is_played_goes_on_and_is_not_left_paused(plays: Event) -> None:
     state, actions = play(plays, SpeechBegan(2), Muted(2.1))[-1]
     assert (state, actions) == (State.ANNOUNCING if isinstance(plays, ReplyBegan) else State.RINGING, (Do.SWELL,))
+
+
+TURN = (State.STREAMING, State.WAITING, State.THINKING, State.SPEAKING, State.HOLDING, State.LISTENING)
+SOUNDS = (State.SPEAKING, State.ANNOUNCING)
+HEARS = (State.STREAMING, State.HOLDING)
+INTERRUPTS = (Woke, Pressed, SpeechLasted)
+
+
+def moments() -> Iterator[tuple[Situation, Event, Situation, tuple[Do, ...]]]:
+    """Yield what every event does in every state, with a run that is alive or not, and something kept or nothing."""
+    events = [event(AT, **DETAILS.get(event, {})) for event in EVENTS]
+    events += [Failed(AT, code) for code in (NOTHING, "interrupted", "tts-not-supported")]
+    for state in State:
+        for alive, kept in itertools.product((False, True), (None, *KEPT.values())):
+            now = Situation(
+                state=state,
+                deadline=None if state in ATREST else AT + 1,
+                run_until=AT + 50 if alive else 0.0,
+                driven=state is not State.DISCONNECTED,
+                muted=state is State.MUTED,
+                kept=kept if state in (State.STREAMING, State.WAITING) else None,
+                kept_until=AT + 3,
+            )
+            for event in events:
+                yield now, event, *step(now, event, LIMITS)
+
+
+def test_what_is_played_is_heard_out_or_silenced_before_anything_else_and_its_sender_knows() -> None:
+    for now, event, after, actions in moments():
+        if now.state in SOUNDS and after.state not in SOUNDS:
+            ends = {Do.PLAYED} if isinstance(event, Drained) else {Do.PLAYED, Do.DROP_REPLY}
+            assert isinstance(event, Drained) or {Do.FLUSH, Do.SHELVE} & set(actions), (now, event)
+            assert isinstance(event, Left) or ends <= set(actions), (now, event)
+        if now.state is State.RINGING and after.state is not State.RINGING:
+            assert {Do.CALM, Do.SHELVE} & set(actions), (now, event)
+
+
+def test_the_microphone_is_kept_from_where_a_turn_begins_and_let_go_when_nobody_is_heard() -> None:
+    for now, event, after, actions in moments():
+        if now.state in HEARS and after.state not in HEARS:
+            assert {Do.END_SPEECH, Do.FORGET, Do.ABANDON} & set(actions), (now, event)
+        if now.state not in HEARS and after.state in HEARS:
+            assert Do.MARK in actions, (now, event)
+            assert (Do.CUE_HEARD in actions) is isinstance(event, Woke | Pressed), "who has spoken knows it"
+        if after.state is State.STREAMING and now.state is not State.STREAMING:
+            assert actions.index(Do.RUN) > (actions.index(Do.MARK) if Do.MARK in actions else -1), (now, event)
+        elif after.state is not State.STREAMING:
+            assert Do.RUN not in actions, (now, event)
+
+
+def test_an_interruption_is_held_while_the_run_before_is_alive_and_its_reply_is_not_heard() -> None:
+    held = 0
+    for now, event, after, actions in moments():
+        begins = now.state not in (*HEARS, State.LISTENING, State.RINGING) and isinstance(event, Woke | Pressed | Spoke)
+        if begins and after.state in HEARS and now.state is not State.WAITING:
+            assert (after.state is State.HOLDING) is (now.run_until > AT), (now, event)
+        if now.state is not State.HOLDING and after.state is State.HOLDING:
+            held += 1
+            assert {Do.CUT, Do.DROP_REPLY} <= set(actions), (now, event)
+    assert held
+
+
+def test_who_interrupts_what_is_played_is_always_heard_and_a_ringing_timer_falls_silent() -> None:
+    for now, event, after, actions in moments():
+        if now.state in SOUNDS and isinstance(event, INTERRUPTS):
+            assert after.state in HEARS, (now, event)
+            assert (Do.SHELVE in actions) is not isinstance(event, Pressed), "the button means it: nothing is kept"
+        if now.state in (*SOUNDS, State.RINGING) and isinstance(event, SpeechBegan | SpeechFaded):
+            assert actions == ((Do.DUCK,) if isinstance(event, SpeechBegan) else (Do.SWELL,))
+        if now.state is State.RINGING and isinstance(event, Woke | Pressed | Flushed):
+            assert (after.state, actions) == (State.IDLE, (Do.CALM,))
+
+
+def test_a_wake_word_at_rest_is_told_to_the_controller_and_one_without_controller_is_refused_aloud() -> None:
+    for now, event, after, actions in moments():
+        if now.state in (State.IDLE, State.LISTENING) and isinstance(event, Woke | Pressed | Spoke):
+            assert after.state in HEARS, (now, event)
+        if now.state in (State.IDLE, State.LISTENING) and isinstance(event, Woke) and Do.RUN in actions:
+            assert actions.index(Do.DETECTION) < actions.index(Do.RUN)
+        if now.state is State.DISCONNECTED and isinstance(event, Woke | Pressed):
+            assert actions == (Do.CUE_FAILED,)
+
+
+def test_sound_that_comes_is_played_and_a_timer_rings_now_or_later_in_every_state() -> None:
+    for now, event, after, actions in moments():
+        if isinstance(event, ReplyBegan):
+            assert after.state in SOUNDS, now
+            assert Do.PLAY in actions, now
+        if isinstance(event, Rang) and now.state is not State.RINGING:
+            assert actions == ((Do.RING,) if after.state is State.RINGING else (Do.LATER,)), now
+            assert now.state not in (*ATREST, State.LISTENING) or after.state is State.RINGING, now
+        if isinstance(event, ReplyEnded) and now.state in SOUNDS:
+            assert actions == (Do.FINISH,)
+
+
+def test_every_turn_that_comes_to_nothing_is_told_aloud_and_a_stuck_peer_is_let_go() -> None:
+    for now, event, after, actions in moments():
+        stuck = isinstance(event, Late) and now.state not in (State.STREAMING, State.LISTENING, State.RINGING)
+        if now.state in (*TURN, State.ANNOUNCING, State.RINGING) and (isinstance(event, Lost) or stuck):
+            assert after.state is State.IDLE, (now, event)
+            assert Do.CUE_FAILED in actions, (now, event)
+            assert stuck is False or (Do.DROP_PEER in actions) is (now.state in (State.WAITING, State.HOLDING))
+        if now.state in (State.IDLE, *TURN) and isinstance(event, Left):
+            assert after.state is State.DISCONNECTED, now
+            assert now.state is State.IDLE or Do.CUE_FAILED in actions, now
+
+
+def test_the_microphone_can_be_switched_off_in_every_state_and_is_told_to_be() -> None:
+    for now, event, after, actions in moments():
+        if isinstance(event, Muted):
+            assert after.muted
+            if now.state in (State.ANNOUNCING, State.RINGING):
+                assert (after.state, actions) == (now.state, (Do.SWELL,)), "what is played is no turn"
+            elif now.state is not State.MUTED:
+                assert after.state is State.MUTED
+                assert Do.CUE_MUTED in actions
+
+
+def test_the_controller_can_silence_whatever_is_played_or_being_made() -> None:
+    for now, event, after, actions in moments():
+        if isinstance(event, Flushed) and now.state in (*SOUNDS, State.WAITING, State.THINKING):
+            assert after.state is State.IDLE, now
+            assert Do.DROP_REPLY in actions, now
+            assert ({Do.FLUSH, Do.CUT} & set(actions)) == ({Do.FLUSH} if now.state in SOUNDS else {Do.CUT})
+
+
+@pytest.mark.parametrize("state", [State.STREAMING, State.WAITING])
+@pytest.mark.parametrize("kept", [State.SPEAKING, State.ANNOUNCING, State.RINGING])
+def test_what_was_stopped_for_nothing_goes_on_as_what_it_was(state: State, kept: State) -> None:
+    now = Situation(state=state, deadline=AT + 9, driven=True, kept=kept, kept_until=AT + 1)
+    after, actions = step(now, Failed(AT, NOTHING), LIMITS)
+    assert (after.state, actions[-1]) == (kept, Do.RING if kept is State.RINGING else Do.RESUME)
+    assert (Do.FORGET in actions) is (state is State.STREAMING)
+    assert step(now, Transcribed(AT), LIMITS)[1][-1] is Do.CUE_THINKING
+    assert step(now, Failed(AT + 1, NOTHING), LIMITS)[0].state is State.IDLE
+
+
+def test_who_speaks_while_a_reply_is_made_is_heard_at_once_and_that_reply_is_not_heard() -> None:
+    for now, event, after, actions in moments():
+        if now.state in (State.WAITING, State.THINKING) and isinstance(event, Woke | Pressed):
+            assert after.state in HEARS, (now, event)
+            assert Do.DROP_REPLY in actions, (now, event)
+        if now.state is State.STREAMING and isinstance(event, Pressed):
+            assert (after.state, actions) == (State.WAITING, (Do.END_SPEECH,)), "pressed again, it was all"
+
+
+@pytest.mark.parametrize("event", INTERRUPTS)
+def test_where_no_turn_can_begin_whoever_interrupts_an_announcement_only_silences_it(event: type[Event]) -> None:
+    for muted, driven in ((True, True), (False, False)):
+        now = Situation(state=State.ANNOUNCING, deadline=AT + 9, run_until=AT + 9, driven=driven, muted=muted)
+        after, actions = step(now, event(AT, **DETAILS[event]), LIMITS)
+        assert after.state is rest(now)
+        assert actions == (Do.FLUSH, Do.DROP_REPLY, Do.PLAYED)
+
+
+def test_the_sender_of_a_question_knows_when_it_was_heard_to_its_end() -> None:
+    now = Situation(state=State.SPEAKING, deadline=AT + 9, driven=True, asks=True)
+    after, actions = step(now, Drained(AT), LIMITS)
+    assert (after.state, actions) == (State.LISTENING, (Do.PLAYED,))
