@@ -4,11 +4,10 @@
 set -euo pipefail
 . "$(dirname "$0")/scripts/environment.sh"
 
-command=up
+command=up before=
 for word in "$@"; do
-    case $word in
-        -*) ;;
-        *.yaml | *.yml) ;;
+    case $before:$word in
+        --config:* | *:-*) before=$word ;;
         *) command=$word && break ;;
     esac
 done

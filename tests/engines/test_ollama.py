@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -57,6 +58,14 @@ async def test_what_the_server_is_asked(server: OllamaServer, responder: Ollama)
     assert asked["keep_alive"] == "30m"
     assert asked["options"] == {"num_ctx": 4096, "num_predict": 400, "temperature": 0.3}
     assert server.headers["authorization"] == "bearer sesame"
+
+
+async def test_a_name_and_a_password_in_the_address_are_shown(server: OllamaServer) -> None:
+    url = server.url.replace("//", "//bob:s%40ame@")
+    ollama = Ollama(Llm(engine="ollama", model="qwen3:4b", url=url))
+    await reply(ollama)
+    await ollama.close()
+    assert server.headers["authorization"] == f"basic {b64encode(b'bob:s@ame').decode().lower()}"
 
 
 async def test_tools_are_offered_called_and_answered(server: OllamaServer, responder: Ollama) -> None:

@@ -14,7 +14,7 @@ UV = """#!/bin/bash
 printf '%s\\n' "$*" >>"$LOG"
 if [ "$1" = venv ]; then
     mkdir -p "${@: -1}/bin"
-    touch "${@: -1}/bin/"{python,antiphon}
+    printf '#!/bin/sh\n' | tee "${@: -1}/bin/"{python,antiphon} >/dev/null
     chmod +x "${@: -1}/bin/"*
 fi
 """
@@ -72,3 +72,24 @@ def test_an_extra_that_there_is_not_is_said(place: Path) -> None:
     failed = typed(place, f'{SYNC}; add_extra "$root/.venv" voks')
     assert failed.returncode == 1
     assert "there is no extra voks" in failed.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "lock"),
+    [
+        (["--config", "house", "satellite"], "requirements-satellite.lock"),
+        (["--config=house", "satellite"], "requirements-satellite.lock"),
+        (["--config", "satellite", "models", "list"], "requirements.lock"),
+    ],
+)
+def test_the_file_with_the_settings_is_not_taken_for_the_command(place: Path, arguments: list[str], lock: str) -> None:
+    (place / "scripts").mkdir()
+    (place / "bin" / "apt-get").symlink_to("/bin/true")
+    for name in ("run.sh", "scripts/environment.sh"):
+        (place / name).write_text((ROOT / name).read_text())
+    (place / "requirements-satellite.lock").write_text("one\n")
+    env = {**os.environ, "PATH": f"{place}/bin:{os.environ['PATH']}", "LOG": str(place / "log")}
+    ran = subprocess.run(["bash", place / "run.sh", *arguments], env=env, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    brought = [word.rpartition("/")[2] for line in asked(place) for word in line.split() if word.endswith(".lock")]
+    assert set(brought) == {lock}

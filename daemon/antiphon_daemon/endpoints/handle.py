@@ -38,6 +38,8 @@ from antiphon_daemon.insight.turns import Outcome, Recorder
 
 CONVERSATIONS = 256
 """Conversations that are remembered at most; the one longest silent is forgotten first."""
+ID_CHARACTERS = 256
+"""So much of a conversation's id tells it from others; Home Assistant's have 26."""
 TEXT_CHARACTERS = 20_000
 """A longer request is refused: no speech is so long."""
 
@@ -98,8 +100,8 @@ class HandleHandler:
             metrics.handled("empty")
             await self._peer.send(NotHandled(text=message("empty", language), context=request.context))
             return
-        conversation_id = context.get("conversation_id")
-        memory = self._memories.of(str(conversation_id) if conversation_id else None, language)
+        conversation_id = str(context.get("conversation_id") or "")[:ID_CHARACTERS]
+        memory = self._memories.of(conversation_id or None, language)
         peer = self._across.of(self._peer.host)
         peer.replies.asked(text)
         self._draft = peer.drafts.take(Key.of(text, language, memory.messages(text)))

@@ -10,14 +10,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
-import yaml
 from hassil import Intents
 from hassil.recognize import RecognizeResult, recognize_all
 
-from antiphon_daemon.conversation.skills.sentences import LONGEST_CHARACTERS, languages
+from antiphon_daemon.conversation.skills.sentences import LONGEST_CHARACTERS, languages, sentences
 
 MOST_COMMANDS = 4
 NAME_WORDS = 6
@@ -42,8 +40,7 @@ class HouseSentences:
     """One language's sentences."""
 
     def __init__(self, code: str) -> None:
-        text = files(__package__).joinpath(f"sentences/house.{code}.yaml").read_text(encoding="utf-8")
-        given: dict[str, Any] = yaml.safe_load(text)
+        given = sentences(f"house.{code}")
         self._code = code
         self._joins = re.compile(given.pop("joins"))
         settings = {"ignore_whitespace": code == "ko"}

@@ -57,8 +57,7 @@ class Language:
     def __init__(self, code: str) -> None:
         self.code = code
         self.module: ModuleType = MODULES[code]
-        text = files(__package__).joinpath(f"sentences/{code}.yaml").read_text(encoding="utf-8")
-        given = yaml.load(text, _Loader)
+        given = sentences(code)
         self.answers: Mapping[str, str] = given["answers"]
         self._openers = _ends(given["names"] + given["openers"], first=True)
         self._closers = _ends(given["closers"], first=False)
@@ -82,6 +81,13 @@ class Language:
             Request(result.intent.name, self.code, {name: one.value for name, one in result.entities.items()})
             for result in found
         ]
+
+
+def sentences(name: str) -> dict[str, Any]:
+    """Return what a sentence file holds."""
+    text = files(__package__).joinpath(f"sentences/{name}.yaml").read_text(encoding="utf-8")
+    read: dict[str, Any] = yaml.load(text, _Loader)
+    return read
 
 
 @cache

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import httpx
 import ollama
@@ -64,6 +65,7 @@ class Ollama:
                 **settings.headers,
                 **({"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}),
             },
+            auth=_auth(settings.url),
             timeout=httpx.Timeout(None, connect=connect_s),
             trust_env=not is_near(self._url),
             verify=trusted(settings),
@@ -244,3 +246,9 @@ def _messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
 def _tool(tool: Tool) -> dict[str, Any]:
     function = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
     return {"type": "function", "function": function}
+
+
+def _auth(url: str) -> tuple[str, str] | None:
+    """Return the name and password that stand in an address; the client of Ollama leaves them out."""
+    place = urlsplit(url if "//" in url else f"//{url}")
+    return (unquote(place.username), unquote(place.password or "")) if place.username else None

@@ -85,7 +85,7 @@ export class Settings extends EventTarget {
     const choose = (id, key, kind, take = (field) => field.value) => {
       at(id).addEventListener('change', ({ target }) => {
         this.#chosen[key] = take(target);
-        write('localStorage', CHOICES, this.#chosen);
+        write('localStorage', CHOICES, { ...read('localStorage', CHOICES), [key]: this.#chosen[key] }); // other tabs choose, too
         if (kind === 'page') this.speak();
         this.dispatchEvent(new Event(kind));
       });
