@@ -12,3 +12,8 @@ _CLOCK = time.CLOCK_MONOTONIC if sys.platform == "darwin" else time.CLOCK_BOOTTI
 def elapsed_s() -> float:
     """Return seconds since some moment; setting the machine's time does not change them."""
     return time.clock_gettime(_CLOCK)
+
+
+def slept_s() -> float:
+    """Return how long the machine has slept since it was started: what `time.monotonic` has left out."""
+    return elapsed_s() - time.monotonic()

@@ -2,7 +2,8 @@
 
 Announcements carry the real addresses of every interface (Home Assistant throws `0.0.0.0` away), IPv4 and IPv6, under
 a name that stays the same over restarts (else it is offered as new each time); they are made only for what is serving,
-made anew when addresses change, and withdrawn at exit.
+made anew when addresses change or the machine has slept, and withdrawn at exit. Who is there is asked again and again:
+what others announced while the way to them was cut is not announced once more when it is back.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ import os
 import re
 import socket
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface
 from pathlib import Path
 
 import ifaddr
@@ -25,9 +26,15 @@ import structlog
 from zeroconf import NonUniqueNameException, ServiceStateChange, Zeroconf
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
+from antiphon.elapsed import slept_s
+
 WYOMING = "_wyoming._tcp.local."
 LOOK_S = 5.0
 """How often the interfaces are looked at for changed addresses."""
+ASK_S = 300.0
+"""How often it is asked who is there: the library asks at its start, and then only after those of whom it knows."""
+SLEPT_S = 30.0
+"""Others may have forgotten us after so long: the address of a host is believed for two minutes."""
 RESOLVE_MS = 3000
 NAME_CHARACTERS, KIND_CHARACTERS = 63, 38
 """mDNS has no longer names."""
@@ -120,8 +127,13 @@ def addresses(host: str = "") -> list[str]:
         return [host]
     found = [interface.ip for interface in _interfaces()]
     real = [a for a in found if not (a.is_loopback or a.is_link_local or a.is_multicast or a.is_unspecified)]
-    chosen = real or [a for a in found if a.is_loopback and a.version == 4]
+    # Of link-local addresses those of IPv6 are not whole without an interface, whose name nobody else knows.
+    chosen = real or _fours(a for a in found if a.is_link_local) or _fours(a for a in found if a.is_loopback)
     return sorted({str(a) for a in chosen}, key=lambda text: (":" in text, text))
+
+
+def _fours(found: Iterable[IPv4Address | IPv6Address]) -> list[IPv4Address | IPv6Address]:
+    return [address for address in found if address.version == 4]
 
 
 def _interfaces() -> list[IPv4Interface | IPv6Interface]:
@@ -178,9 +190,9 @@ def _has_ipv6(adapter: ifaddr.Adapter) -> bool:
 
 
 class Mdns:
-    """This host's place in mDNS: announces, browses, and starts anew when the host's addresses change.
+    """This host's place in mDNS: announces, browses, and starts anew when the host's addresses change, or it has slept.
 
-    A host without a network, or where mDNS is not allowed, gets a warning and goes on without it.
+    A host without a network, or where mDNS is not allowed, gets a warning and goes on without it until it can be had.
     """
 
     def __init__(self, folder: Path, host: str = "") -> None:
@@ -189,6 +201,9 @@ class Mdns:
         self._services: dict[str, int] = {}
         self._listener: Callable[[str, Found | None], None] | None = None
         self._known: list[str] = []
+        self._slept_s = slept_s()
+        self._told: str | None = None
+        """Why there is no mDNS, as it was told last."""
         self._zeroconf: AsyncZeroconf | None = None
         self._browser: AsyncServiceBrowser | None = None
         self._resolving: set[asyncio.Task[None]] = set()
@@ -226,27 +241,59 @@ class Mdns:
         self._start_browser()
 
     async def _follow_addresses(self) -> None:
+        """Start anew whenever something has changed, and ask now and then who is there; runs until cancelled."""
+        loop = asyncio.get_running_loop()
+        asked_at = loop.time()
         while True:
             await asyncio.sleep(LOOK_S)
-            if addresses(self._host) != self._known:
-                log.info("addresses changed: announcing anew", addresses=addresses(self._host))
-                async with self._changing:
-                    await self._shut()
-                    await self._open()
+            try:
+                if self._has_changed():
+                    await self._begin_anew()
+                    asked_at = loop.time()
+                elif loop.time() - asked_at >= ASK_S:
+                    await self._ask_again()
+                    asked_at = loop.time()
+            except Exception as error:  # the edge: what fails once must not leave this host unseen for ever
+                if (why := type(error).__name__) != self._told:
+                    log.exception("mDNS could not be begun anew: it is tried again")
+                self._known, self._told = [], why
+
+    def _has_changed(self) -> bool:
+        """Return whether what others know of this host may not be true any more, or mDNS could not be had before."""
+        found = addresses(self._host)
+        if found != self._known:
+            log.info("addresses changed: announcing anew", addresses=found)
+            return True
+        return self._zeroconf is None or slept_s() - self._slept_s > SLEPT_S
+
+    async def _begin_anew(self) -> None:
+        async with self._changing:
+            await self._shut()
+            await self._open()
+
+    async def _ask_again(self) -> None:
+        """Ask who is there; those who are known are told once more."""
+        async with self._changing:
+            browser, self._browser = self._browser, None
+            if browser is not None:
+                await browser.async_cancel()
+                self._start_browser()
 
     async def _open(self) -> None:
-        self._known = addresses(self._host)
+        self._known, self._slept_s = addresses(self._host), slept_s()
         try:
             self._zeroconf = _join()
         except (OSError, RuntimeError) as error:  # the latter: there is no interface at all
             why = getattr(error, "strerror", None) or str(error)
-            log.warning("mDNS does not work here: nothing is announced or found", why=why)
-            self._zeroconf = None
+            if why != self._told:
+                log.warning("mDNS does not work here: nothing is announced or found", why=why)
+            self._zeroconf, self._told = None, why
             return
         for kind, port in self._services.items():
             await self._register(kind, port)
         if self._listener is not None:
             self._start_browser()
+        self._told = None
 
     async def _shut(self) -> None:
         for task in list(self._resolving):

@@ -165,7 +165,8 @@ class Satellites:
         if found is None and any(visit.uri == before for visit in self._visits.values()):
             moved = False  # mDNS has lost it, or it announces itself anew; it is here as long as its connection is
             self._lost[instance] = str(before)
-        if moved and before not in self._known:
+        taken = {*self._known, *self._found.values()}  # addresses wander: another may be there that was before
+        if moved and before not in taken:
             self._leave(str(before))
         if found is not None and self._settings.satellites.discover:
             self._drive(found.uri, known=False)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from num2words import num2words
@@ -358,6 +359,17 @@ def test_hours_that_are_said_otherwise(hour: int, minute: int, english: str, kor
     now = datetime(2026, 11, 24, hour, minute)  # noqa: DTZ001 - the time of the place
     assert at("What time is it?", now) == english
     assert at("지금 몇 시야?", now) == korean
+
+
+def test_the_time_is_that_of_the_zone_which_the_machine_is_set_to_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A daemon that runs since before the zone was set told the time of the zone before, until it was restarted."""
+    try:
+        for zone, offset in (("UTC", 0), ("Asia/Seoul", 9), ("Asia/Kolkata", 5.5)):
+            monkeypatch.setenv("TZ", zone)
+            assert Scene().now().utcoffset() == timedelta(hours=offset)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def at(text: str, now: datetime) -> str:

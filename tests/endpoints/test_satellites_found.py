@@ -157,3 +157,24 @@ async def test_a_satellite_that_is_known_by_two_addresses_is_shown_once(monkeypa
         driving._changed(NAME, Found(NAME, f"tcp://localhost:{one.port}"))
         await asyncio.sleep(0.5)
         assert [seen.state for seen in driving.seen()] == ["idle"]
+
+
+async def test_two_satellites_that_have_changed_their_addresses_are_both_driven(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After a power cut the router gives each the other's address, and neither said goodbye."""
+    monkeypatch.setattr(satellites, "BACKOFF_S", (0.05,))
+    one, two = await started(2)
+    other = "study-antiphon-satellite-4567cd"
+    async with driven() as driving:
+        driving._changed(NAME, Found(NAME, place(one)))
+        driving._changed(other, Found(other, place(two)))
+        await one.driven()
+        await two.driven()
+        one.vanish()
+        two.vanish()
+        driving._changed(NAME, Found(NAME, place(two)))
+        driving._changed(other, Found(other, place(one)))
+        await one.driven(2)
+        await two.driven(2)
+        assert {visit.uri for visit in driving._visits.values()} == {place(one), place(two)}

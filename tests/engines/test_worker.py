@@ -7,6 +7,7 @@ import gc
 import logging
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 
@@ -232,6 +233,34 @@ async def test_those_that_gave_up_waiting_make_room(worker: Worker) -> None:
     gate.open.set()
     assert await first == "result"
     assert await last == "last"
+
+
+async def test_what_gave_up_waiting_for_a_thread_that_hangs_is_not_held(worker: Worker) -> None:
+    """Each turn that a stuck model was asked for left its sound behind, until the daemon was restarted."""
+
+    class Sound:
+        """Some megabytes."""
+
+    def hear(sound: Sound) -> None: ...
+
+    gate, held = Gate(), []
+    first = asyncio.create_task(worker.run(gate, Token()))
+    await gate.entered()
+    for _ in range(8):
+        sound, token = Sound(), Token()
+        held.append(weakref.ref(sound))
+        turn = asyncio.create_task(worker.run(partial(hear, sound), token))
+        del sound
+        await asyncio.sleep(0)
+        token.revoke()
+        await asyncio.gather(turn, return_exceptions=True)
+        del turn
+    await asyncio.sleep(0.05)  # the loop itself still holds the last one for a moment
+    gc.collect()
+    left = sum(one() is not None for one in held)
+    gate.open.set()
+    assert await first == "result"
+    assert left == 0
 
 
 async def test_a_stream_comes_in_order_and_its_errors_too(worker: Worker) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import ssl
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from pydantic import SecretStr
 from websockets.asyncio.client import connect
 
 from antiphon_daemon.engines.contracts import Synthesizer
-from antiphon_daemon.gateway import quiet
+from antiphon_daemon.gateway import quiet, renewal
 
 from .certificates import make
 from .opening import opened
@@ -73,3 +74,33 @@ async def test_a_key_that_belongs_to_another_leaves_the_gateway_closed(
     _, other = make(tmp_path)
     async with opened(gateways, voice, certificate=certificate[0], key=other) as gateway:
         assert gateway._server is None
+
+
+async def test_a_certificate_that_is_renewed_is_shown_without_a_restart(
+    gateways: list[Any], voice: Synthesizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Authorities give them for weeks: a daemon that had read it at its start was shut out by every browser then."""
+    monkeypatch.setattr(renewal, "LOOK_S", 0.1)
+    (tmp_path / "old").mkdir()
+    (tmp_path / "new").mkdir()
+    old, new = make(tmp_path / "old"), make(tmp_path / "new")
+    trusted = Path(shutil.copy(old[0], tmp_path / "trusted"))
+    async with opened(gateways, voice, certificate=old[0], key=old[1]) as gateway:
+        at = f"https://localhost:{gateway.port}/health"
+
+        async def is_shown(certificate: Path | str) -> bool:
+            trusting = ssl.create_default_context(cafile=certificate)
+            async with httpx.AsyncClient(verify=trusting, trust_env=False) as http:
+                try:
+                    return (await http.get(at)).status_code == 200
+                except httpx.TransportError:
+                    return False
+
+        await asyncio.to_thread(shutil.move, new[0], old[0])  # its key is still to come
+        await asyncio.sleep(0.5)
+        assert await is_shown(trusted)
+        await asyncio.to_thread(shutil.move, new[1], old[1])
+        async with asyncio.timeout(30):
+            while not await is_shown(old[0]):
+                await asyncio.sleep(0.1)
+        assert not await is_shown(trusted)

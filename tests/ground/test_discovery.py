@@ -118,6 +118,17 @@ def test_addresses_are_those_that_others_can_reach() -> None:
     assert addresses("0.0.0.0") == addresses()
 
 
+def test_where_no_router_gives_addresses_others_are_told_the_link_local_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They were told 127.0.0.1, and whoever believed it looked for the satellite on itself."""
+    here, cable = [ip_interface("127.0.0.1/8"), ip_interface("fe80::7/64")], ip_interface("169.254.7.7/16")
+    monkeypatch.setattr(discovery, "_interfaces", lambda: [*here, cable])
+    assert addresses() == ["169.254.7.7"]
+    monkeypatch.setattr(discovery, "_interfaces", lambda: here)
+    assert addresses() == ["127.0.0.1"]
+    monkeypatch.setattr(discovery, "_interfaces", lambda: [*here, cable, ip_interface("192.168.0.7/24")])
+    assert addresses() == ["192.168.0.7"]
+
+
 def test_an_address_on_our_own_network_is_dialled_before_another(monkeypatch: pytest.MonkeyPatch) -> None:
     ours = [ip_interface("192.168.0.10/24"), ip_interface("fd00::10/64"), ip_interface("127.0.0.1/8")]
     monkeypatch.setattr(discovery, "_interfaces", lambda: ours)
@@ -160,6 +171,106 @@ async def test_announced_anew_when_addresses_change(tmp_path: Path, monkeypatch:
     await seen.until(ours.instance("asr"), there=False)
     found = await seen.until(ours.instance("asr"), there=True)
     assert found == Found(ours.instance("asr"), "tcp://10.9.8.6:10300")
+    await ours.stop()
+    await theirs.stop()
+
+
+async def test_announced_anew_when_the_machine_wakes_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a night's sleep everybody has forgotten a laptop, and its addresses are the same."""
+    monkeypatch.setattr(discovery, "LOOK_S", 0.1)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    ours, theirs, seen = Mdns(tmp_path / "a"), Mdns(tmp_path / "b"), Seen()
+    await ours.start()
+    await ours.announce("asr", 10_300)
+    await theirs.start()
+    theirs.browse(seen)
+    await seen.until(ours.instance("asr"), there=True)
+    forget(theirs, seen)
+    monkeypatch.setattr(discovery, "slept_s", lambda: 8 * 3600.0)
+    await seen.until(ours.instance("asr"), there=True)
+    await ours.stop()
+    await theirs.stop()
+
+
+async def test_who_was_forgotten_behind_a_cut_line_is_found_when_it_is_mended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An access point was off for hours: records have expired, and neither side's addresses have changed."""
+    monkeypatch.setattr(discovery, "LOOK_S", 0.1)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    ours, theirs, seen = Mdns(tmp_path / "a"), Mdns(tmp_path / "b"), Seen()
+    await ours.start()
+    await ours.announce("asr", 10_300)
+    await theirs.start()
+    theirs.browse(seen)
+    await seen.until(ours.instance("asr"), there=True)
+    forget(theirs, seen)
+    monkeypatch.setattr(discovery, "ASK_S", 5.0)  # the first question is answered to one of this host's sockets alone
+    await seen.until(ours.instance("asr"), there=True)
+    await ours.stop()
+    await theirs.stop()
+
+
+def forget(mdns: Mdns, seen: Seen) -> None:
+    """Have all records of others expire, as if their first hours were over."""
+    assert mdns._zeroconf is not None
+    assert mdns._browser is not None
+    cache = mdns._zeroconf.zeroconf.cache
+    cache.async_remove_records([record for name in cache.names() for record in cache.entries_with_name(name)])
+    mdns._browser.query_scheduler.stop()
+    seen.now.clear()
+
+
+async def test_a_failure_that_passes_does_not_end_announcing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a file descriptor to spare, the system does not tell its addresses."""
+    monkeypatch.setattr(discovery, "LOOK_S", 0.1)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    ours, theirs, seen = Mdns(tmp_path / "a"), Mdns(tmp_path / "b", "127.0.0.1"), Seen()
+    await theirs.start()
+    theirs.browse(seen)
+    monkeypatch.setattr(discovery, "addresses", lambda host="": [host or "10.9.8.7"])
+    await ours.start()
+    await ours.announce("asr", 10_300)
+    await seen.until(ours.instance("asr"), there=True)
+
+    def none_left(host: str = "") -> list[str]:
+        if host:
+            return [host]
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(discovery, "addresses", none_left)
+    await asyncio.sleep(0.5)
+    monkeypatch.setattr(discovery, "addresses", lambda host="": [host or "10.9.8.6"])
+    await seen.until(ours.instance("asr"), there=False)
+    found = await seen.until(ours.instance("asr"), there=True)
+    assert found == Found(ours.instance("asr"), "tcp://10.9.8.6:10300")
+    await ours.stop()
+    await theirs.stop()
+
+
+async def test_mdns_that_cannot_be_had_at_the_start_is_had_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another program has its port for itself, and ends."""
+    monkeypatch.setattr(discovery, "LOOK_S", 0.1)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    ours, theirs, seen = Mdns(tmp_path / "a"), Mdns(tmp_path / "b"), Seen()
+    await theirs.start()
+    theirs.browse(seen)
+
+    def taken() -> discovery.AsyncZeroconf:
+        raise OSError(98, "Address already in use")
+
+    with monkeypatch.context() as port:
+        port.setattr(discovery, "_join", taken)
+        await ours.start()
+        await ours.announce("asr", 10_300)
+        await asyncio.sleep(0.5)
+    assert await seen.until(ours.instance("asr"), there=True)
     await ours.stop()
     await theirs.stop()
 

@@ -266,6 +266,11 @@ class Worker:
                     return job
             self._rush.wait(seen)
 
+    def _drop(self, result: Future[Any]) -> None:
+        """Forget a job that is given up while it waits, and the sound it holds: a thread that hangs never would."""
+        with self._lock:
+            self._waiting = [job for job in self._waiting if job.result is not result]
+
     def _start(self, function: Callable[[], T], work: Work) -> asyncio.Future[T]:
         if self._closed.is_set():
             raise Revoked
@@ -274,6 +279,7 @@ class Worker:
         job.result.add_done_callback(self._jobs.discard)
         with self._lock:
             self._waiting.append(job)
+        job.result.add_done_callback(self._drop)
         self._rush.changed()
         self._pool.submit(self._next)
         result: asyncio.Future[T] = asyncio.wrap_future(job.result)

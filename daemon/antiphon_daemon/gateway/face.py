@@ -17,6 +17,7 @@ from antiphon.settings import Settings
 from antiphon.wire.server import ListenError, listen
 from antiphon_daemon.engines.contracts import Engines
 from antiphon_daemon.gateway.realtime.secrets import Secrets
+from antiphon_daemon.gateway.renewal import NO_PASSWORD, Files, renew
 from antiphon_daemon.insight.peers import Seen
 from antiphon_daemon.insight.turns import Turns
 
@@ -80,6 +81,7 @@ class Gateway:
         self._proxies: Proxies | None = None
         self._server: Quiet | None = None
         self._serving: asyncio.Task[None] | None = None
+        self._renewing: asyncio.Task[None] | None = None
         self.port = settings.gateway.port
         """The port that is listened on, once it is."""
 
@@ -90,6 +92,8 @@ class Gateway:
             GatewayError: the extra is missing, the port is taken, or the token or the certificate cannot be used.
         """
         wanted = self.settings.gateway
+        files = Files(wanted.certificate, wanted.key)
+        seen = await asyncio.to_thread(files.look)
         server = await asyncio.to_thread(self._make)
         try:
             sock = await asyncio.to_thread(listen, "gateway", wanted.host, wanted.port)
@@ -101,6 +105,8 @@ class Gateway:
         listening = asyncio.create_task(server.listening.wait())
         await asyncio.wait((listening, self._serving), return_when=asyncio.FIRST_COMPLETED)
         listening.cancel()
+        if server.config.ssl is not None:
+            self._renewing = asyncio.create_task(renew(server.config.ssl, files, seen), name="certificate")
 
     def ready(self) -> None:
         """All else serves."""
@@ -122,6 +128,9 @@ class Gateway:
     async def stop(self) -> None:
         """Say goodbye to every session and stop listening."""
         self.ending()
+        if self._renewing is not None:
+            self._renewing.cancel()
+            await asyncio.gather(self._renewing, return_exceptions=True)
         for session in self.sessions:
             session.goodbye()
         for feed in self.feeds:
@@ -190,7 +199,7 @@ class Gateway:
             timeout_graceful_shutdown=LEAVE_S,
             ssl_certfile=wanted.certificate or None,
             ssl_keyfile=wanted.key or None,
-            ssl_keyfile_password="none",  # one that has a password would be asked for on the terminal
+            ssl_keyfile_password=NO_PASSWORD,
         )
         try:
             config.load()

@@ -5,6 +5,7 @@ Nothing here acts. An `Answer` carries its act, and whoever commits the turn cal
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -38,6 +39,12 @@ class Answer:
         return self.act() if self.act is not None else None
 
 
+def local_time() -> datetime:
+    """Return this machine's time, in the zone that it is set to now: by itself the C library looks at that once."""
+    time.tzset()
+    return datetime.now().astimezone()
+
+
 @dataclass(frozen=True)
 class Scene:
     """What an answer depends on besides the sentence."""
@@ -46,7 +53,7 @@ class Scene:
     language: str = "en"
     """The conversation's."""
     last_reply: str | None = None
-    now: Callable[[], datetime] = field(default=lambda: datetime.now().astimezone())
+    now: Callable[[], datetime] = field(default=local_time)
 
 
 class Talk:

@@ -1,0 +1,71 @@
+"""A certificate that is renewed while the gateway runs: authorities give them for weeks, and a daemon runs for months.
+
+The files are looked at, as those of the settings are. Two that do not belong together, of which one is still to be
+written, leave in place what is shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import structlog
+
+LOOK_S = 60.0
+NO_PASSWORD = "none"
+"""A key that has a password would be asked for on the terminal."""
+
+Stamp: TypeAlias = tuple[int, int, int]
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where a certificate and its key are; the key may be in the certificate's file."""
+
+    certificate: str
+    key: str
+
+    def look(self) -> tuple[Stamp | None, ...]:
+        """Return what their content is known by."""
+        return tuple(_stamp(path) for path in (self.certificate, self.key) if path)
+
+    def into(self, context: ssl.SSLContext) -> None:
+        """Have `context` show the certificate to those who connect from now on.
+
+        Raises:
+            OSError: they cannot be read, or do not belong together; then nobody knows what the context shows.
+        """
+        context.load_cert_chain(self.certificate, self.key or None, NO_PASSWORD)
+
+
+async def renew(context: ssl.SSLContext, files: Files, seen: tuple[Stamp | None, ...]) -> None:
+    """Keep what `context` shows to the files until cancelled.
+
+    Args:
+        seen: what they were known by before they were read.
+    """
+    while True:
+        await asyncio.sleep(LOOK_S)
+        before, seen = seen, await asyncio.to_thread(files.look)
+        if seen == before:
+            continue
+        try:
+            await asyncio.to_thread(files.into, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))  # a try that spoils nothing
+            files.into(context)
+        except OSError as error:
+            log.warning("the gateway's new certificate cannot be used", why=error.strerror or str(error))
+        else:
+            log.info("the gateway shows the renewed certificate")
+
+
+def _stamp(path: str) -> Stamp | None:
+    with contextlib.suppress(OSError):
+        found = Path(path).stat()
+        return found.st_ino, found.st_size, found.st_mtime_ns
+    return None
