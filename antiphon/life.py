@@ -31,6 +31,8 @@ class Life:
         self.again = asyncio.Event()
         """It was told to read its settings again; who does so clears it."""
         self.leave_s = leave_s
+        self.code = 0
+        """How the process ends: 1 where something went wrong, and a service manager is to start it again."""
         self._terminal = _has_terminal()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -38,13 +40,23 @@ class Life:
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup has asked for that
             loop.add_signal_handler(signal.SIGHUP, self._hung_up)
 
+    def fail(self) -> None:
+        """Tell it to end, for it cannot go on."""
+        self.code = 1
+        self.end()
+
     def end(self) -> None:
         """Tell it to end."""
         if not self.ended.is_set() and self.leave_s is not None:
-            guard = threading.Timer(self.leave_s, _leave)
+            guard = threading.Timer(self.leave_s, self._leave)
             guard.daemon = True
             guard.start()
         self.ended.set()
+
+    def _leave(self) -> None:
+        """End the process: a model that is in the middle of a long step cannot be asked to stop."""
+        log.warning("left without waiting for what still runs")
+        os._exit(self.code)
 
     def _hung_up(self) -> None:
         if self._terminal and not _has_terminal():
@@ -59,9 +71,3 @@ def _has_terminal() -> bool:
     except OSError:
         return False
     return True
-
-
-def _leave() -> None:
-    """End the process: a model that is in the middle of a long step cannot be asked to stop."""
-    log.warning("left without waiting for what still runs")
-    os._exit(0)

@@ -298,7 +298,7 @@ async def run(settings: Settings, source: Source | None = None) -> None:
             status = "Serving " + ", ".join(f"{name} on {server.port}" for name, server in servers.items())
             notifier.ready(status)
             async with notifier.watched(), asyncio.TaskGroup() as group:
-                tasks = [group.create_task(housekeeping.keep())]
+                tasks = [group.create_task(housekeeping.keep()), group.create_task(_leave_if_hung(life))]
                 if source is not None:
                     tasks.append(group.create_task(watch(source, live, life, notifier, status=status)))
                 await life.ended.wait()
@@ -308,3 +308,12 @@ async def run(settings: Settings, source: Source | None = None) -> None:
             log.info("ending")
     finally:
         await engines.close()
+    if life.code:
+        raise SystemExit(life.code)
+
+
+async def _leave_if_hung(life: Life) -> None:
+    """End with an error once an engine hangs: nothing but another process mends that, and a service manager has one."""
+    thread = await housekeeping.hung()
+    log.error("an engine hangs, and was told to stop ten minutes ago: ending, to be started again", thread=thread)
+    life.fail()

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -91,3 +92,28 @@ async def test_memory_is_given_back_while_no_engine_works(monkeypatch: pytest.Mo
         assert not any(given)
     finally:
         task.cancel()
+
+
+async def test_an_engine_that_goes_on_with_what_was_given_up_is_noticed() -> None:
+    rush, given_up, wanted, end = Rush(), Token(), Token(), threading.Event()
+
+    def work(job: Token) -> None:
+        with rush.working(job):
+            end.wait(30)
+
+    threads = [threading.Thread(target=work, args=(job,), name=name) for name, job in (("a", given_up), ("b", wanted))]
+    for thread in threads:
+        thread.start()
+    try:
+        noticed = asyncio.create_task(housekeeping.hung(rush, after_s=0.1, look_s=0.01))
+        await asyncio.sleep(0.3)
+        assert not noticed.done(), "what is wanted may take as long as it takes"
+        given_up.revoke()
+        async with asyncio.timeout(5):
+            assert await noticed == "a"
+    finally:
+        end.set()
+        for thread in threads:
+            thread.join()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(housekeeping.hung(rush, after_s=0.1, look_s=0.01), 0.5)

@@ -6,6 +6,7 @@ import os
 import pty
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -85,3 +86,22 @@ def test_a_terminal_that_is_closed_ends_what_was_started_in_it(tmp_path: Path) -
         if pid:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
+
+
+HANGS = """
+import asyncio, threading
+from antiphon.life import Life
+
+async def main():
+    life = Life(leave_s=0.2)
+    life.fail()
+    await life.ended.wait()
+    await asyncio.to_thread(threading.Event().wait)
+
+asyncio.run(main())
+"""
+"""A program that cannot go on, nor end: a thread of its hangs."""
+
+
+def test_what_hangs_leaves_with_an_error_so_that_it_is_started_again() -> None:
+    assert subprocess.run([sys.executable, "-c", HANGS], timeout=30, capture_output=True, check=False).returncode == 1

@@ -11,6 +11,7 @@ import math
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from antiphon_daemon.engines.contracts import Urgency, Work
 
@@ -23,12 +24,20 @@ HOLD_S = 3.0
 """Nothing is held back for longer at a time: the deadlines of those who read what comes are longer (`Deadlines`)."""
 
 
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One piece of work that an engine has begun."""
+
+    thread: str
+    """The name of the thread that works at it."""
+
+
 class Rush:
     """What is being worked at. Thread-safe."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._running: dict[object, Work] = {}
+        self._running: dict[Job, Work] = {}
         self._next_until = -math.inf
         """Something may follow until then on what was done for somebody."""
         self.changes = 0
@@ -36,7 +45,7 @@ class Rush:
     @contextlib.contextmanager
     def working(self, work: Work) -> Iterator[None]:
         """Count the body as done for this work, whose urgency may change meanwhile."""
-        key, done = object(), False
+        key, done = Job(threading.current_thread().name), False
         with self._changed:
             self._running[key] = work
         try:
@@ -62,6 +71,11 @@ class Rush:
     def busy(self) -> bool:
         """Whether any engine works."""
         return bool(self._running)
+
+    def given_up(self) -> list[Job]:
+        """Return what engines still work at although nobody wants it any more."""
+        with self._changed:
+            return [job for job, work in self._running.items() if not work.wanted()]
 
     def engines_at(self, work: Work) -> int:
         """Return how many engines work for this at the moment."""
