@@ -34,6 +34,8 @@ from antiphon.configuration import locate
 
 REALTIME_RATE = 24_000
 BLOCKS_PER_S = 50
+WAV_HEADER = 44
+"""Bytes before the sound in each chunk of `/ws`."""
 GONE_S = 0.5
 """A program is seen to have ended so long after its connections are lost."""
 ENDPOINTS = ("asr", "tts", "handle", "wake", "vad")
@@ -152,6 +154,9 @@ class WsCall(Call):
     path, rate = "/ws?barge_in=client", RATE
     began = False
     """`reply_began` came, and its sound not yet."""
+    gap_s = 0.0
+    """How long the replies of this turn were silent in the middle, for want of what comes next."""
+    _lasts_until = 0.0
 
     async def begin(self) -> None:
         """The daemon says hello."""
@@ -177,8 +182,10 @@ class WsCall(Call):
         """See `Call`."""
         if isinstance(message, bytes):
             if self.began:
-                self.began = False
+                self.began, self._lasts_until = False, at
                 self.begun(at)
+            self.gap_s += max(0.0, at - self._lasts_until)
+            self._lasts_until = max(at, self._lasts_until) + wav_s(message)
             return
         event = json.loads(message)
         match event["type"]:
@@ -198,9 +205,20 @@ class WsCall(Call):
                 self.errors.append(event["message"])
                 self.done.set()
 
+    def forget(self) -> None:
+        """The next turn begins."""
+        super().forget()
+        self.gap_s = 0.0
+
     async def played(self) -> None:
         """The reply was played."""
         await self.socket.send(json.dumps({"type": "played"}))
+
+
+def wav_s(chunk: bytes) -> float:
+    """Return how long a WAV chunk of `/ws` lasts."""
+    byte_rate = int.from_bytes(chunk[28:32], "little")
+    return (len(chunk) - WAV_HEADER) / byte_rate
 
 
 class RealtimeCall(Call):

@@ -48,6 +48,8 @@ NOISE_DB = -45.0
 """A room with a fan: the voice activity model has to listen to it."""
 ROOM_S = 20
 LOOK_S = 5.0
+GAP_S = 0.05
+"""A reply that is silent for longer than this in the middle is heard to stumble."""
 BUDGET_MS = {"p50_ms": 600, "p95_ms": 900}
 
 
@@ -100,6 +102,8 @@ class Spoken:
     """What the daemon took for all turns; idle sessions included."""
     replies_s: list[float] = field(default_factory=list)
     """How long the replies are."""
+    gaps_s: list[float] = field(default_factory=list)
+    """How long each was silent in the middle, for want of what comes next."""
 
 
 class Speaker:
@@ -132,6 +136,7 @@ class Speaker:
         self._call.errors.clear()
         reply_s = int(self._call.turn.get("reply_ms", 0)) / 1000
         self._spoken.replies_s.append(reply_s)
+        self._spoken.gaps_s.append(self._call.gap_s)
         hears_s = min(reply_s, self._draw.uniform(*IMPATIENT_S)) if self._impatient else reply_s
         heard_s = time.perf_counter() - self._call.sound_at[-1] if self._call.sound_at else 0.0
         await asyncio.sleep(max(0.0, hears_s - heard_s))
@@ -252,6 +257,8 @@ def figures(spoken: Spoken) -> dict[str, Any]:
         "one_moments": len(spoken.moments),
         "one_moment_p50_ms": percentile(spoken.moments, 50),
         "reply_p50_s": round(float(np.median(spoken.replies_s)), 1) if spoken.replies_s else None,
+        "gaps": sum(gap_s > GAP_S for gap_s in spoken.gaps_s),
+        "gap_worst_ms": percentile(spoken.gaps_s, 100),
         "cpu_s_a_turn": round(spoken.cpu_s / max(1, len(results)), 2),
         "within_budget": bool(heard)
         and not unanswered

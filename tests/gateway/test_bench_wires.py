@@ -19,6 +19,7 @@ from antiphon.audio.pcm import RATE
 from antiphon.configuration import ROOT
 from antiphon_daemon.app import serving
 from antiphon_daemon.engines.contracts import Engines
+from antiphon_daemon.gateway.sound import wav_chunks
 
 from .conftest import quiet_settings
 
@@ -28,7 +29,7 @@ import load
 from _corpus import Utterance
 from _difference import parts_of
 from _processes import Program
-from _wires import Daemon, Wire
+from _wires import Daemon, Wire, WsCall
 
 UNKNOWN_S = 0.75
 """Nothing judges the turn here: so much silence ends it."""
@@ -61,3 +62,19 @@ async def test_a_turn_over_the_wire_and_two_speakers_at_once(
         found = load.figures(spoken)
         assert (found["turns"], found["hits"], found["unanswered"], found["errors"]) == (2, 2, 0, [])
         assert found["p50_ms"] >= 1000 * (UNKNOWN_S - 0.1)
+
+
+def test_a_reply_that_stumbles_is_told() -> None:
+    call = WsCall(cast(Any, None))
+    (tenth,) = wav_chunks(bytes(2 * RATE // 10), RATE)
+    call.take('{"type": "reply_began"}', 1.0)
+    for at in (1.0, 1.05, 1.6):
+        call.take(tenth, at)
+    assert call.sound_at == [1.0]
+    assert call.gap_s == pytest.approx(0.4)
+    call.forget()
+    call.take('{"type": "reply_began"}', 9.0)
+    call.take(tenth, 9.0)
+    assert call.gap_s == 0
+    spoken = load.Spoken(1, gaps_s=[0.4, 0.0, 0.04])
+    assert (load.figures(spoken)["gaps"], load.figures(spoken)["gap_worst_ms"]) == (1, 400)
