@@ -242,6 +242,17 @@ async def test_a_token_that_has_expired_is_not_shown_with_every_turn(server: Hom
     assert server.refused == 1
 
 
+async def test_who_is_let_in_again_is_answered_at_once(server: HomeAssistantServer, agent: HomeAssistantAgent) -> None:
+    """Who had done what the sentence asks for, and restarted Home Assistant, was told the same for ten minutes."""
+    server.status, server.error = "403 Forbidden", b"403: Forbidden"
+    await refused(agent, r"take its address out of ip_bans\.yaml")
+    with pytest.raises(EngineError, match="ip_bans"):
+        await agent.check()
+    server.status = "200 OK"
+    assert await reply(agent) == [TextDelta("Turned on the light.")]
+    await agent.check()
+
+
 async def test_something_that_says_nothing_is_told(agent: HomeAssistantAgent, server: HomeAssistantServer) -> None:
     server.answer = spoken("", kind="action_done")
     assert await reply(agent) == [TextDelta("Okay.")]

@@ -324,6 +324,7 @@ async def test_a_refusal_says_what_mends_it(
         ({"detail": "No such lora"}, r"refused the conversation \(.* - No such lora\)"),
         ({"detail": [{"loc": ["body", "top_p"], "msg": "Input should be less than 1"}]}, "top_p: Input should be less"),
         ("The queue is closed", r"refused the conversation \(.* - The queue is closed\)"),
+        ({"detail": "Half \ud83d"}, "refused the conversation \\(.* - Half \ufffd\\)"),
         ("<html><body>nginx</body></html>", r"refused the conversation \(Error code: 400\)"),
     ],
 )
@@ -364,6 +365,7 @@ async def test_a_page_in_place_of_a_reply_is_a_strangers(
         ([b"data: []\n\n"], "does not speak as OpenAI does"),
         ([event("It "), b'data: {"error": {"message": "out of memory"}}\n\n'], "failed .*out of memory"),
         ([event("It "), b'event: error\ndata: {"error": "Model unloaded"}\n\n'], "failed .*Model unloaded"),
+        ([event("It "), b'data: {"error": {"message": "Half \\ud83d"}}\n\n'], "failed .*Half \ufffd"),
     ],
 )
 async def test_a_server_that_fails_midway(

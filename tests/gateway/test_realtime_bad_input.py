@@ -81,6 +81,12 @@ async def test_half_a_surrogate_is_no_fault(running: Running) -> None:
         item = f'{{"type": "message", "role": "user", "content": [{text}]}}'
         await one.socket.send(f'{{"type": "conversation.item.create", "item": {item}}}')
         assert "hello" in (await one.until("conversation.item.done"))["item"]["content"][0]["text"]
+        await one.socket.send('{"type": "conversation.item.fetch", "event_id": "\\ud83d"}')
+        assert (await one.error())["event_id"] == "\ufffd"
+        beside = '{"conversation": "none", "metadata": {"for": "\\ud83d..."}, "input": []}'
+        await one.socket.send(f'{{"type": "response.create", "response": {beside}}}')
+        assert (await one.until("response.done"))["response"]["metadata"] == {"for": "\ufffd..."}
+        await one.alive()
 
 
 async def test_a_flood_of_sound_is_left_out_and_said_once_a_second(running: Running) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
@@ -357,6 +358,17 @@ async def test_out_of_band_responses_leave_the_conversation_alone(gateways: list
         await one.until("response.output_text.delta")
         await one.send("response.cancel", response_id=created)
         assert (await done(one, "cancelled"))["id"] == created
+
+
+async def test_half_a_character_in_a_call_ends_no_session(gateways: list[Any], voice: Synthesizer) -> None:
+    model = Caller([ToolCall("call_1", "note", {"text": "milk \ud83d"})])
+    async with opened(gateways, engines(voice, model)) as gateway, client(gateway.port) as one:
+        await one.update(tools=[WEATHER], output_modalities=["text"])
+        await one.write("Note that we need milk.")
+        await one.send("response.create")
+        (function,) = (await done(one))["output"]
+        assert json.loads(function["arguments"]) == {"text": "milk \ufffd"}
+        await one.alive()
 
 
 async def test_functions_are_called_by_the_client(gateways: list[Any], voice: Synthesizer) -> None:

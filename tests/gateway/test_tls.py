@@ -16,7 +16,7 @@ from websockets.asyncio.client import connect
 from antiphon_daemon.engines.contracts import Synthesizer
 from antiphon_daemon.gateway import quiet, renewal
 
-from .certificates import make
+from .certificates import CURVE, RSA, make
 from .opening import opened
 
 TOKEN = "open-sesame"
@@ -76,17 +76,24 @@ async def test_a_key_that_belongs_to_another_leaves_the_gateway_closed(
         assert gateway._server is None
 
 
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+@pytest.mark.parametrize("kind", [CURVE, RSA], ids=["of the same kind", "of another kind"])
 async def test_a_certificate_that_is_renewed_is_shown_without_a_restart(
-    gateways: list[Any], voice: Synthesizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    gateways: list[Any],
+    voice: Synthesizer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: list[str],
+    host: str,
 ) -> None:
     """Authorities give them for weeks: a daemon that had read it at its start was shut out by every browser then."""
     monkeypatch.setattr(renewal, "LOOK_S", 0.1)
     (tmp_path / "old").mkdir()
     (tmp_path / "new").mkdir()
-    old, new = make(tmp_path / "old"), make(tmp_path / "new")
+    old, new = make(tmp_path / "old"), make(tmp_path / "new", kind=kind)
     trusted = Path(shutil.copy(old[0], tmp_path / "trusted"))
     async with opened(gateways, voice, certificate=old[0], key=old[1]) as gateway:
-        at = f"https://localhost:{gateway.port}/health"
+        at = f"https://{host}:{gateway.port}/health"
 
         async def is_shown(certificate: Path | str) -> bool:
             trusting = ssl.create_default_context(cafile=certificate)

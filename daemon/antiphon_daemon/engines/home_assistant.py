@@ -42,6 +42,10 @@ class Refusal(EngineError):
         self.status, self.why = status, why
 
 
+class Banned(EngineError):
+    """It does not let this machine in, whatever is shown: it looks at no token, and shows nobody the attempt."""
+
+
 class _Direct(connect):
     """A connection to this address alone: the token is for no other."""
 
@@ -171,7 +175,7 @@ class Api:
             return EngineError("llm", f"Home Assistant at {url} refused the token: {NEW_TOKEN} {TOKEN}.", Fault.KEY)
         if status == HTTPStatus.FORBIDDEN:
             says = f"Home Assistant at {url} lets this machine not in (403): take its address out of ip_bans.yaml there"
-            return EngineError("llm", f"{says}, then see that {TOKEN} is right.", Fault.KEY)
+            return Banned("llm", f"{says}, then see that {TOKEN} is right.", Fault.KEY)
         if 300 <= status < 400:
             return EngineError(
                 "llm", f"{url} sends elsewhere ({one_line(location)}): put that into home_assistant.url."

@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from antiphon.text import whole
+
 SEND_S = 10.0
 """A client that takes nothing for so long is gone."""
 MOST_BYTES = 16 * 1024 * 1024
@@ -40,11 +42,15 @@ class Outbox:
     def put(self, message: str | bytes, *, sound: bool | None = None) -> None:
         """Queue a message; beyond the bound everything is forgotten, and `send_all` ends.
 
+        Half a character, as a model may write one into a call and a client into an id, could not be sent.
+
         Args:
             sound: whether `drop_sound` is to forget it; None: if it is bytes.
         """
         if self._full or self._last:
             return
+        if isinstance(message, str):
+            message = whole(message)
         self._waiting.append((message, isinstance(message, bytes) if sound is None else sound))
         self.bytes += len(message) + MESSAGE_BYTES
         if self.bytes > self._most:

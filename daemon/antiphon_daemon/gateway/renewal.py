@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import ssl
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -35,17 +36,22 @@ class Files:
         """Return what their content is known by."""
         return tuple(_stamp(path) for path in (self.certificate, self.key) if path)
 
-    def into(self, context: ssl.SSLContext) -> None:
-        """Have `context` show the certificate to those who connect from now on.
+    def read(self) -> ssl.SSLContext:
+        """Return a context that shows the certificate.
 
         Raises:
-            OSError: they cannot be read, or do not belong together; then nobody knows what the context shows.
+            OSError: they cannot be read, or do not belong together.
         """
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificate, self.key or None, NO_PASSWORD)
+        return context
 
 
 async def renew(context: ssl.SSLContext, files: Files, seen: tuple[Stamp | None, ...]) -> None:
-    """Keep what `context` shows to the files until cancelled.
+    """Keep what those are shown who connect by `context` to the files until cancelled.
+
+    A certificate whose key is of another kind (RSA, elliptic curves) would not take the place of the one before in
+    the same context: it would stand beside it, and most would still be shown the old one.
 
     Args:
         seen: what they were known by before they were read.
@@ -56,12 +62,16 @@ async def renew(context: ssl.SSLContext, files: Files, seen: tuple[Stamp | None,
         if seen == before:
             continue
         try:
-            await asyncio.to_thread(files.into, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))  # a try that spoils nothing
-            files.into(context)
+            renewed = await asyncio.to_thread(files.read)
         except OSError as error:
             log.warning("the gateway's new certificate cannot be used", why=error.strerror or str(error))
         else:
+            context.sni_callback = partial(_show, renewed)  # called without a name, too
             log.info("the gateway shows the renewed certificate")
+
+
+def _show(renewed: ssl.SSLContext, connection: ssl.SSLObject | ssl.SSLSocket, *_: object) -> None:
+    connection.context = renewed
 
 
 def _stamp(path: str) -> Stamp | None:

@@ -18,7 +18,7 @@ from typing import Any
 
 from antiphon.settings import HomeAssistant, Llm
 from antiphon_daemon.engines.contracts import EngineError, Fault, Message, TextDelta, Tool, ToolCall, Unsettled, Work
-from antiphon_daemon.engines.home_assistant import Api, Refusal
+from antiphon_daemon.engines.home_assistant import Api, Banned, Refusal
 from antiphon_daemon.engines.worker import revocable
 
 PROCESS = "/api/conversation/process"
@@ -130,7 +130,8 @@ class HomeAssistantAgent:
 
     def _remember(self, error: EngineError) -> None:
         until = asyncio.get_running_loop().time() + REFUSED_S
-        self._refused = (until, error) if error.fault is Fault.KEY else None
+        refused = error.fault is Fault.KEY and not isinstance(error, Banned)  # that ends at any moment
+        self._refused = (until, error) if refused else None
 
     async def _check(self) -> None:
         found = await self._api.get("/api/")

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from antiphon.settings import HomeAssistant, Llm, Stt, Tts
+from antiphon.text import whole
 from antiphon_daemon.engines.contracts import EngineError, Fault, Stage
 
 LOAD_S = 300.0
@@ -143,8 +144,8 @@ def reason(message: str, body: object) -> str:
 
 
 def one_line(text: object) -> str:
-    """Return a server's words as part of a sentence."""
-    return " ".join(str(text).split())[:200].rstrip(".")
+    """Return a server's words as part of a sentence that can be sent: JSON may hold halves of characters."""
+    return whole(" ".join(str(text).split())[:200].rstrip("."))
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
