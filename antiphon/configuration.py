@@ -21,6 +21,7 @@ import yaml
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_settings import SettingsError as SourceError
 
+from antiphon.places import at_home
 from antiphon.settings import PREFIX, Settings, as_chain, keys
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,7 +36,7 @@ def locate(explicit: str | None = None) -> Path | None:
     """Return the file to read: the one named, `ANTIPHON_CONFIG`, the user's, the system's, or the shipped one."""
     named = explicit or os.environ.get("ANTIPHON_CONFIG")
     if named:
-        return Path(named).expanduser()
+        return at_home(named)
     places = (
         Path(platformdirs.user_config_dir("antiphon")) / "config.yaml",
         Path("/etc/antiphon/config.yaml"),
@@ -132,8 +133,14 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
         return {}, {}
     if not isinstance(document, dict):
         raise SettingsError(f"{path}:1: expected sections such as `stt:`, got {type(document).__name__}")
-    lines = dict(_lines(node, ()))
+    lines: dict[tuple[str, ...], int] = {}
+    for at, line in _lines(node, ()):
+        if at in lines:  # YAML takes the last, and nothing tells that the first is not in force
+            says = f"{'.'.join(at)} stands there twice, first in line {lines[at]}: put both into one"
+            raise SettingsError(f"{path}:{line}: {says}")
+        lines[at] = line
     _refuse_odd_keys(document, path)
+    _leave_out_empty(document, Settings)
     if isinstance(document.get("llm"), (list, str)):
         document["llm"] = as_chain(document["llm"])
         lines = {_in_chain(at): line for at, line in lines.items()}
@@ -148,6 +155,16 @@ def _refuse_odd_keys(section: object, path: Path) -> None:
             if not isinstance(key, str):
                 raise SettingsError(f"{path}: expected the name of a setting, got {key!r} (YAML's reading of it)")
             _refuse_odd_keys(value, path)
+
+
+def _leave_out_empty(section: dict[str, Any], model: type[BaseModel]) -> None:
+    """Take away sections and lists that hold nothing, such as those of which all lines are commented out."""
+    for name, field in model.model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        if name in section and section[name] is None and isinstance(default, (BaseModel, list, dict)):
+            del section[name]
+        elif isinstance(section.get(name), dict) and isinstance(default, BaseModel):
+            _leave_out_empty(section[name], type(default))
 
 
 def _lines(node: Any, at: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int]]:
@@ -189,7 +206,7 @@ def _read_secret_files(
                 if isinstance(one, dict):
                     _read_secret_files(one, inner, path, lines, (*at, name, str(index)))
         if SecretStr in getattr(field.annotation, "__args__", ()) and f"{name}_file" in section:
-            source = Path(str(section.pop(f"{name}_file"))).expanduser()
+            source = at_home(str(section.pop(f"{name}_file")))
             line = lines.get((*at, f"{name}_file"), 1)
             section[name] = _secret(source, f"{path}:{line}: {'.'.join((*at, name))}_file")
 
@@ -202,9 +219,12 @@ def _section_of(annotation: Any) -> type[BaseModel] | None:
 
 def _secret(source: Path, who: str) -> str:
     try:
-        return source.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
+        value = source.read_text(encoding="utf-8-sig").strip()
+    except (OSError, ValueError) as error:
         raise SettingsError(f"{who}: {source} cannot be read: {getattr(error, 'strerror', error)}") from None
+    if len(value.splitlines()) > 1:
+        raise SettingsError(f"{who}: {source} holds more than one line: leave the value alone in it")
+    return value
 
 
 def _secret_variables() -> Iterator[tuple[tuple[str, ...], str]]:
@@ -212,7 +232,7 @@ def _secret_variables() -> Iterator[tuple[tuple[str, ...], str]]:
     for variable, value in os.environ.items():
         path = _path_of(variable.removesuffix("_FILE")) if variable.upper().endswith("_FILE") else ()
         if path and path in known:
-            yield path, _secret(Path(value).expanduser(), variable)
+            yield path, _secret(at_home(value), variable)
 
 
 def _refuse_unknown_variables() -> None:

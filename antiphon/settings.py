@@ -10,8 +10,19 @@ from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from antiphon.places import at_home
 
 PREFIX = "ANTIPHON__"
 """What the variables of the environment that set a setting begin with."""
@@ -26,6 +37,12 @@ class Section(BaseModel):
 
 
 Port = Annotated[int, Field(ge=0, le=65535)]
+Off = BeforeValidator(lambda given: "off" if given is False else given)
+"""YAML reads `off` as false."""
+Norwegian = BeforeValidator(lambda given: "no" if given is False else given)
+"""YAML reads `no`, the code of a language, as false."""
+FilePath = Annotated[str, AfterValidator(lambda text: str(at_home(text)) if text else text)]
+"""The path of a file, `~` being a home folder; empty: none."""
 
 
 def _network(text: str) -> str:
@@ -138,9 +155,9 @@ class Gateway(Section):
     """Web pages of other hosts that may connect, such as https://house.example:8443."""
     proxies: list[Annotated[str, AfterValidator(_network)]] = []
     """Addresses and networks of reverse proxies, whose `X-Forwarded-For`, `-Proto` and `-Host` are believed."""
-    certificate: str = ""
+    certificate: FilePath = ""
     """A certificate (PEM) with its chain: HTTPS and WSS alone are then served."""
-    key: str = ""
+    key: FilePath = ""
     """Its private key (PEM); empty: in the same file."""
     sessions: int = Field(64, ge=1, le=1024)
     """At most so many WebSockets at once."""
@@ -333,7 +350,7 @@ class Turn(Section):
     """A turn is answered at the latest after this much sound."""
     no_speech_s: float = Field(8, ge=1, le=60)
     """A turn in which nobody begins to speak ends after this."""
-    speculate: Literal["off", "transcript", "reply", "speech"] = "speech"
+    speculate: Annotated[Literal["off", "transcript", "reply", "speech"], Off] = "speech"
     """How far a draft may go before the turn is over."""
     one_moment_s: float = Field(2.5, ge=0, le=60)
     """"One moment" is said when so long after the end of speech the reply has no sound yet; 0: never."""
@@ -422,7 +439,7 @@ class Satellite(Section):
     follow_up: bool = True
     """Listen again without a wake word when the reply asks something."""
     follow_up_s: float = Field(5, ge=1, le=30)
-    barge_in: Literal["voice", "wake", "off"] = "voice"
+    barge_in: Annotated[Literal["voice", "wake", "off"], Off] = "voice"
     """What interrupts a reply, besides the button: a voice and wake words, wake words alone, or nothing."""
     barge_in_ms: int = Field(200, ge=100, le=2000)
     """Speech that lasts so long interrupts; what is shorter only makes the reply pause."""
@@ -459,7 +476,7 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, case_sensitive=False
     )
 
-    language: str = Field("en", pattern=r"^[a-z]{2,3}$")
+    language: Annotated[str, Norwegian] = Field("en", pattern=r"^[a-z]{2,3}$")
     """The language of the house, an ISO 639 code."""
     log: Log = Log()
     network: Network = Network()

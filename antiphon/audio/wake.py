@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from antiphon.audio.pcm import RATE
+from antiphon.places import at_home
 
 CHUNK_BYTES = RATE // 100 * 2
 """10 ms of s16le: what a model takes at a time."""
@@ -196,7 +197,7 @@ def _told(name: str) -> Iterator[None]:
 
 def _own(name: str, ending: str, engine: Engine) -> Path | None:
     """Return the path of a model of one's own, or None where `name` names a bundled one."""
-    path = Path(name).expanduser()
+    path = at_home(name)
     if path.suffix == ending:
         if not path.is_file():
             raise WakeError(f"the wake word model {path} does not exist")

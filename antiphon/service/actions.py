@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from antiphon.configuration import SettingsError, load
+from antiphon.places import at_home
 from antiphon.service import PROGRAMS, programs, written
 from antiphon.service.launchd import Launchd
 from antiphon.service.manager import Condition, Manager
@@ -30,7 +31,7 @@ def manager(config: str | None, *, user: bool, changes: bool) -> Manager:
         ServiceError: this user may not change it.
     """
     config = config or os.environ.get("ANTIPHON_CONFIG")
-    named = Path(config).expanduser().absolute() if config else None
+    named = at_home(config).absolute() if config else None
     if sys.platform == "darwin":
         if changes and os.geteuid() == 0 and os.environ.get("SUDO_USER"):
             raise ServiceError("On a Mac the service is that of whoever is logged in: type it without sudo.")

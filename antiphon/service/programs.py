@@ -10,10 +10,19 @@ from pathlib import Path
 import platformdirs
 
 from antiphon.configuration import ROOT, SettingsError, load
+from antiphon.places import at_home
 from antiphon.service import PROGRAMS
 from antiphon.service.written import ServiceError
 
-PASSED_ON = ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "ANTIPHON_STATE", "HF_HOME")
+PASSED_ON = (
+    "XDG_CONFIG_HOME",
+    "XDG_STATE_HOME",
+    "XDG_CACHE_HOME",
+    "XDG_DATA_HOME",
+    "ANTIPHON_STATE",
+    "HF_HOME",
+    "TTS_HOME",
+)
 """What says where a user's files are, and is not the same in a service as in the user's shell."""
 
 
@@ -74,7 +83,7 @@ def unread_settings() -> Path | None:
     name = os.environ.get("SUDO_USER")
     if not name or name == "root" or sys.platform == "darwin":
         return None
-    path = Path(f"~{name}/.config/antiphon/config.yaml").expanduser()
+    path = at_home(f"~{name}/.config/antiphon/config.yaml")
     return path if path.is_file() else None
 
 

@@ -132,7 +132,8 @@ class Systemd:
 
     def _hidden_folders(self) -> list[Path]:
         folders = programs.needed_folders(self.config)
-        return [folder for folder in folders if str(folder).startswith(tuple(f"{top}/" for top in HIDDEN))]
+        tops = {found for top in map(Path, HIDDEN) for found in (top, top.resolve())}  # a link hides where it leads
+        return [folder for folder in folders if tops & set(folder.parents)]
 
 
 def _filled(found: re.Match[str], values: Mapping[str, str]) -> str:

@@ -52,6 +52,12 @@ def test_the_shipped_file_holds_every_setting_at_its_default() -> None:
         ("- a\n- b\n", "config.yaml:1: expected sections"),
         ("llm:\n  api_key_file: /nowhere/key\n", "config.yaml:2: llm.api_key_file: /nowhere/key cannot be read"),
         ("stt: 5\n", "config.yaml:1: stt: expected"),
+        ("stt: {model: a}\nlog: {}\nstt: {threads: 2}\n", "config.yaml:3: stt stands there twice, first in line 1"),
+        ("tts:\n  speed: 2\n  speed: 1\n", "config.yaml:3: tts.speed stands there twice, first in line 2"),
+        (
+            "llm:\n  api_key_file: ~nobody-of-that-name/key\n",
+            "config.yaml:2: llm.api_key_file: ~nobody-of-that-name/key",
+        ),
         ("llm: []\n", "config.yaml:1: llm: expected the name of an engine, a section, or a list of these"),
         ("llm: [ollama, embeded]\n", "config.yaml:1: llm.fallback.0.engine: expected 'embedded', 'ollama'"),
         (
@@ -118,6 +124,20 @@ def test_secrets_come_from_files_and_are_not_shown(tmp_path: Path, monkeypatch: 
     assert settings.llm.api_key.get_secret_value() == "0ther"
 
 
+def test_a_secret_of_another_system_is_its_letters_alone_and_one_of_two_lines_is_refused(tmp_path: Path) -> None:
+    text = f"llm:\n  api_key_file: {tmp_path / 'key'}\n"
+    (tmp_path / "key").write_bytes(b"\xef\xbb\xbfs3cret\r\n")
+    key = load(written(tmp_path, text)).llm.api_key
+    assert key is not None
+    assert key.get_secret_value() == "s3cret"
+    (tmp_path / "key").write_text("s3cret\n0ther\n")
+    with pytest.raises(
+        SettingsError, match=r"config.yaml:2: llm.api_key_file: .*/key holds more than one line"
+    ) as wrong:
+        load(written(tmp_path, text))
+    assert "0ther" not in str(wrong.value)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -140,6 +160,38 @@ def test_what_is_wrong_is_said_without_what_is_secret(tmp_path: Path, text: str)
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="nowhere.yaml: cannot be read"):
         load(str(tmp_path / "nowhere.yaml"))
+
+
+@pytest.mark.parametrize("named", ["~nobody-of-that-name/config.yaml", "~/nowhere.yaml"])
+def test_a_home_that_nobody_has_is_a_file_that_is_not_there(named: str) -> None:
+    with pytest.raises(SettingsError, match=r"\.yaml: cannot be read: No such file"):
+        load(named)
+
+
+def test_sections_of_which_every_line_is_commented_out_have_their_defaults(tmp_path: Path) -> None:
+    text = """
+stt:
+  # model: small
+  hints:
+    # - Antiphon
+llm:
+endpoints:
+  asr:
+satellite:
+  hooks:
+"""
+    assert load(written(tmp_path, text)) == load("/dev/null")
+
+
+def test_words_that_yaml_takes_for_truth_are_what_they_say(tmp_path: Path) -> None:
+    settings = load(written(tmp_path, "language: no\nsatellite:\n  barge_in: off\nturn:\n  speculate: off\n"))
+    assert (settings.language, settings.satellite.barge_in, settings.turn.speculate) == ("no", "off", "off")
+
+
+def test_a_certificate_may_lie_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    gateway = load(written(tmp_path, "gateway: {certificate: ~/house.pem}\n")).gateway
+    assert (gateway.certificate, gateway.key) == (str(tmp_path / "house.pem"), "")
 
 
 def test_an_endpoint_that_is_switched_off_keeps_its_port(tmp_path: Path) -> None:

@@ -92,6 +92,20 @@ def test_pull_use_verify_remove(hub: Hub, config: Path, folder: Path) -> None:
     assert run("remove", "../x").exit_code == 1
 
 
+def test_what_mends_or_removes_a_model_for_all_users_says_so(
+    hub: Hub, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "SHARED", tmp_path / "shared")
+    assert run("pull", "tiny-test", "--mirror", hub.url, "--shared").exit_code == 0
+    (tmp_path / "shared" / "tiny-test" / "w.gguf").write_bytes(WEIGHTS[:-1])
+    again = "sudo antiphon models pull --shared tiny-test"
+    assert f"→ sudo antiphon models remove --shared --force tiny-test && {again}" in run("verify").output
+    refused = run("remove", "tiny-test")
+    assert refused.exit_code == 1
+    assert "is the one for all users: sudo antiphon models remove --shared tiny-test" in refused.output
+    assert run("remove", "tiny-test", "--shared").exit_code == 0
+
+
 def test_the_mirror_of_the_settings_is_asked(hub: Hub, config: Path) -> None:
     config.write_text(f"models: {{mirror: '{hub.url}'}}\n", encoding="utf-8")
     assert run("pull", "tiny-test").exit_code == 0
@@ -161,6 +175,20 @@ def test_a_list_of_language_models_is_left_to_its_owner() -> None:
         edit("tts: &same {engine: auto}\nllm: *same\n", "llm", MODEL)
     with pytest.raises(EditError, match="not YAML"):
         edit("llm: [\n", "llm", MODEL)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"stt": {"model": "~models/small"}},
+        {"tts": {"voice": "~models/voice.onnx"}},
+        {"tts": {"engine": "kokoro", "voice": "~models/kokoro"}},
+    ],
+)
+async def test_a_path_that_lacks_its_slash_is_named(settings: dict[str, object]) -> None:
+    chosen = Settings.model_validate(settings)
+    with pytest.raises(EngineError, match="~models/"):
+        await (build_transcriber(chosen) if "stt" in settings else build_synthesizer(chosen))
 
 
 async def test_a_model_that_was_not_pulled_is_named_with_its_command(folder: Path) -> None:

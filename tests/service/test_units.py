@@ -98,6 +98,23 @@ def test_what_says_where_files_are_is_passed_on(home: Path, monkeypatch: pytest.
     assert plistlib.loads(Launchd(None).text("daemon").encode())["EnvironmentVariables"]["ANTIPHON_STATE"]
 
 
+def test_whatever_engine_fetches_keeps_it_where_a_daemon_of_the_system_may_write(home: Path) -> None:
+    text = Systemd(Settings(), None, user=False).text("daemon")
+    kept = re.findall(r"(\w+)=%C/antiphon\S*", text)
+    assert set(kept) == {"HF_HOME", "XDG_CACHE_HOME", "TTS_HOME"}
+
+
+def test_a_checkout_in_homes_that_are_a_link_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where `/home` leads elsewhere, what it leads to is hidden, and the checkout goes by its real path."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "home").symlink_to(tmp_path / "data")
+    checkout = tmp_path / "data" / "anna" / "antiphon"
+    monkeypatch.setattr("antiphon.service.systemd.HIDDEN", (str(tmp_path / "home"),))
+    monkeypatch.setattr("antiphon.service.programs.ROOT", checkout)
+    monkeypatch.setattr("antiphon.service.programs.template", lambda *_: "@binds@\n")
+    assert f"BindReadOnlyPaths={checkout}\n" in Systemd(Settings(), None, user=False).text("daemon")
+
+
 def test_a_vpn_that_is_allowed_is_let_through_to_a_satellite() -> None:
     text = Systemd(Settings(network=Network(allow=["100.64.0.0/10"])), None, user=False).text("satellite")
     assert re.search(r"^IPAddressAllow=.* 100\.64\.0\.0/10$", text, re.MULTILINE)

@@ -11,10 +11,10 @@ import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from antiphon.cores import cores
+from antiphon.places import at_home
 from antiphon.settings import Llm, Settings
 from antiphon_daemon.engines import available, by_speed, catalogue, measured, models
 from antiphon_daemon.engines.contracts import Chosen, EngineError, EngineMissing, Stage
@@ -253,7 +253,7 @@ def _hearing(settings: Settings, machine: Machine, here: Here) -> Chosen:
 
 def _named_hearing(settings: Settings, machine: Machine, here: Here) -> Chosen | None:
     """Return the engine that what the settings name belongs to; None where they name nothing."""
-    stt, folder = settings.stt, Path(settings.stt.model).expanduser()
+    stt, folder = settings.stt, at_home(settings.stt.model)
     if stt.url:
         engine, what = ("openai_api" if stt.url.startswith("http") else "wyoming"), shown(stt.url)
     elif stt.model == "embedded":
@@ -282,7 +282,7 @@ def _named_speaking(settings: Settings) -> Chosen | None:
     elif tts.voice == "embedded":
         return None
     else:
-        model, what, folder = models.catalogue().get(tts.voice), tts.voice, Path(tts.voice).expanduser()
+        model, what, folder = models.catalogue().get(tts.voice), tts.voice, at_home(tts.voice)
         endings = {".onnx": "piper", ".pth": "coqui"}
         engine = model.engine if model else endings.get(folder.suffix, "espeak")
         if what.startswith("tts_models/") or next(folder.glob("*.pth*"), None) is not None:

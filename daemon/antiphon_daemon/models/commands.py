@@ -113,7 +113,9 @@ def verify(context: click.Context, names: tuple[str, ...]) -> None:
         for sentence in found:
             click.echo(f"    {sentence}")
         if found:
-            click.echo(f"    → antiphon models remove --force {folder.name} && antiphon models pull {folder.name}")
+            run, which = ("sudo antiphon", "--shared ") if folder.parent == SHARED else ("antiphon", "")
+            again = f"{run} models pull {which}{folder.name}"
+            click.echo(f"    → {run} models remove {which}--force {folder.name} && {again}")
     if not places:
         click.echo("No model has been pulled yet: antiphon models list shows what there is.")
     context.exit(int(wrong))
@@ -126,6 +128,7 @@ def verify(context: click.Context, names: tuple[str, ...]) -> None:
 @click.pass_context
 def remove(context: click.Context, name: str, shared: bool, force: bool) -> None:
     """Delete a pulled model, or what has arrived of one."""
+    from antiphon_daemon.engines.models import SHARED, manifest
     from antiphon_daemon.models.fetching import PullError
 
     _plain_name(name)
@@ -136,6 +139,9 @@ def remove(context: click.Context, name: str, shared: bool, force: bool) -> None
     try:
         size = _keeper(shared=shared).remove(name)
     except PullError as error:
+        if not shared and "There is no model" in str(error) and manifest(SHARED / name):
+            mend = f"sudo antiphon models remove --shared {name}"
+            raise click.ClickException(f"The {name} that is here is the one for all users: {mend}") from None
         raise click.ClickException(str(error)) from None
     click.echo(f"{name} is gone: {size / 1e6:,.0f} MB are free.")
 

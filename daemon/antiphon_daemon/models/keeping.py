@@ -18,6 +18,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from antiphon.places import at_home
 from antiphon_daemon.engines.llm.remote import shown
 from antiphon_daemon.engines.models import MANIFEST, File, Model, manifest
 from antiphon_daemon.models.fetching import (
@@ -83,7 +84,7 @@ class Keeper:
         Raises:
             PullError: a file is missing, or is not what was expected. Nothing is installed.
         """
-        source = source.expanduser()
+        source = at_home(source)
         if not source.exists():
             raise PullError(f"There is no {source} to take {model.name} from.")
         beside = source if source.is_dir() else source.parent

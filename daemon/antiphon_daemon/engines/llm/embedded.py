@@ -14,6 +14,7 @@ from typing import Any
 import xllamacpp
 
 from antiphon.cores import cores
+from antiphon.places import at_home
 from antiphon.settings import Llm
 from antiphon_daemon.engines import catalogue, models
 from antiphon_daemon.engines.contracts import (
@@ -72,7 +73,7 @@ class Embedded:
 
     def __init__(self, settings: Llm) -> None:
         named = models.path("llm", settings.model) if settings.model else catalogue.gguf()
-        path = named or Path(settings.model).expanduser()
+        path = named or at_home(settings.model)
         catalogue.check("llm", path, b"GGUF")
         self._settings = settings
         self.name = f"llama.cpp {path.stem}"

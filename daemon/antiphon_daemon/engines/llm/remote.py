@@ -6,11 +6,11 @@ import os
 import ssl
 from collections.abc import Iterator
 from ipaddress import ip_address
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx2
 
+from antiphon.places import at_home
 from antiphon.settings import HomeAssistant, Llm, Stt, Tts
 from antiphon.text import whole
 from antiphon_daemon.engines.contracts import EngineError, Fault, Stage
@@ -78,7 +78,7 @@ def trusted(settings: Llm | HomeAssistant | Stt | Tts, section: str = "llm") -> 
     """
     if not settings.ca_file:
         return True
-    path = Path(settings.ca_file).expanduser()
+    path = at_home(settings.ca_file)
     context = ssl.create_default_context()
     try:
         context.load_verify_locations(path)

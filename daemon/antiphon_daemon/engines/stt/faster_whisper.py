@@ -14,6 +14,7 @@ from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import get_compression_ratio, get_suppressed_tokens
 
 from antiphon.audio.pcm import RATE, Samples
+from antiphon.places import at_home
 from antiphon.settings import Stt
 from antiphon_daemon.engines import catalogue, models
 from antiphon_daemon.engines.contracts import EngineError, Work
@@ -111,7 +112,7 @@ def _load(settings: Stt) -> tuple[Any, str]:
         name = str(pulled)
         catalogue.check("stt", pulled / "model.bin")
     elif "/" in name or Path(name).is_dir():
-        folder = Path(name).expanduser()
+        folder = at_home(name)
         catalogue.check("stt", folder / "model.bin")
         name, label = str(folder), folder.name
     return _open(name, settings), label

@@ -10,6 +10,7 @@ import mlx.core as mx
 import numpy as np
 
 from antiphon.audio.pcm import RATE, Samples
+from antiphon.places import at_home
 from antiphon.settings import Stt
 from antiphon_daemon.engines import catalogue, metal, models
 from antiphon_daemon.engines.contracts import EngineError, Revoked, Work
@@ -119,7 +120,7 @@ def _folder(name: str) -> tuple[Path, str]:
         return catalogue.whisper(), "tiny.en"
     if pulled := models.path("stt", name):
         return pulled, name
-    folder = Path(name).expanduser()
+    folder = at_home(name)
     return folder, folder.name
 
 

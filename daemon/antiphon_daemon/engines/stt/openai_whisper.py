@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from whisper.decoding import DecodingOptions, DecodingTask, LogitFilter
 from whisper.tokenizer import LANGUAGES
 
 from antiphon.audio.pcm import RATE, Samples
+from antiphon.places import at_home
 from antiphon.settings import Stt
 from antiphon_daemon.engines import catalogue, models
 from antiphon_daemon.engines.contracts import EngineError, Revoked, Work
@@ -140,7 +140,7 @@ def _load(name: str, device: str) -> tuple[Any, str]:
     if not name.endswith(".pt") and "/" not in name:
         says = f"openai-whisper knows no model {name}: correct stt.model in config.yaml"
         raise EngineError("stt", f"{says}, it can be one of {', '.join(known)}, or a .pt file.")
-    path = catalogue.check("stt", Path(name).expanduser())
+    path = catalogue.check("stt", at_home(name))
     try:
         return whisper.load_model(str(path), device=device), path.stem
     except Exception as error:  # pickle's, torch's and Python's own

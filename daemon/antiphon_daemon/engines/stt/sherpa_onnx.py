@@ -6,13 +6,13 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import sherpa_onnx
 
 from antiphon.audio.pcm import RATE, Samples
+from antiphon.places import at_home
 from antiphon.settings import Stt
 from antiphon_daemon.engines import catalogue, models
 from antiphon_daemon.engines.contracts import EngineError, Load, Revoked, Stream, Transcript, Work
@@ -39,7 +39,7 @@ def load(settings: Stt, language: str) -> SherpaOnnx:
         says = "No package brings a model of sherpa-onnx: name the folder of one as stt.model in config.yaml"
         raise EngineError("stt", f"{says} (github.com/k2-fsa/sherpa-onnx has them for many languages).")
     models.same_engine("stt", settings.model, "sherpa_onnx")
-    found = find(Path(settings.model).expanduser())
+    found = find(at_home(settings.model))
     return (Streaming if found.kind == "streaming" else SherpaOnnx)(settings, found, language)
 
 
@@ -51,7 +51,7 @@ class SherpaOnnx:
     """
 
     def __init__(self, settings: Stt, found: Found, language: str) -> None:
-        folder = Path(settings.model).expanduser()
+        folder = at_home(settings.model)
         self._folder, self._found = folder, found
         self._threads = threads(settings.threads)
         self.name = f"sherpa-onnx {folder.name}"

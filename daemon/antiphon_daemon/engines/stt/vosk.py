@@ -13,6 +13,7 @@ import numpy as np
 import vosk
 
 from antiphon.audio.pcm import RATE, Samples, to_bytes
+from antiphon.places import at_home
 from antiphon.settings import Stt
 from antiphon_daemon.engines import catalogue, models
 from antiphon_daemon.engines.contracts import EngineError, Load, Stream, Transcript, Work
@@ -150,7 +151,7 @@ def _folder(settings: Stt, language: str) -> Path:
     if settings.model == "embedded":
         return catalogue.vosk(language)
     models.same_engine("stt", settings.model, "vosk")
-    return Path(settings.model).expanduser()
+    return at_home(settings.model)
 
 
 def _language(folder: str, otherwise: str) -> str:

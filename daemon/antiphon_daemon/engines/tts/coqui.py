@@ -24,6 +24,7 @@ from TTS.utils.manage import ModelManager
 from TTS.utils.synthesizer import PAD_SILENCE_SAMPLES, Synthesizer
 
 from antiphon.audio.pcm import Samples, resample, to_bytes
+from antiphon.places import at_home
 from antiphon.settings import Tts
 from antiphon_daemon.engines import catalogue, models
 from antiphon_daemon.engines.contracts import EngineError, Voice, Work
@@ -200,7 +201,7 @@ def find(voice: str) -> tuple[str, Files]:
     models.same_engine("tts", voice, "coqui")
     if voice.startswith(PREFIX):
         return voice, _fetch(voice)
-    path = Path(voice).expanduser()
+    path = at_home(voice)
     folder = path if path.is_dir() else path.parent
     config = catalogue.check("tts", folder / "config.json")
     checkpoint = catalogue.check("tts", path) if path != folder else _checkpoint(folder)

@@ -22,6 +22,7 @@ from kokoro_onnx import Kokoro as Model
 from phonemizer.backend import EspeakBackend
 
 from antiphon.audio.pcm import Samples, to_bytes, to_samples
+from antiphon.places import at_home
 from antiphon.settings import Tts
 from antiphon_daemon.engines import catalogue, models
 from antiphon_daemon.engines.contracts import EngineError, Voice, Work
@@ -195,7 +196,7 @@ def find(named: str) -> Path:
         EngineMissing: the model was not pulled.
         EngineError: there is no such file, or a folder has none or several.
     """
-    path = models.path("tts", DEFAULT if named == "embedded" else named) or Path(named).expanduser()
+    path = models.path("tts", DEFAULT if named == "embedded" else named) or at_home(named)
     if not path.is_dir():
         return catalogue.check("tts", path)
     found = sorted(path.glob("*.onnx")) or sorted(path.glob("onnx/*.onnx"))

@@ -16,6 +16,7 @@ from piper import PiperVoice
 from piper.config import PiperConfig
 
 from antiphon.audio.pcm import Resampler, to_bytes
+from antiphon.places import at_home
 from antiphon.settings import Tts
 from antiphon_daemon.engines import catalogue, models
 from antiphon_daemon.engines.contracts import EngineError, Voice, Work
@@ -55,7 +56,7 @@ class Loaded:
     def __init__(self, settings: Tts) -> None:
         models.same_engine("tts", settings.voice, "piper")
         named = catalogue.piper() if settings.voice == "embedded" else models.path("tts", settings.voice)
-        path = named or Path(settings.voice).expanduser()
+        path = named or at_home(settings.voice)
         config = _read_config(catalogue.check("tts", Path(f"{path}.json")))
         self._model = _load(catalogue.check("tts", path), threads(settings.threads))
         self._voice = PiperVoice(session=None, config=PiperConfig.from_dict(dict(config)))

@@ -22,6 +22,7 @@ from supertonic.core import Supertonic as Model
 from supertonic.loader import load_voice_style_from_json_file
 
 from antiphon.audio.pcm import Samples, resample, to_bytes, to_samples
+from antiphon.places import at_home
 from antiphon.settings import Tts
 from antiphon_daemon.engines import catalogue, models
 from antiphon_daemon.engines.contracts import EngineError, Voice, Work
@@ -56,7 +57,7 @@ class Loaded:
     def __init__(self, settings: Tts, language: str) -> None:
         named = settings.voice
         models.same_engine("tts", named, "supertonic")
-        folder = models.path("tts", DEFAULT if named == "embedded" else named) or Path(named).expanduser()
+        folder = models.path("tts", DEFAULT if named == "embedded" else named) or at_home(named)
         if not folder.is_dir():
             says = f"There is no folder {folder}: correct tts.voice in config.yaml, or fetch the model."
             raise EngineError("tts", says)
