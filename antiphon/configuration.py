@@ -53,7 +53,7 @@ def _is_file(path: Path) -> bool:
 
 
 Look: TypeAlias = tuple[str, int, int, int] | None
-"""Which file it is, and what its content is known by; None: there is none."""
+"""Which file it is, and what its content, and who may read it, are known by; None: there is none."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def look(explicit: str | None) -> Look:
         found = path.stat() if path is not None else None
     except OSError:
         found = None
-    return (str(path), found.st_ino, found.st_size, found.st_mtime_ns) if found is not None else None
+    return (str(path), found.st_ino, found.st_size, found.st_ctime_ns) if found is not None else None
 
 
 def load(explicit: str | None = None) -> Settings:

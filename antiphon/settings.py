@@ -142,6 +142,15 @@ class Endpoints(Section):
             for name, value in given.items()
         }
 
+    @model_validator(mode="after")
+    def _apart(self) -> Endpoints:
+        taken: dict[int, str] = {}
+        for name, endpoint in self:
+            other = taken.setdefault(endpoint.port, name) if endpoint.enabled and endpoint.port else name
+            if other != name:
+                raise ValueError(f"expected a port of its own for each: {other} and {name} have {endpoint.port}")
+        return self
+
 
 class Gateway(Section):
     enabled: bool = True

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from antiphon.configuration import ROOT, SettingsError, load
+from antiphon.configuration import ROOT, SettingsError, load, look
 from antiphon.settings import Settings, keys
 
 
@@ -155,6 +155,20 @@ def test_what_is_wrong_is_said_without_what_is_secret(tmp_path: Path, text: str)
         load(written(tmp_path, text.replace("KEY", str(key))))
     assert "hunter2" not in str(wrong.value)
     assert "4711" not in str(wrong.value)
+
+
+def test_two_endpoints_with_one_port_are_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"config.yaml:1: .*asr and tts have 10300"):
+        load(written(tmp_path, "endpoints: {tts: {port: 10300}}\n"))
+    load(written(tmp_path, "endpoints: {tts: {port: 10300}, asr: {enabled: false}, vad: {port: 0}, wake: {port: 0}}\n"))
+
+
+def test_a_file_that_may_be_read_now_is_looked_at_again(tmp_path: Path) -> None:
+    path = written(tmp_path, "language: ko\n")
+    Path(path).chmod(0o600)
+    before = look(path)
+    Path(path).chmod(0o644)
+    assert look(path) != before
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
