@@ -22,7 +22,17 @@ from antiphon_daemon.conversation.interruptions import is_filler
 from antiphon_daemon.conversation.memory import new_memory
 from antiphon_daemon.conversation.skills import Place, Timers
 from antiphon_daemon.conversation.turn_types import Phase
-from antiphon_daemon.engines.contracts import Engines, Message, Responder, TextDelta, Tool, ToolCall, Transcript, Work
+from antiphon_daemon.engines.contracts import (
+    EngineError,
+    Engines,
+    Message,
+    Responder,
+    TextDelta,
+    Tool,
+    ToolCall,
+    Transcript,
+    Work,
+)
 from antiphon_daemon.insight.metrics import COUNTS
 from antiphon_daemon.insight.turns import Turns
 
@@ -183,6 +193,84 @@ async def test_a_cough_takes_back_nothing(cough: str) -> None:
         assert one.set_s == [600]
 
 
+async def test_a_reply_that_went_on_after_a_cough_is_remembered_once_and_whole() -> None:
+    async with room(Measuring("tell me a story"), Script(long)) as one:
+        reply = await one.reply()
+        one.heard(ms=1200)
+        one.ears.text = ""
+        one.conversation.open("en", by_voice=True)
+        await one.reply()
+        one.conversation.played()
+        assert one.conversation._memory is not None
+        remembered = one.conversation._memory.messages("")[1:-1]
+        assert [(said.text, said.interrupted) for said in remembered] == [("tell me a story", False), (reply, False)]
+
+
+async def test_what_comes_of_a_reply_while_it_is_stopped_is_heard_once_it_goes_on_and_what_it_does_is_done() -> None:
+    """The race: somebody coughs over the beginning of a reply that is not whole, and the model has yet to act."""
+    comes = asyncio.Event()
+
+    class Talkative(Setter):
+        """Says something before it sets the timer, and then the rest."""
+
+        async def respond(
+            self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()
+        ) -> AsyncIterator[TextDelta | ToolCall]:
+            if messages[-1].role != "tool":
+                yield TextDelta("I will do that for you at once. ")
+                await comes.wait()
+                yield TextDelta("It will ring in the kitchen. ")
+            async for said in super().respond(messages, work, tools=tools):
+                yield said
+
+    model = Talkative()
+    model.calls.set()
+    async with room(Measuring("please have the kitchen ring in ten minutes"), model) as one:
+        await one.reply()
+        async with asyncio.timeout(5):
+            while not one.peer.turn.sound:
+                await asyncio.sleep(0.005)
+        one.heard(ms=250)
+        before = len(one.peer.turn.sound)
+        comes.set()
+        one.conversation.open("en", by_voice=True)
+        await one.hear(SPEECH, 20)
+        assert len(one.peer.turn.sound) == before, "it is stopped"
+        assert one.set_s == []
+        one.ears.text = ""
+        await one.until(Phase.SPEAKING)
+        async with asyncio.timeout(5):
+            while not one.peer.turn.reply.endswith("It is set."):
+                await one.hear(QUIET)
+        assert one.set_s == [600]
+
+
+async def test_a_stopped_reply_is_made_no_further_once_another_is() -> None:
+    async with room(Measuring("tell me a story"), Script(long)) as one:
+        await one.reply()
+        stopped = one.conversation.draft
+        assert stopped is not None
+        one.heard(ms=1200)
+        one.ears.text = "what is the weather in Paris"
+        one.conversation.open("en", by_voice=True)
+        assert stopped.token.wanted(), "it may have been a cough"
+        await one.reply()
+        assert not stopped.token.wanted()
+
+
+async def test_who_leaves_while_a_reply_is_stopped_takes_it_along() -> None:
+    async with room(Measuring("tell me a story"), Script(long)) as one:
+        await one.reply()
+        stopped = one.conversation.draft
+        assert stopped is not None
+        one.heard(ms=1200)
+        one.conversation.open("en", by_voice=True)
+        await one.hear(SPEECH, 10)
+        assert stopped.token.wanted()
+        await one.conversation.close()
+        assert not stopped.token.wanted()
+
+
 async def test_what_was_heard_of_a_reply_that_went_on_counts_from_its_beginning() -> None:
     async with room(Measuring("tell me a story"), Script(long)) as one:
         await one.reply()
@@ -249,6 +337,30 @@ async def test_a_reply_that_comes_while_its_speaker_goes_on_is_not_heard_until_t
         assert [m.text for m in one.conversation._memory.messages("")[1:-1]] == [one.ears.text, "It is fine."]
 
 
+async def test_a_reply_that_fails_while_its_speaker_coughs_is_asked_for_anew() -> None:
+    """The race: the turn seems over, its speaker coughs, and meanwhile the model cannot be reached."""
+    fails = asyncio.Event()
+
+    async def once() -> AsyncIterator[str]:
+        if not fails.is_set():
+            await fails.wait()
+            raise EngineError("llm", "the model is gone")
+        yield "It is fine."
+
+    model = Script(once)
+    async with room(Measuring("what is the weather"), model) as one:
+        await one.hear(SPEECH, 20)
+        await one.until(Phase.PAUSED)
+        async with asyncio.timeout(5):
+            while not model.asked:
+                await one.hear(QUIET)
+        await one.until(Phase.HEARING, SPEECH)
+        fails.set()
+        await one.hear(SPEECH, 4)
+        assert await one.reply() == "It is fine."
+        assert len(model.asked) == 2
+
+
 async def test_who_goes_on_for_long_still_has_the_first_half_taken_back() -> None:
     async with room(Measuring("Set a timer for ten minutes.")) as one:
         await one.reply()
@@ -260,6 +372,22 @@ async def test_who_goes_on_for_long_still_has_the_first_half_taken_back() -> Non
         one.ears.text = "Set a timer for ten minutes and thirty seconds."
         await one.reply()
         assert one.set_s == [630]
+
+
+async def test_who_makes_a_noise_for_so_long_that_the_stopped_reply_is_gone_does_not_wait_for_it() -> None:
+    async with room(Measuring("tell me a story"), Script(long)) as one:
+        await one.reply()
+        one.heard(ms=1200)
+        one.peer.begin()
+        one.conversation.open("en", by_voice=True)
+        await one.hear(SPEECH, 10)
+        one.conversation._stopped._lapse()
+        one.ears.text = ""
+        async with asyncio.timeout(5):
+            while not one.peer.done.is_set():
+                await one.hear(QUIET)
+        assert one.peer.turn.failure == "no speech was heard"
+        assert one.conversation.phase in (Phase.IDLE, Phase.LISTENING)
 
 
 @pytest.mark.parametrize(
@@ -533,3 +661,8 @@ def test_english_murmurs_and_laughter_are_no_turn(text: str) -> None:
 )
 def test_words_that_stop_a_reply_are_a_turn(text: str, language: str) -> None:
     assert not is_filler(text, language, STORY, "")
+
+
+@pytest.mark.parametrize(("text", "is_none"), [("yes oh okay", True), ("yes oh okay sure", False)])
+def test_few_words_that_only_acknowledge_are_no_turn(text: str, is_none: bool) -> None:
+    assert is_filler(text, "en", STORY, "") is is_none

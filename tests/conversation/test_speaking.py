@@ -14,7 +14,10 @@ from speech import silence as quiet
 
 from antiphon.audio.pcm import Samples, level_db, to_bytes, to_samples
 from antiphon.settings import Deadlines
+from antiphon_daemon.ask import Asker
+from antiphon_daemon.conversation import turn_types as turns
 from antiphon_daemon.conversation.clauses import Ending, Part
+from antiphon_daemon.conversation.drafts import Draft, Told
 from antiphon_daemon.conversation.messages import message
 from antiphon_daemon.conversation.pacing import PAUSES_MS, Pace, Utterances, letters
 from antiphon_daemon.conversation.reply import Reply
@@ -277,6 +280,65 @@ async def test_what_was_heard_is_told_in_written_words() -> None:
     words = [reply.heard_text(at) for at in np.linspace(0, everything, 80)]
     assert all(reply.text.startswith(one) for one in words)
     assert all(len(one) <= len(later) for one, later in pairwise(words))
+
+
+async def test_a_reply_that_goes_on_says_nothing_twice_and_leaves_nothing_out() -> None:
+    """It may be stopped and go on more than once, also when all of it has been given out."""
+    reply, heard = await replied(Beeps(), "Yes, one two three. ", "Four five.")
+    whole, at = b"".join(heard.pcm), 0
+    for heard_ms in (0, 400, 0, 300, 60_000):
+        reply.pause()
+        reply.wind_back(heard_ms)
+        at = min(at + heard_ms * RATE // 1000, reply.samples)
+        heard.pcm.clear()
+        reply.release()
+        assert b"".join(heard.pcm) == whole[2 * at :]
+        assert heard.ended == round((reply.samples - at) / RATE * 16_000)
+        assert reply.left_ms(0) == pytest.approx((reply.samples - at) * 1000 / RATE)
+
+
+async def test_what_comes_while_a_reply_is_stopped_waits_until_it_goes_on() -> None:
+    """The race: it is stopped after its first clause, before the second has been spoken."""
+    more = asyncio.Event()
+
+    async def words() -> AsyncGenerator[str, None]:
+        yield "Yes, "
+        await more.wait()
+        yield "one two three."
+
+    heard = Heard()
+    reply = Reply(words(), Beeps(), heard, Token(), language="en", voice=None, deadlines=Deadlines(), trace=Trace())
+    reply.release()
+    running = asyncio.create_task(reply.run())
+    async with asyncio.timeout(5):
+        while not heard.pcm:
+            await asyncio.sleep(0)
+    reply.pause()
+    before = b"".join(heard.pcm)
+    reply.wind_back(100)
+    more.set()
+    await asyncio.sleep(0.05)
+    assert b"".join(heard.pcm) == before, "it is stopped"
+    assert heard.ended is None
+    heard.pcm.clear()
+    reply.release()
+    async with asyncio.timeout(5):
+        await running
+    assert len(b"".join(heard.pcm)) == 2 * (reply.samples - RATE // 10)
+    assert heard.text == "Yes, one two three."
+
+
+def test_time_in_which_a_listener_had_nothing_to_play_does_not_count_as_heard() -> None:
+    at_s, told = [0.0], list[turns.Event]()
+    one = Told(Asker(), Draft(3, Trace()), lambda make: told.append(make(round(at_s[0] * 16_000))), lambda: at_s[0])
+    one.reply_began(RATE)
+    one.reply_sound(bytes(2 * RATE))
+    at_s[0] = 1.05
+    one.reply_sound(bytes(2 * RATE))
+    assert told == [turns.ReplyBegan(0, 3)], "it has hardly run dry"
+    at_s[0] = 5.0
+    one.reply_sound(bytes(2 * RATE))
+    assert told[1:] == [turns.ReplyBegan(3 * 16_000, 3)], "two seconds were heard, and three have nothing"
 
 
 async def test_real_words_are_heard_in_order(voice: Synthesizer) -> None:

@@ -28,6 +28,8 @@ from antiphon_daemon.engines.contracts import (
     Work,
 )
 from antiphon_daemon.engines.worker import revocable
+from antiphon_daemon.gateway.realtime.hearing import PENDING_MOST
+from antiphon_daemon.gateway.realtime.replying import BESIDE_MOST
 
 from .realtime_client import Client, client, opened, pcm24
 
@@ -182,6 +184,19 @@ async def test_a_reply_in_text_alone_has_no_sound(gateways: list[Any], voice: Sy
             if kind != "response.output_audio.done"
         ]
         assert not one.of("response.output_audio.delta")
+
+
+async def test_all_of_a_reply_is_sent_to_its_last_sample(gateways: list[Any]) -> None:
+    """Sound goes out in pieces of a tenth of a second; what is left at the end is less."""
+    voice = Tones()
+    async with opened(gateways, engines(voice)) as gateway, client(gateway.port) as one:
+        await one.write("How are you?")
+        await one.send("response.create")
+        response = await done(one)
+        (spoken,) = voice.texts
+        whole = len(voice.sound(spoken)) // 2
+        assert whole % (RATE // 10) > RATE // 100
+        assert abs(len(one.sound(response["id"])) - whole) < RATE // 200
 
 
 async def test_one_response_at_a_time_and_cancelling_ends_it(gateways: list[Any], voice: Synthesizer) -> None:
@@ -358,6 +373,58 @@ async def test_out_of_band_responses_leave_the_conversation_alone(gateways: list
         await one.until("response.output_text.delta")
         await one.send("response.cancel", response_id=created)
         assert (await done(one, "cancelled"))["id"] == created
+
+
+async def test_so_many_responses_out_of_band_at_once_and_one_that_is_given_up_makes_room(gateways: list[Any]) -> None:
+    model = Stuck()
+    beside = {"conversation": "none", "input": [], "output_modalities": ["text"]}
+    async with opened(gateways, engines(Tones(), model)) as gateway, client(gateway.port) as one:
+        for _ in range(BESIDE_MOST):
+            await one.send("response.create", response=beside)
+            first = (await one.until("response.created"))["response"]["id"]
+        await one.send("response.create", response=beside)
+        assert (await one.error())["code"] == "too_many_responses"
+        await one.send("response.cancel", response_id=first)
+        assert (await done(one, "cancelled"))["id"] == first
+        there = one.events[-1]
+        async with asyncio.timeout(10):  # as soon as nothing works at it any more
+            while there["type"] != "response.created":
+                await one.send("response.create", response=beside)
+                there = await one.until("response.created", "error")
+        model.free = True
+        for _ in range(BESIDE_MOST):
+            await done(one)
+        assert model.given_up == 1
+
+
+async def test_cancelling_a_response_that_is_none_leaves_the_one_that_is(gateways: list[Any]) -> None:
+    model = Stuck()
+    async with opened(gateways, engines(Tones(), model)) as gateway, client(gateway.port) as one:
+        await one.write("Hello.")
+        await one.send("response.create")
+        await one.until("response.created")
+        await one.send("response.cancel", response_id="resp_nobody")
+        assert (await one.error())["code"] == "response_cancel_not_active"
+        model.free = True
+        await done(one)
+        assert model.given_up == 0
+
+
+async def test_so_many_sounds_wait_for_their_words_and_one_more_is_kept(gateways: list[Any]) -> None:
+    ears = Ears(takes_s=1.0)
+    async with opened(gateways, engines(Tones(), None, ears)) as gateway, client(gateway.port) as one:
+        await one.update(audio=MANUAL)
+        for _ in range(PENDING_MOST):
+            await one.append(bytes(9_600))
+            await one.send("input_audio_buffer.commit")
+            await one.until("input_audio_buffer.committed")
+        await one.append(bytes(9_600))
+        await one.send("input_audio_buffer.commit")
+        assert (await one.error())["code"] == "too_many_items"
+        for _ in range(PENDING_MOST):
+            await one.until("conversation.item.input_audio_transcription.completed")
+        await one.send("input_audio_buffer.commit")
+        await one.until("input_audio_buffer.committed")
 
 
 async def test_half_a_character_in_a_call_ends_no_session(gateways: list[Any], voice: Synthesizer) -> None:
@@ -596,6 +663,19 @@ async def test_who_is_not_heard_is_asked_to_say_it_again(gateways: list[Any], sa
         assert model.asked[-1][-1] == asked
 
 
+async def test_a_turn_that_was_not_heard_is_told_as_that_beside_the_apology(gateways: list[Any], say: Say) -> None:
+    async with opened(gateways, engines(Tones(), ears=Ears(fails=2))) as gateway, client(gateway.port) as one:
+        await one.update(audio={"input": {"transcription": {"model": "whisper-1"}}})
+        await one.speak(say("How are you today?"), paced=False)
+        await one.until("input_audio_buffer.speech_started")
+        await one.send("input_audio_buffer.commit")
+        item = (await one.until("input_audio_buffer.committed"))["item_id"]
+        await done(one, "failed")
+        (failed,) = one.of("conversation.item.input_audio_transcription.failed")
+        assert failed["item_id"] == item
+        assert not one.of("conversation.item.input_audio_transcription.completed")
+
+
 async def test_a_microphone_that_is_always_on_is_heard_after_the_longest_turn(
     gateways: list[Any], voice: Synthesizer, say: Say
 ) -> None:
@@ -807,6 +887,28 @@ async def test_a_response_that_waits_for_a_turn_begins_when_the_turn_is_cleared(
         assert not one.of("input_audio_buffer.committed")
 
 
+async def test_a_response_that_waits_for_a_turn_can_be_cancelled(
+    gateways: list[Any], voice: Synthesizer, say: Say
+) -> None:
+    model = Script(quick)
+    async with opened(gateways, engines(voice, model)) as gateway, client(gateway.port) as one:
+        await one.write("How are you?")
+        asking = asyncio.create_task(one.speak(say("What is your name?")))
+        await one.until("input_audio_buffer.speech_started")
+        asking.cancel()
+        await one.send("response.create")
+        await one.send("response.cancel")
+        await one.alive()  # which clears what was said
+        await one.alive()
+        assert not one.of("response.created")
+        assert not one.of("error")
+        await one.speak(silence(0.2), paced=False)
+        await one.alive()
+        assert not one.of("input_audio_buffer.speech_stopped"), "what was cleared does not end"
+        await one.send("response.create")
+        await done(one)
+
+
 async def test_a_response_that_is_asked_for_during_a_cough_follows_it(gateways: list[Any], say: Say) -> None:
     """The reply before was whole long ago, but is still being played: what begins over it may be a turn, or none."""
 
@@ -900,6 +1002,18 @@ async def test_fields_change_while_somebody_listens(gateways: list[Any], voice: 
             "session.colour",
             "red",
         )
+
+
+async def test_sound_that_was_kept_before_turns_were_detected_is_none_of_what_is_committed_later(
+    gateways: list[Any],
+) -> None:
+    async with opened(gateways, engines(Tones())) as gateway, client(gateway.port) as one:
+        await one.update(audio=MANUAL)
+        await one.append(bytes(48_000))
+        await one.update(audio={"input": {"turn_detection": {"type": "server_vad"}}})
+        await one.update(audio=MANUAL)
+        await one.send("input_audio_buffer.commit")
+        assert (await one.error())["code"] == "input_audio_buffer_commit_empty"
 
 
 async def test_who_says_nothing_for_long_is_asked(gateways: list[Any], voice: Synthesizer) -> None:

@@ -321,6 +321,30 @@ def test_what_was_not_heard_of_a_reply_the_model_is_not_told_unless_the_client_h
     assert items.history("Otherwise.")[0].text == "Otherwise."
 
 
+def test_a_reply_that_was_heard_out_is_told_whole_and_not_as_interrupted() -> None:
+    items = Items("", 1000)
+    items.speaking = item = said("One two three four.")
+    items.add(item)
+    assert not items.remember("Count!", item.text or "", whole=item.text)
+    (told_of,) = items.history()
+    assert (told_of.text, told_of.interrupted) == ("One two three four.", False)
+    item.truncate(250)
+    items.remember("Count!", "One two three", interrupted=True)
+    assert [message.text for message in items.history()] == ["One"], "the client knows better"
+
+
+def test_what_was_forgotten_is_not_told_and_what_comes_then_is() -> None:
+    items = Items("Be brief.", 1000)
+    items.add(Item(text="My name is Kim."))
+    items.forget()
+    items.add(Item(text="Hello.", id="hello"), "root")
+    items.add(Item(text="Who am I?"))
+    assert [message.text for message in items.history()] == ["Be brief.", "Who am I?"]
+    assert len(items) == 3, "the client's items stay"
+    items.remove(items.find("hello"))
+    assert [message.text for message in items.history()] == ["Be brief.", "Who am I?"]
+
+
 def test_the_oldest_items_are_not_told_beyond_the_budget_and_calls_only_with_what_came_of_them() -> None:
     items = Items("", 60)
     for number in range(12):
