@@ -507,3 +507,149 @@ def test_other_ways_to_say_it_are_understood(text: str, intent: str) -> None:
 @pytest.mark.parametrize("text", ["지금 뉴욕은 몇 시고?", "크리스마스가 무슨 요일이더라", "Set an alarm for seven."])
 def test_what_sounds_like_it_is_left_to_the_language_model(text: str) -> None:
     assert not list(requests(text, "en"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Don't set a timer for ten minutes.",
+        "She set a timer for ten minutes.",
+        "Should I set a timer for ten minutes?",
+        "We need a pasta timer for ten minutes.",
+        "Mom set the pasta timer for ten minutes.",
+        "He started a timer for five minutes.",
+        "Set a timer for tomorrow.",
+        "어떻게 10분 타이머 맞춰?",
+        "우리 엄마는 라면 타이머 3분 맞춰",
+        "10분에 타이머 맞춰 줘",
+    ],
+)
+def test_what_stands_before_timer_is_no_name_when_somebody_tells_or_asks_of_one(text: str) -> None:
+    assert not list(requests(text, "en"))
+
+
+@pytest.mark.parametrize("called", ["Hey Jarvis. ", "Hey, Nabu. ", "Okay. ", "... Okay. ", "Yes, ", "Excuse me, "])
+def test_a_wake_word_may_be_a_sentence_of_its_own(called: str) -> None:
+    assert first(f"{called}What time is it?", "en") == Request(TIME, "en", {})
+    timer = first(f"{called}Set a timer for ten minutes.", "en")
+    assert timer == Request(SET, "en", {"seconds": 600})
+
+
+def test_a_wake_word_may_be_a_sentence_of_its_own_in_korean() -> None:
+    for called in ("나부야. ", "자비스. ", "네. ", "알았어. "):
+        assert first(f"{called}10분 타이머 맞춰 줘.", "ko") == Request(SET, "ko", {"seconds": 600}), called
+        asked = first(f"{called}타이머 맞춰 줘.", "ko")
+        assert asked == Request(ASK, "ko", {}), called
+
+
+@pytest.mark.parametrize(
+    ("length", "seconds"),
+    [
+        ("2 1/2 minutes", 150),
+        ("2½ minutes", 150),
+        ("1 ¾ hours", 6300),
+        ("1/2 hour", 1800),
+        ("1/2 an hour", 1800),
+        ("3/4 of an hour", 2700),
+        (".5 hours", 1800),
+        ("1,200 seconds", 1200),
+    ],
+)
+def test_fractions_and_thousands_as_transcribers_write_them(length: str, seconds: int) -> None:
+    assert first(f"Set a timer for {length}.", "en") == Request(SET, "en", {"seconds": seconds})
+
+
+def test_a_number_after_a_fraction_that_is_a_date_stays_one() -> None:
+    assert first("Set a timer for 1/2/2026 minutes.", "en") is None
+
+
+MORE_ENGLISH = [
+    ("Let's set a timer for 5 minutes.", SET, {"seconds": 300}),
+    ("Do a five minute timer.", SET, {"seconds": 300}),
+    ("Put a timer on for 20 minutes.", SET, {"seconds": 1200}),
+    ("Set a timer for about 20 minutes.", SET, {"seconds": 1200}),
+    ("Set an alarm for 20 minutes from now.", SET, {"seconds": 1200}),
+    ("Set a reminder for ten minutes.", SET, {"seconds": 600}),
+    ("Set a reminder in ten minutes to call mom.", SET, {"seconds": 600, "name": "call mom", "reminder": True}),
+    ("Pasta timer, 9 minutes.", SET, {"seconds": 540, "name": "pasta"}),
+    ("Set a timer for the eggs.", ASK, {"name": "eggs"}),
+    ("How much time's left?", STATUS, {"implied": True}),
+    ("How much longer on the timer?", STATUS, {}),
+    ("How much longer on the pasta timer?", STATUS, {"name": "pasta"}),
+    ("How long does the pasta timer have left?", STATUS, {"name": "pasta"}),
+    ("Is the pasta timer done?", STATUS, {"name": "pasta"}),
+    ("What's the time left on the timer?", STATUS, {}),
+    ("What are my timers?", STATUS, {}),
+    ("Take off two minutes.", LESS, {"seconds": 120, "implied": True}),
+    ("Take off two minutes from the timer.", LESS, {"seconds": 120}),
+    ("Subtract a minute.", LESS, {"seconds": 60, "implied": True}),
+    ("Make it 20 minutes instead.", CHANGE, {"seconds": 1200, "implied": True}),
+    ("Turn it down to 20 percent.", VOLUME, {"percent": 20}),
+    ("Too loud.", LOUDER, {"direction": -1}),
+    ("No, no, stop.", "Stop", {}),
+    ("Thanks, stop.", "Stop", {}),
+    ("What was the date yesterday?", DATE, {"day": -1}),
+]
+MORE_KOREAN = [
+    ("3분 타이머요.", SET, {"seconds": 180}),
+    ("타이머 3분이요", SET, {"seconds": 180}),
+    ("타이머 3분 맞춰 주실 수 있나요?", SET, {"seconds": 180}),
+    ("타이머를 삼 분 뒤로 맞춰 줘", SET, {"seconds": 180}),
+    ("3분 뒤에 울리는 타이머 맞춰 줘", SET, {"seconds": 180}),
+    ("5분 타이머 하나 더 맞춰 줘", SET, {"seconds": 300}),
+    ("타이머 하나 더 5분으로 맞춰 줘", SET, {"seconds": 300}),
+    ("타이머 맞춰 줘, 10분으로.", SET, {"seconds": 600}),
+    ("3분 뒤 알람", SET, {"seconds": 180}),
+    ("5분 타이머 추가해 줘", SET, {"seconds": 300}),
+    ("타이머 확인해 줘", STATUS, {}),
+    ("켜져 있는 타이머 있어?", STATUS, {}),
+    ("타이머 아직 남았어?", STATUS, {}),
+    ("라면 타이머 1분 더", MORE, {"seconds": 60, "name": "라면"}),
+    ("타이머 시간 5분 늘려 줘", MORE, {"seconds": 300}),
+    ("타이머 잠깐만 멈춰 줘", PAUSE, {}),
+    ("타이머 둘 다 꺼 줘", ALL, {}),
+    ("타이머 이제 필요 없어", CANCEL, {}),
+    ("소리 너무 시끄러워", LOUDER, {"direction": -1}),
+    ("말 좀 크게 해 줘", LOUDER, {"direction": 1}),
+    ("알겠어 그만해", "Stop", {}),
+    ("아니, 그만.", "Stop", {}),
+    ("한번 더 말해 줘", "Repeat", {}),
+    ("한번만 더", "Repeat", {}),
+    ("못 들었어. 다시 말해 줘.", "Repeat", {}),
+    ("지금 몇 신지 알려 줘", TIME, {}),
+    ("오늘 며칠이고 무슨 요일이야?", DATE, {"day": 0}),
+    ("뭘 할 수 있어요?", "Help", {}),
+]
+
+
+@pytest.mark.parametrize(("text", "intent", "slots"), MORE_ENGLISH, ids=[text for text, *_ in MORE_ENGLISH])
+def test_more_english(text: str, intent: str, slots: dict[str, object]) -> None:
+    assert first(text, "en") == Request(intent, "en", slots)
+
+
+@pytest.mark.parametrize(("text", "intent", "slots"), MORE_KOREAN, ids=[text for text, *_ in MORE_KOREAN])
+def test_more_korean(text: str, intent: str, slots: dict[str, object]) -> None:
+    assert first(text, "ko") == Request(intent, "ko", slots)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Take a day off.",
+        "I want to take a day off.",
+        "I need a day more.",
+        "Thanks again.",
+        "Great time!",
+        "Thank you, stop by later.",
+        "What are timers?",
+        "How much for the timer?",
+        "Let's have a ten minute break.",
+        "Don't cancel the pasta timer.",
+        "더 말해 줘",
+        "10분 뒤에 온다고 해 줘",
+        "이 옷은 너무 커",
+        "알았어",
+    ],
+)
+def test_more_talk_is_left_to_the_language_model(text: str, kitchen: Place) -> None:
+    assert match(text, "en", kitchen, "Timers are useful.") is None

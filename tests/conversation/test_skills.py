@@ -411,3 +411,34 @@ def test_every_request_of_the_sentence_files_has_an_answer() -> None:
 async def test_a_korean_reminder_is_a_word_that_can_be_said(place: Place, said: str, name: str) -> None:
     assert done(said, place) == f"10분 뒤에 울릴게요. {name}."
     assert left(place) == [(name, 600)]
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ("20분 뒤에 빨래 널라고 알려 줘", "빨래널기"),
+        ("20분 뒤에 빨래 개라고 알려 줘", "빨래개기"),
+        ("20분 뒤에 노래 부르라고 말해 줘", "노래부르기"),
+        ("20분 뒤에 생일이라고 알려 줘", "생일"),
+        ("20분 뒤에 출발하라고 알려 줘", "출발"),
+        ("20분 뒤에 김치찌개라고 알려 줘", "김치찌개"),
+        ("약 먹으라고 20분 뒤에 알려 줘", "약먹기"),
+    ],
+)
+async def test_a_korean_reminder_of_something_to_do_is_no_bare_stem(place: Place, said: str, name: str) -> None:
+    assert done(said, place, "ko") == f"20분 뒤에 울릴게요. {name}."
+
+
+async def test_adding_to_the_timer_that_there_is_sets_no_second_one(place: Place) -> None:
+    assert done("라면 타이머 1분 추가해 줘", place, "ko") == "1분짜리 라면 타이머를 맞췄어요.", "there is none yet"
+    assert done("라면 타이머 2분 추가해 줘", place, "ko") == "라면 타이머는 이제 3분 남았어요."
+    assert done("타이머 2분 추가해 줘", place, "ko") == "라면 타이머는 이제 5분 남았어요."
+    assert left(place) == [("라면", 300)]
+    done("5분 타이머 추가해 줘", place, "ko")
+    assert len(left(place)) == 2
+
+
+async def test_what_is_left_is_said_in_one_number(place: Place) -> None:
+    done("Set a timer for one minute.", place)
+    said = done("Take five minutes off the timer.", place)
+    assert said == "There is only 1 minute left, so I changed nothing."

@@ -13,7 +13,7 @@ from antiphon_daemon.conversation.skills.timers import AT_MOST, LONGEST_S, Statu
 
 _THINGS = re.compile(
     "(?:[피감과모의상남여환]자|쓰레기|[탁소조습]기|고기|경기|이야기|감기|아기|전기|택시|접시|낚시|요리|정리|머리|휴가|요가|"
-    "만두|자두|호두|맥주|소주|안주|연주|김치|잔치|참치|카드|파스타|기타|쿠키|스키)$"
+    "찌개|조개|베개|번개|무지개|장르|만두|자두|호두|맥주|소주|안주|연주|김치|잔치|참치|카드|파스타|기타|쿠키|스키)$"
 )
 """Korean nouns that end as what is to be done does."""
 _ARTICLES = ("the ", "my ", "an ", "a ", "some ")
@@ -101,6 +101,9 @@ def change_to(talk: Talk) -> Answer | None:
 
 
 def _change(talk: Talk, by: Callable[[int], int]) -> Answer | None:
+    if talk.implied and (talk.number("seconds") or 0) >= LONGEST_S:  # "take a day off" means no timer
+        return None
+
     def change(timers: Timers, timer: Timer) -> Answer:
         left = timers.left_s(timer)
         more = by(left)
@@ -234,12 +237,20 @@ def _length(talk: Talk, seconds: int) -> str:
 
 
 def _name(talk: Talk) -> str | None:
-    name, ending = str(talk.slots.get("name") or ""), str(talk.slots.get("ending") or "")
+    name, ending = str(talk.slots.get("name") or "").strip(), str(talk.slots.get("ending") or "")
+    if ending == "라":  # after a thing that ends in a consonant it would be 이라고
+        ending = "기" if _ends_in_l(name) else ""
     thing = f"{name}{ending[:-1]}"  # 피자라고, 쓰레기라고: a thing, not something to do
     name = (thing if len(ending) > 1 and _THINGS.search(thing) else f"{name}{ending}").strip()
     for article in _ARTICLES:
         name = name.removeprefix(article)
     return name or None
+
+
+def _ends_in_l(word: str) -> bool:
+    """Return whether a Korean word ends in the consonant ㄹ."""
+    last = ord(word[-1]) - 0xAC00 if word else -1
+    return 0 <= last < 11_172 and last % 28 == 8
 
 
 def _same(one: str, other: str) -> bool:

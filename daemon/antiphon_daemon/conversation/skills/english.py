@@ -28,6 +28,10 @@ _MORE_BETWEEN = re.compile(rf"\b(\d+|an?|another) (?:more|extra|additional) {_UN
 _JOINED = re.compile(r"\s*(?:(?:and|in|n)\s+)?")
 """Transcribers hear `and` as `in` there."""
 _BARE = re.compile(r"\s*(?:and\s+)?(?P<number>\d+)(?=\s*$|\s+timer\b)")
+_FRACTION = re.compile(r"(?<![\d/.])(?:(?P<whole>\d+)(?: and |[ -])?)?(?:(?P<of>1/2|1/4|3/4)(?![\d/])|(?P<sign>[½¼¾]))")
+_FRACTIONS = {"1/2": (0.5, "half"), "1/4": (0.25, "quarter"), "3/4": (0.75, "3 quarters")}
+_FRACTIONS |= {"½": _FRACTIONS["1/2"], "¼": _FRACTIONS["1/4"], "¾": _FRACTIONS["3/4"]}
+_POINT_FIRST = re.compile(r"(?<!\S)\.(?=\d)")
 SCRIPT = re.compile("[a-zA-Z]")
 """What a sentence of this language has in it."""
 _MARKS = re.compile(r"[^\w\s'.%]|(?<!\d)\.|\.(?!\d)|_")
@@ -36,8 +40,15 @@ _POSSESSIVE = str.maketrans({"’": "'", "‘": "'"})
 
 def plain(text: str) -> str:
     """Return `text` in lower case without punctuation, numbers in digits and lengths of time as `N seconds`."""
-    words = _MARKS.sub(" ", text.lower().translate(_POSSESSIVE)).split()
+    text = _FRACTION.sub(_fraction, _POINT_FIRST.sub("0.", text.lower().translate(_POSSESSIVE)))
+    words = _MARKS.sub(" ", text).split()
     return lengths(_MORE_BETWEEN.sub(_more_last, " ".join(_digits(words))))
+
+
+def _fraction(found: re.Match[str]) -> str:
+    """Write `2 1/2` and `2½` as `2.5`, and `1/2` as `half`."""
+    part, words = _FRACTIONS[found["of"] or found["sign"]]
+    return f"{int(found['whole']) + part}" if found["whole"] else words
 
 
 def _more_last(found: re.Match[str]) -> str:

@@ -26,6 +26,14 @@ _NO_NAME = re.compile(
     r"|^(?:(?:the|my|our|all|of|every|a|an|some)\b\s*)+$"
 )
 """A question, a length of time (what is to be done later is not known here), or articles alone are no name."""
+_NOT_IN_A_HOUSE = re.compile(
+    r"\bat \d|\bo'clock\b|\b(?:tomorrow|tonight|later)\b|\d시|내일|이따|나중"
+    r"|\b(?:your|yourself)\b|^(?:up|down|in|out|on|off|to(?! do\b)|enough|and)\b"
+    r"|^(?:the |my )?(?:volume|sound|audio|microphone|mic|볼륨|소리|음량|마이크)$"
+    r"|왜|누가|언제|어떻게|매일|^(?:나|저|우리)[는도]|^나(?:지금)?$|^(?:신경|관심)$|^[내제]가|(?:엄마|아빠)[가는]"
+)
+"""No room and no device, though it may be on a list: a time, talk (`close your eyes`, `shut up`), what somebody does,
+or what a skill does."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +50,13 @@ class HouseSentences:
     def __init__(self, code: str) -> None:
         given = sentences(f"house.{code}")
         self._code = code
-        self._joins = re.compile(given.pop("joins"))
+        self._joins, self._ahead = re.compile(given.pop("joins")), re.compile(given.pop("ahead"))
         settings = {"ignore_whitespace": code == "ko"}
         self._intents = Intents.from_dict({"language": code, "settings": settings, **given})
 
     def commands(self, text: str) -> list[Command]:
         """Return what `text` asks for; nothing unless every part of it is a command."""
-        plain = languages()[self._code].plain(text)
+        plain = self._ahead.sub("", languages()[self._code].plain(text))
         parts = [part.strip() for part in self._joins.split(plain) if part.strip()]
         if 1 < len(parts) <= MOST_COMMANDS:
             found = [one for part in parts if (one := self._command(part)) is not None]
@@ -99,5 +107,7 @@ def _sensible(result: RecognizeResult) -> bool:
         if entity.is_wildcard:
             name = str(entity.value).strip()
             if not name or len(name.split()) > NAME_WORDS or _NO_NAME.search(name):
+                return False
+            if entity.name != "item" and _NOT_IN_A_HOUSE.search(name):
                 return False
     return True

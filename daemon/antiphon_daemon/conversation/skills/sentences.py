@@ -35,10 +35,17 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _LIST = re.compile(r"\{(\w+)(?::\w+)?\}")
 _RULE = re.compile(r"<(\w+)>")
 _SPACE = re.compile(r"\s+")
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _NO_NAME = re.compile(
     r"\b(?:seconds?|minutes?|hours?|timers?|and|or|but|then|all|every|each|it|that|this|me|you|is|are|on|up|off|down|in|at)\b"
-    r"|[0-9]|타이머|모든|전부|모두|알려|말해"
+    r"|\b(?:i|we|he|she|they|us|who|what|why|when|where|how|not|never|do|does|did|should|would|could|can|have|has|had)\b"
+    r"|\b(?:don|won|isn|didn|doesn|shouldn)'t\b"
+    r"|\b(?:set|sets|setting|start|started|starts|cancel|pause|resume|extend|increase|decrease|reduce|shorten|add|give)\b"
+    r"|\b(?:tomorrow|tonight|noon|midnight|later)\b|(?<=\s)(?:an?\b|the$)"
+    r"|[0-9]|타이머|모든|전부|모두|알려|말해|^(?:에|뒤|후|동안)$|^[뒤후]에|^(?:나|저|우리|엄마|아빠)는|^(?:내|제|누|엄마|아빠)가"
+    r"|우리엄마|우리아빠|어떻게|누가|언제|왜"
 )
+"""Whoever tells of a timer, asks about one or wants none names none: `she set a`, `don't set a`, `누가`."""
 _REMINDER_WORDS = 8
 
 
@@ -66,7 +73,8 @@ class Language:
 
     def plain(self, text: str) -> str:
         """Return `text` as it is matched: what was said to be polite or to be heard is left out."""
-        text = _SPACE.sub(" ", re.sub(r"[^\w\s'.%:’/-]", " ", text.lower())).strip(" .:-/")
+        text = _THOUSANDS.sub("", text.lower())
+        text = _SPACE.sub(" ", re.sub(r"[^\w\s'.%:’/-]", " ", text)).strip(" .:-/")
         for pattern in (self._openers, self._closers, self._fillers):
             text = pattern.sub(" ", text).strip() if pattern else text
         return str(self.module.plain(text))
@@ -160,11 +168,12 @@ def _lists(sentence: str, rules: Mapping[str, str], seen: frozenset[str] = froze
 
 def _ends(words: Sequence[str], *, first: bool) -> re.Pattern[str]:
     either = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
-    return re.compile(rf"^(?:(?:{either})(?:\s+|$))+" if first else rf"(?:(?:^|\s+)(?:{either}))+$")
+    return re.compile(rf"^(?:(?:{either})(?:\.*\s+|$))+" if first else rf"(?:(?:^|\s+)(?:{either}))+$")
 
 
 def _fillers(words: Sequence[str]) -> re.Pattern[str] | None:
-    return re.compile(rf"(?<!\S)(?:{'|'.join(map(re.escape, words))})(?!\S)") if words else None
+    """Return the pattern of words that mean nothing; each may be a pattern: `한번` does, but not in `한번 더`."""
+    return re.compile(rf"(?<!\S)(?:{'|'.join(words)})(?!\S)") if words else None
 
 
 def _looseness(result: RecognizeResult) -> tuple[int, int]:
