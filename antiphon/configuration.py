@@ -140,10 +140,10 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
             raise SettingsError(f"{path}:{line}: {says}")
         lines[at] = line
     _refuse_odd_keys(document, path)
-    _leave_out_empty(document, Settings)
     if isinstance(document.get("llm"), (list, str)):
         document["llm"] = as_chain(document["llm"])
         lines = {_in_chain(at): line for at, line in lines.items()}
+    _leave_out_empty(document, Settings)
     _read_secret_files(document, Settings, path, lines, ())
     return document, lines
 
@@ -165,6 +165,10 @@ def _leave_out_empty(section: dict[str, Any], model: type[BaseModel]) -> None:
             del section[name]
         elif isinstance(section.get(name), dict) and isinstance(default, BaseModel):
             _leave_out_empty(section[name], type(default))
+        elif isinstance(section.get(name), list) and (inner := _section_of(field.annotation)):
+            for one in section[name]:
+                if isinstance(one, dict):
+                    _leave_out_empty(one, inner)
 
 
 def _lines(node: Any, at: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int]]:

@@ -219,7 +219,7 @@ def as_chain(given: Any) -> Any:
         return {"engine": given}
     if isinstance(given, list) and given:
         first, others = as_chain(given[0]), given[1:]
-        return {**first, "fallback": [*first.get("fallback", ()), *others]} if isinstance(first, dict) else first
+        return {**first, "fallback": [*(first.get("fallback") or ()), *others]} if isinstance(first, dict) else first
     return given
 
 

@@ -605,6 +605,8 @@ MORE_KOREAN = [
     ("켜져 있는 타이머 있어?", STATUS, {}),
     ("타이머 아직 남았어?", STATUS, {}),
     ("라면 타이머 1분 더", MORE, {"seconds": 60, "name": "라면"}),
+    ("타이머 5분 더 더해 줘", MORE, {"seconds": 300}),
+    ("타이머에 5분 더 보태 줘", MORE, {"seconds": 300}),
     ("타이머 시간 5분 늘려 줘", MORE, {"seconds": 300}),
     ("타이머 잠깐만 멈춰 줘", PAUSE, {}),
     ("타이머 둘 다 꺼 줘", ALL, {}),
@@ -653,3 +655,37 @@ def test_more_korean(text: str, intent: str, slots: dict[str, object]) -> None:
 )
 def test_more_talk_is_left_to_the_language_model(text: str, kitchen: Place) -> None:
     assert match(text, "en", kitchen, "Timers are useful.") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "intent", "slots"),
+    [
+        ("Set a trash can timer for ten minutes.", SET, {"seconds": 600, "name": "trash can"}),
+        ("Set a timer called take a break for 20 minutes.", SET, {"seconds": 1200, "name": "take a break"}),
+        ("Set a midnight snack timer for ten minutes.", SET, {"seconds": 600, "name": "midnight snack"}),
+        ("Set a do homework timer for 30 minutes.", SET, {"seconds": 1800, "name": "do homework"}),
+        ("Could you set an add water timer for ten minutes?", SET, {"seconds": 600, "name": "add water"}),
+        ("Cancel the trash can timer.", CANCEL, {"name": "trash can"}),
+        ("Trash can timer, ten minutes.", SET, {"seconds": 600, "name": "trash can"}),
+        ("Set a pasta timer nine minutes.", SET, {"seconds": 540, "name": "pasta"}),
+        ("Make the pasta timer ten minutes.", CHANGE, {"seconds": 600, "name": "pasta"}),
+    ],
+)
+def test_words_of_talk_may_be_in_a_name(text: str, intent: str, slots: dict[str, object]) -> None:
+    assert first(text, "en") == Request(intent, "en", slots)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Stop timer, ten minutes.",
+        "Delete the pasta timer, ten minutes.",
+        "Lengthen the pasta timer five minutes.",
+        "Was the pasta timer ten minutes?",
+        "No timer, ten minutes.",
+        "My timer, ten minutes.",
+        "Could you not set a timer for ten minutes?",
+    ],
+)
+def test_what_is_done_to_a_timer_is_no_name_of_another(text: str) -> None:
+    assert SET not in [request.intent for request in requests(text, "en")]

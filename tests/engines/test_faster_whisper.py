@@ -176,6 +176,24 @@ async def test_revoked_in_the_middle(engines: Engines, speech: Mapping[str, Samp
     assert plain(heard.text) == plain(LIGHT)
 
 
+async def test_no_more_of_a_long_recording_is_heard_for_one_who_has_left(
+    engines: Engines, speech: Mapping[str, Samples], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ears: Any = engines.transcriber
+    token, heard = Token(), list[int]()
+
+    def leave(*_: Any) -> tuple[str, Heard]:
+        heard.append(len(heard))
+        token.revoke()
+        return "en", Heard("It is a fine day.", -0.2, 0.0, 1.0, 6, True, 30.0)
+
+    monkeypatch.setattr(ears, "_window", leave)
+    with pytest.raises(Revoked):
+        await ears.transcribe(np.concatenate([*speech.values()] * 12), token, language="en")
+    await ears.transcribe(speech[LIGHT], Token(), language="en")
+    assert len(heard) == 2, "one part of it, and what came next"
+
+
 @pytest.mark.parametrize(
     ("name", "size"), [("model.bin", 0), ("model.bin", 5), ("model.bin", 40_000_000), ("config.json", 300)]
 )

@@ -197,6 +197,21 @@ satellite:
     assert load(written(tmp_path, text)) == load("/dev/null")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "llm:\n  - model: a\n    headers:\n      # X-A: b\n  - model: b\n    body:\n",
+        "llm:\n  - model: a\n    fallback:\n  - model: b\n",
+        "llm:\n  model: a\n  fallback:\n    - model: b\n      headers:\n",
+    ],
+)
+def test_sections_of_one_language_model_among_several_may_be_empty_too(tmp_path: Path, text: str) -> None:
+    assert [(one.model, one.headers, one.body) for one in load(written(tmp_path, text)).llm.chain] == [
+        ("a", {}, {}),
+        ("b", {}, {}),
+    ]
+
+
 def test_words_that_yaml_takes_for_truth_are_what_they_say(tmp_path: Path) -> None:
     settings = load(written(tmp_path, "language: no\nsatellite:\n  barge_in: off\nturn:\n  speculate: off\n"))
     assert (settings.language, settings.satellite.barge_in, settings.turn.speculate) == ("no", "off", "off")

@@ -28,12 +28,20 @@ _NO_NAME = re.compile(
 """A question, a length of time (what is to be done later is not known here), or articles alone are no name."""
 _NOT_IN_A_HOUSE = re.compile(
     r"\bat \d|\bo'clock\b|\b(?:tomorrow|tonight|later)\b|\d시|내일|이따|나중"
-    r"|\b(?:your|yourself)\b|^(?:up|down|in|out|on|off|to(?! do\b)|enough|and)\b"
+    r"|\b(?:your|yourself)\b|^(?:enough|and|to(?! do\b))\b"
+    r"|^(?:(?:all|of|the|my|every) )*(?:up|down|in|out|on|off)"
+    r"(?:$| (?:the|a|an|my|our|his|her|their|to|of|with|for|in|on|and)\b)"
     r"|^(?:the |my )?(?:volume|sound|audio|microphone|mic|볼륨|소리|음량|마이크)$"
     r"|왜|누가|언제|어떻게|매일|^(?:나|저|우리)[는도]|^나(?:지금)?$|^(?:신경|관심)$|^[내제]가|(?:엄마|아빠)[가는]"
 )
 """No room and no device, though it may be on a list: a time, talk (`close your eyes`, `shut up`), what somebody does,
 or what a skill does."""
+
+_OPENS = re.compile(
+    r"^(?!(?:an?|some|any|source|both) )"
+    r".*\b(?:garage|door|gate|window|skylight|awning|blind|curtain|shutter|shade|screen)s?$"
+)
+"""What opens and closes, and is that without an article: `kitchen window`, not `back pain`."""
 
 
 @dataclass(frozen=True)
@@ -103,10 +111,13 @@ def _looseness(result: RecognizeResult) -> tuple[int, int]:
 
 
 def _sensible(result: RecognizeResult) -> bool:
+    opens = bool((result.intent_metadata or {}).get("opens"))
     for entity in result.entities_list:
         if entity.is_wildcard:
             name = str(entity.value).strip()
             if not name or len(name.split()) > NAME_WORDS or _NO_NAME.search(name):
+                return False
+            if opens and not _OPENS.search(name):
                 return False
             if entity.name != "item" and _NOT_IN_A_HOUSE.search(name):
                 return False

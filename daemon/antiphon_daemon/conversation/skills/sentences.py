@@ -8,9 +8,9 @@ floors, devices and delayed commands are Home Assistant's own.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from types import ModuleType
 from typing import Any
@@ -38,14 +38,24 @@ _SPACE = re.compile(r"\s+")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _NO_NAME = re.compile(
     r"\b(?:seconds?|minutes?|hours?|timers?|and|or|but|then|all|every|each|it|that|this|me|you|is|are|on|up|off|down|in|at)\b"
-    r"|\b(?:i|we|he|she|they|us|who|what|why|when|where|how|not|never|do|does|did|should|would|could|can|have|has|had)\b"
-    r"|\b(?:don|won|isn|didn|doesn|shouldn)'t\b"
-    r"|\b(?:set|sets|setting|start|started|starts|cancel|pause|resume|extend|increase|decrease|reduce|shorten|add|give)\b"
-    r"|\b(?:tomorrow|tonight|noon|midnight|later)\b|(?<=\s)(?:an?\b|the$)"
+    r"|\b(?:i|we|he|she|they|us|who|what|why|when|where|how)\b|\b(?:tomorrow|tonight|later)\b|\b(?:noon|midnight)$"
     r"|[0-9]|타이머|모든|전부|모두|알려|말해|^(?:에|뒤|후|동안)$|^[뒤후]에|^(?:나|저|우리|엄마|아빠)는|^(?:내|제|누|엄마|아빠)가"
     r"|우리엄마|우리아빠|어떻게|누가|언제|왜"
 )
-"""Whoever tells of a timer, asks about one or wants none names none: `she set a`, `don't set a`, `누가`."""
+"""Whoever tells of a timer or asks about one names none: `she set a`, `누가`."""
+_TELLS = re.compile(
+    r"\b(?:not|never|do|does|did|should|would|could|can(?!$)|have|has|had)\b"
+    r"|\b(?:don|won|isn|didn|doesn|shouldn)'t\b"
+    r"|\b(?:set|sets|setting|start|started|starts|cancel|pause|resume|extend|increase|decrease|reduce|shorten|add|give)\b"
+    r"|(?<=\s)(?:an?\b|the$)"
+)
+"""Nor does who begins with these: `don't set a`. After "set a", a name may be `trash can` or `take a break`."""
+_NO_THING = re.compile(
+    r"^(?:the|my|our|new|old|other|same|first|last|next)$"
+    r"|^(?:no|yes|stop|end|kill|delete|remove|clear|check|skip|restart|reset|change|adjust|update|lengthen|snooze|bump|lower"
+    r"|raise|continue|finish|use|want|need|make|turn|was|were|will)\b"
+)
+"""What is no thing that has a timer in "pasta timer, 9 minutes", where nothing else says that one is to be set."""
 _REMINDER_WORDS = 8
 
 
@@ -69,6 +79,7 @@ class Language:
         self._openers = _ends(given["names"] + given["openers"], first=True)
         self._closers = _ends(given["closers"], first=False)
         self._fillers = _fillers(given.get("fillers", ()))
+        self._skipped = _fillers(given.get("skip_words", ()))
         self._intents = _intents(code, given)
 
     def plain(self, text: str) -> str:
@@ -83,12 +94,17 @@ class Language:
         """Return what `text` may ask for, the best first: as little as possible in it is a timer's name."""
         if not self.module.SCRIPT.search(text) or not (plain := self.plain(text)):
             return []
-        found = [result for result in recognize_all(plain, self._intents) if _sensible(result)]
+        found = [one for one in recognize_all(plain, self._intents) if _sensible(one, partial(self._begins, plain))]
         found.sort(key=_looseness)
         return [
             Request(result.intent.name, self.code, {name: one.value for name, one in result.entities.items()})
             for result in found
         ]
+
+    def _begins(self, plain: str, name: str) -> bool:
+        """Return whether `plain` begins with this name, but for words that mean nothing."""
+        before = plain.partition(name)[0]
+        return not (self._skipped.sub(" ", before) if self._skipped else before).strip()
 
 
 def sentences(name: str) -> dict[str, Any]:
@@ -181,8 +197,13 @@ def _looseness(result: RecognizeResult) -> tuple[int, int]:
     return len(wild), sum(wild)
 
 
-def _sensible(result: RecognizeResult) -> bool:
-    """Return whether a timer's name can be one. What somebody is to be reminded of may be longer."""
+def _sensible(result: RecognizeResult, begins: Callable[[str], bool]) -> bool:
+    """Return whether a timer's name can be one. What somebody is to be reminded of may be longer.
+
+    Args:
+        begins: tells whether the sentence begins with a name.
+    """
+    bare = bool((result.intent_metadata or {}).get("bare"))
     for entity in result.entities_list:
         if not entity.is_wildcard:
             continue
@@ -190,6 +211,9 @@ def _sensible(result: RecognizeResult) -> bool:
         if "reminder" in result.entities:
             if not 0 < len(name.split()) <= _REMINDER_WORDS:
                 return False
-        elif not name or len(name) > NAME_CHARACTERS or len(name.split()) > NAME_WORDS or _NO_NAME.search(name):
+            continue
+        if not name or len(name) > NAME_CHARACTERS or len(name.split()) > NAME_WORDS or _NO_NAME.search(name):
+            return False
+        if (_TELLS.search(name) and begins(name)) or (bare and _NO_THING.search(name)):
             return False
     return True

@@ -122,6 +122,8 @@ class Whisper(ABC):
             peak_db = loudest_db(part)
             if peak_db < SILENCE_DB or len(part) < SHORTEST_S * RATE:
                 continue
+            if parts and not work.wanted():  # a long recording, whose sender has left
+                raise Revoked
             language, heard = self._hear(part, work, language, hints)
             parts.append((kept(heard, len(part) / RATE, peak_db), heard))
         text = " ".join(said for said, _ in parts if said)
