@@ -21,7 +21,7 @@ import yaml
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_settings import SettingsError as SourceError
 
-from antiphon.places import at_home
+from antiphon.places import at_home, stamp
 from antiphon.settings import PREFIX, Settings, as_chain, keys
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,11 +74,8 @@ class Source:
 def look(explicit: str | None) -> Look:
     """Return what is to be seen of the settings file."""
     path = locate(explicit)
-    try:
-        found = path.stat() if path is not None else None
-    except OSError:
-        found = None
-    return (str(path), found.st_ino, found.st_size, found.st_ctime_ns) if found is not None else None
+    found = stamp(path) if path is not None else None
+    return (str(path), *found) if found is not None else None
 
 
 def load(explicit: str | None = None) -> Settings:

@@ -139,9 +139,7 @@ def test_an_address_on_our_own_network_is_dialled_before_another(monkeypatch: py
 
 
 async def test_announced_found_and_withdrawn(tmp_path: Path) -> None:
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    ours, theirs, seen = Mdns(tmp_path / "a"), Mdns(tmp_path / "b"), Seen()
+    ours, theirs, seen = pair(tmp_path)
     await ours.start()
     await theirs.start()
     theirs.browse(seen)
@@ -157,9 +155,7 @@ async def test_announced_found_and_withdrawn(tmp_path: Path) -> None:
 
 async def test_announced_anew_when_addresses_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(discovery, "LOOK_S", 0.1)
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    ours, theirs, seen = Mdns(tmp_path / "a"), Mdns(tmp_path / "b", "127.0.0.1"), Seen()
+    ours, theirs, seen = pair(tmp_path, "127.0.0.1")
     await theirs.start()
     theirs.browse(seen)
     monkeypatch.setattr(discovery, "addresses", lambda host="": [host or "10.9.8.7"])
@@ -178,9 +174,7 @@ async def test_announced_anew_when_addresses_change(tmp_path: Path, monkeypatch:
 async def test_announced_anew_when_the_machine_wakes_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a night's sleep everybody has forgotten a laptop, and its addresses are the same."""
     monkeypatch.setattr(discovery, "LOOK_S", 0.1)
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    ours, theirs, seen = Mdns(tmp_path / "a"), Mdns(tmp_path / "b"), Seen()
+    ours, theirs, seen = pair(tmp_path)
     await ours.start()
     await ours.announce("asr", 10_300)
     await theirs.start()
@@ -198,9 +192,7 @@ async def test_who_was_forgotten_behind_a_cut_line_is_found_when_it_is_mended(
 ) -> None:
     """An access point was off for hours: records have expired, and neither side's addresses have changed."""
     monkeypatch.setattr(discovery, "LOOK_S", 0.1)
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    ours, theirs, seen = Mdns(tmp_path / "a"), Mdns(tmp_path / "b"), Seen()
+    ours, theirs, seen = pair(tmp_path)
     await ours.start()
     await ours.announce("asr", 10_300)
     await theirs.start()
@@ -211,6 +203,13 @@ async def test_who_was_forgotten_behind_a_cut_line_is_found_when_it_is_mended(
     await seen.until(ours.instance("asr"), there=True)
     await ours.stop()
     await theirs.stop()
+
+
+def pair(folder: Path, host: str = "") -> tuple[Mdns, Mdns, Seen]:
+    """Return two places in mDNS, of which the second is to see the first, and what it sees."""
+    for name in "ab":
+        (folder / name).mkdir()
+    return Mdns(folder / "a"), Mdns(folder / "b", host), Seen()
 
 
 def forget(mdns: Mdns, seen: Seen) -> None:
@@ -226,9 +225,7 @@ def forget(mdns: Mdns, seen: Seen) -> None:
 async def test_a_failure_that_passes_does_not_end_announcing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a file descriptor to spare, the system does not tell its addresses."""
     monkeypatch.setattr(discovery, "LOOK_S", 0.1)
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    ours, theirs, seen = Mdns(tmp_path / "a"), Mdns(tmp_path / "b", "127.0.0.1"), Seen()
+    ours, theirs, seen = pair(tmp_path, "127.0.0.1")
     await theirs.start()
     theirs.browse(seen)
     monkeypatch.setattr(discovery, "addresses", lambda host="": [host or "10.9.8.7"])
@@ -256,9 +253,7 @@ async def test_mdns_that_cannot_be_had_at_the_start_is_had_later(
 ) -> None:
     """Another program has its port for itself, and ends."""
     monkeypatch.setattr(discovery, "LOOK_S", 0.1)
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    ours, theirs, seen = Mdns(tmp_path / "a"), Mdns(tmp_path / "b"), Seen()
+    ours, theirs, seen = pair(tmp_path)
     await theirs.start()
     theirs.browse(seen)
 

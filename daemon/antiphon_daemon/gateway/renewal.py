@@ -7,20 +7,17 @@ written, leave in place what is shown.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import TypeAlias
 
 import structlog
+
+from antiphon.places import Stamp, stamp
 
 LOOK_S = 60.0
 NO_PASSWORD = "none"
 """A key that has a password would be asked for on the terminal."""
-
-Stamp: TypeAlias = tuple[int, int, int]
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +31,7 @@ class Files:
 
     def look(self) -> tuple[Stamp | None, ...]:
         """Return what their content is known by."""
-        return tuple(_stamp(path) for path in (self.certificate, self.key) if path)
+        return tuple(stamp(path) for path in (self.certificate, self.key) if path)
 
     def read(self) -> ssl.SSLContext:
         """Return a context that shows the certificate.
@@ -72,10 +69,3 @@ async def renew(context: ssl.SSLContext, files: Files, seen: tuple[Stamp | None,
 
 def _show(renewed: ssl.SSLContext, connection: ssl.SSLObject | ssl.SSLSocket, *_: object) -> None:
     connection.context = renewed
-
-
-def _stamp(path: str) -> Stamp | None:
-    with contextlib.suppress(OSError):
-        found = Path(path).stat()
-        return found.st_ino, found.st_size, found.st_mtime_ns
-    return None
