@@ -18,6 +18,7 @@ from antiphon.audio.vad import FRAME
 from antiphon.settings import Settings
 from antiphon_daemon.ask import Asker
 from antiphon_daemon.conversation.conversation import Conversation
+from antiphon_daemon.conversation.drafts import Draft
 from antiphon_daemon.conversation.interruptions import is_filler
 from antiphon_daemon.conversation.memory import new_memory
 from antiphon_daemon.conversation.skills import Place, Timers
@@ -245,12 +246,18 @@ async def test_what_comes_of_a_reply_while_it_is_stopped_is_heard_once_it_goes_o
         assert one.set_s == [600]
 
 
+async def half_heard(one: Room) -> Draft:
+    """Have a reply begin of which 1.2 s are heard, and return it."""
+    await one.reply()
+    draft = one.conversation.draft
+    assert draft is not None
+    one.heard(ms=1200)
+    return draft
+
+
 async def test_a_stopped_reply_is_made_no_further_once_another_is() -> None:
     async with room(Measuring("tell me a story"), Script(long)) as one:
-        await one.reply()
-        stopped = one.conversation.draft
-        assert stopped is not None
-        one.heard(ms=1200)
+        stopped = await half_heard(one)
         one.ears.text = "what is the weather in Paris"
         one.conversation.open("en", by_voice=True)
         assert stopped.token.wanted(), "it may have been a cough"
@@ -260,10 +267,7 @@ async def test_a_stopped_reply_is_made_no_further_once_another_is() -> None:
 
 async def test_who_leaves_while_a_reply_is_stopped_takes_it_along() -> None:
     async with room(Measuring("tell me a story"), Script(long)) as one:
-        await one.reply()
-        stopped = one.conversation.draft
-        assert stopped is not None
-        one.heard(ms=1200)
+        stopped = await half_heard(one)
         one.conversation.open("en", by_voice=True)
         await one.hear(SPEECH, 10)
         assert stopped.token.wanted()
