@@ -47,6 +47,9 @@ sync "$venv" requirements.lock . satellite daemon
 add "$venv" requirements-engines.lock
 
 PATH="$venv/bin:$PATH"
+# The tests start a few hundred programs: what Python compiles for one is there for the next, and the checkout stays clean.
+unset PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX="$venv/pycache"
 if [ "$node" ]; then
     npm ci --prefix tests/gateway/agents --ignore-scripts --no-audit --no-fund
     [ $# -gt 0 ] || set -- tests/gateway/test_realtime_agents.py
