@@ -69,6 +69,7 @@ def install(one: Manager, names: Sequence[str], *, user: bool) -> int:
         for name in chosen:
             click.echo(f"{name}: not started, as {one.name} does not run here; once it does, type: {one.by_hand(name)}")
         return 0
+    _compile(user=user)
     code = _told([(name, one.start(name)) for name in chosen])
     if hint := one.hint():
         click.echo(hint)
@@ -90,6 +91,12 @@ def _install_settings(*, user: bool) -> None:
         return
     if text is not None and written.write(path, text):
         click.echo(f"settings: {path} written, with every setting in it, commented out.")
+
+
+def _compile(*, user: bool) -> None:
+    if not user and sys.platform != "darwin":
+        click.echo("Compiling what the service runs, but may not write beside …")
+        programs.compile_all()
 
 
 def uninstall(one: Manager, names: Sequence[str], *, user: bool) -> int:
@@ -122,11 +129,12 @@ def uninstall(one: Manager, names: Sequence[str], *, user: bool) -> int:
     return 0
 
 
-def restart(one: Manager, names: Sequence[str]) -> int:
+def restart(one: Manager, names: Sequence[str], *, user: bool) -> int:
     """Restart the programs: after an update, or for settings that need it."""
     chosen = _here(one, names)
     if not one.present():
         raise ServiceError(f"{one.name} does not run here: there is nothing to restart.")
+    _compile(user=user)
     return _told([(name, one.restart(name)) for name in chosen])
 
 

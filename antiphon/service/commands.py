@@ -62,7 +62,7 @@ def restart(config: str | None, names: Sequence[str], user: bool) -> int:
     """Restart it: after an update, or for settings that need it."""
     from antiphon.service import actions
 
-    return actions.restart(actions.manager(config, user=user, changes=True), names)
+    return actions.restart(actions.manager(config, user=user, changes=True), names, user=user)
 
 
 @_action

@@ -170,3 +170,30 @@ def test_a_service_of_the_system_needs_root(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(ServiceError, match="needs root: type sudo before it, or add --user"):
         manager(None, user=False, changes=True)
     assert manager(None, user=False, changes=False).name == "systemd"
+
+
+def test_what_a_service_of_the_system_runs_is_compiled_as_whose_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may not write beside it, and would compile some eight hundred files at each start."""
+    from antiphon.service import programs
+
+    packages, daemon = tmp_path / "packages", tmp_path / "daemon"
+    for folder in (packages, daemon / "antiphon_daemon"):
+        folder.mkdir(parents=True)
+        (folder / "one.py").write_text("ONE = 1\n")
+        (folder / "older.py").write_text("print 'of another Python'\n")
+    monkeypatch.setattr(programs, "ROOT", tmp_path)
+    monkeypatch.setattr(programs.sysconfig, "get_path", lambda name: str(packages))
+    programs.compile_all()
+    found = {path.parent.parent for path in tmp_path.rglob("__pycache__/one.*.pyc")}
+    assert found == {packages, daemon / "antiphon_daemon"}
+
+    asked: dict[str, object] = {}
+    monkeypatch.setattr(programs.subprocess, "run", lambda command, **how: asked.update(how))
+    monkeypatch.setattr(programs.os, "geteuid", lambda: 0)
+    if os.getuid() == 0:
+        os.chown(daemon, 12, 34)
+    programs.compile_all()
+    assert (asked["user"], asked["group"]) == (daemon.stat().st_uid, daemon.stat().st_gid)
+    assert asked["extra_groups"] == []
