@@ -32,9 +32,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 MODELS = ("endpoints", "engines", "gateway", "house")
-"""Folders of tests that work the models, which take all cores: no two of these run at once (`./test.sh` runs two)."""
+"""Folders of tests that work the models, which take all cores: no two of these run at once (`./test.sh` runs three)."""
 
-WAITING = ("test_bounds", "test_played", "test_realtime_events")
+WAITING = (
+    *("test_across", "test_strangers"),
+    *("test_bounds", "test_client_page_waits", "test_dashboard", "test_dashboard_page", "test_pages_everywhere"),
+    *("test_played", "test_realtime_events", "test_realtime_openai", "test_websocket"),
+    *("test_bench_chaos", "test_echo_in_the_room", "test_killed"),
+)
 """Files of theirs that work a model now and then at most, and wait the rest of the time."""
 
 
