@@ -34,7 +34,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Scope:
-    """Which settings concern a program, by key or section; the first that matches decides."""
+    """Which settings concern a program, by key or section; the most particular that matches decides."""
 
     live: tuple[str, ...]
     """Those that change while it runs."""
@@ -43,11 +43,11 @@ class Scope:
 
     def is_live(self, key: str) -> bool:
         """Whether `key` changes while the program runs."""
-        return _within(key, self.live)
+        return _closest(key, self.live) > _closest(key, self.fixed)
 
     def is_fixed(self, key: str) -> bool:
         """Whether `key` concerns the program and needs a restart."""
-        return not self.is_live(key) and _within(key, self.fixed)
+        return _closest(key, self.fixed) > _closest(key, self.live)
 
 
 class Live:
@@ -108,7 +108,12 @@ class Live:
 
 
 def _within(key: str, sections: tuple[str, ...]) -> bool:
-    return any(key == section or key.startswith(f"{section}.") for section in sections)
+    return _closest(key, sections) > 0
+
+
+def _closest(key: str, sections: tuple[str, ...]) -> int:
+    """Return how much of `key` the most particular of the sections names that it is in; 0: it is in none."""
+    return max((len(section) for section in sections if key == section or key.startswith(f"{section}.")), default=0)
 
 
 def _dotted(path: Path) -> str:

@@ -40,7 +40,7 @@ from antiphon_daemon.engines.build import (
     resolved,
     word_judge,
 )
-from antiphon_daemon.engines.contracts import EngineError, Engines, Tunable
+from antiphon_daemon.engines.contracts import EngineError, Engines, Following, Tunable
 from antiphon_daemon.engines.work import Token
 from antiphon_daemon.gateway.face import Gateway, GatewayError
 from antiphon_daemon.insight.peers import Seen
@@ -75,7 +75,18 @@ SCOPE = Scope(
         "deadlines",
         "satellites",
     ),
-    fixed=("language", "network", "endpoints", "gateway", "stt", "llm", "tts", "home_assistant"),
+    fixed=(
+        "language",
+        "network",
+        "endpoints",
+        "gateway",
+        "stt",
+        "llm",
+        "tts",
+        "turn.model",
+        "home_assistant",
+        "satellite.wake",
+    ),
 )
 """What of the settings concerns the daemon."""
 
@@ -198,6 +209,9 @@ async def serving(settings: Settings, engines: Engines, live: Live | None = None
         memories.adopt(now)
         satellites.adopt(now)
         gateway.adopt(now)
+        for engine in (engines.transcriber, engines.responder, engines.synthesizer):
+            if isinstance(engine, Following):
+                engine.follow(now)
 
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(across.close)

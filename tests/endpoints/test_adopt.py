@@ -15,7 +15,7 @@ from wyoming.audio import AudioStop
 from wyoming.error import Error
 
 from antiphon.live import Live
-from antiphon.settings import Conversation, Network, Tts, Turn
+from antiphon.settings import Conversation, Deadlines, Network, Settings, Stt, Tts, Turn
 from antiphon.settings import Satellites as Known
 from antiphon.wire import server as wire
 from antiphon.wire.link import open_link
@@ -29,10 +29,12 @@ from .test_satellites import RUN, StandIn
 
 
 @asynccontextmanager
-async def daemon(voice: Synthesizer, model: Script) -> AsyncIterator[tuple[Live, dict[str, Server]]]:
+async def daemon(
+    voice: Synthesizer, model: Script, ears: Ears | None = None
+) -> AsyncIterator[tuple[Live, dict[str, Server]]]:
     settings = quiet_settings()
     live = Live(settings, SCOPE)
-    async with serving(settings, Engines(Ears(), model, voice), live) as servers:
+    async with serving(settings, Engines(ears or Ears(), model, voice), live) as servers:
         yield live, servers
 
 
@@ -96,6 +98,22 @@ async def test_who_is_admitted_changes_for_those_who_come(voice: Synthesizer, mo
         network = Network(host="127.0.0.1", zeroconf=False, allow=["100.64.0.0/10"])
         await live.change(quiet_settings(network=network))
         await answered(servers["handle"].port, "One")
+
+
+async def test_engines_follow_what_they_were_made_with(voice: Synthesizer) -> None:
+    class Followers(Ears):
+        hints: tuple[str, ...] = ()
+        stt_s = 0.0
+
+        def follow(self, settings: Settings) -> None:
+            self.hints, self.stt_s = tuple(settings.stt.hints), settings.deadlines.stt_s
+
+    ears = Followers()
+    async with daemon(voice, Script(quick), ears) as (live, _):
+        await live.change(quiet_settings(stt=Stt(hints=["Seo-yeon"]), deadlines=Deadlines(stt_s=40)))
+        assert (ears.hints, ears.stt_s) == (("Seo-yeon",), 40)
+        await live.change(quiet_settings(deadlines=Deadlines(stt_s=40)))
+        assert ears.hints == ()
 
 
 async def spoken_s(voice: Synthesizer) -> float:

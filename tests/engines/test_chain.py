@@ -10,7 +10,7 @@ import pytest
 from http_servers import OllamaServer, OpenAiServer, line
 from structlog.testing import capture_logs
 
-from antiphon.settings import Llm
+from antiphon.settings import Deadlines, Llm, Settings
 from antiphon_daemon.engines.contracts import (
     EngineError,
     Fault,
@@ -194,6 +194,22 @@ async def test_alone_it_is_asked_every_time_and_says_what_is_wrong(server: Ollam
     server.script = [asyncio.Event()]
     with pytest.raises(EngineError, match=r"ollama qwen3:4b has said nothing within 0\.9\d* s|within 1\.0 s"):
         await reply(chain)
+    await chain.close()
+
+
+async def test_the_time_for_a_first_word_changes_while_it_runs() -> None:
+    class Thoughtful(Here):
+        async def respond(
+            self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()
+        ) -> AsyncIterator[TextDelta | ToolCall]:
+            await asyncio.sleep(0.4)
+            yield TextDelta("Here.")
+
+    chain = Chain([Thoughtful()], first_s=0.1)
+    with pytest.raises(EngineError, match=r"said nothing within 0\.1 s"):
+        await reply(chain)
+    chain.follow(Settings(deadlines=Deadlines(llm_first_s=10)))
+    assert await reply(chain) == [TextDelta("Here.")]
     await chain.close()
 
 

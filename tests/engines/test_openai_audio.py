@@ -338,6 +338,20 @@ async def test_a_server_that_hangs_is_told_before_the_conversation_gives_up(serv
     await mouth.close()
 
 
+async def test_deadlines_and_hints_change_while_it_runs(server: OpenAiAudioServer, ears: OpenAiTranscriber) -> None:
+    mouth = OpenAiSynthesizer(Tts(engine="openai_api", url=server.url, model="piper-joe"), Deadlines(), "en")
+    quick = Settings(stt=Stt(hints=["Busan"]), deadlines=Deadlines(stt_s=0.3, tts_first_s=0.3))
+    ears.follow(quick)
+    mouth.follow(quick)
+    server.script = [asyncio.Event()]
+    with pytest.raises(EngineError, match=r"is not done within 0\.285 s"):
+        await hear(ears)
+    assert server.asked[-1]["prompt"] == "Busan, Seo-yeon."
+    with pytest.raises(EngineError, match=r"is not done within 0\.285 s"):
+        await say(mouth)
+    await mouth.close()
+
+
 async def test_a_server_that_is_away_is_no_error_before_it_is_needed() -> None:
     nowhere = "http://127.0.0.1:9/v1"
     settings = Settings(stt=Stt(engine="openai_api", url=nowhere), tts=Tts(engine="openai_api", url=nowhere))

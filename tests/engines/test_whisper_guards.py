@@ -8,7 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from antiphon.audio.pcm import RATE, Samples
+from antiphon.settings import Settings, Stt
+from antiphon_daemon.engines.contracts import Work
 from antiphon_daemon.engines.stt.guards import Heard, kept, looks_wrong, loudest_db, repetition, surely_spoken
+from antiphon_daemon.engines.stt.whisper import Whisper
+from antiphon_daemon.engines.work import Token
 
 SPOKEN = Heard("Turn on the light.", -0.2, 0.05, 0.8, 6, True, 10.0)
 
@@ -166,3 +171,29 @@ def test_the_loudest_frame_counts() -> None:
     sound[8000:8480] = 0.5
     assert -8 < loudest_db(sound) < -5
     assert loudest_db(sound[:100]) == -120
+
+
+class Read(Whisper):
+    """Notes what it is to read before an utterance."""
+
+    def __init__(self, *hints: str) -> None:
+        super().__init__("read", "nothing", ("en",), hints)
+        self.before: list[str] = []
+
+    def _features(self, audio: Samples) -> Any:
+        return None
+
+    def _window(
+        self, features: Any, duration_s: float, window_s: float, language: str | None, hints: str, work: Work
+    ) -> tuple[str, Heard]:
+        self.before.append(hints)
+        return "en", SPOKEN
+
+
+async def test_hints_change_while_it_runs() -> None:
+    read, sound = Read("Antiphon"), np.random.default_rng(0).normal(0, 0.1, RATE).astype(np.float32)
+    await read.transcribe(sound, Token(), language="en", hints=["Seo-yeon"])
+    read.follow(Settings(stt=Stt(hints=["Busan"])))
+    await read.transcribe(sound, Token(), language="en", hints=["Seo-yeon"])
+    assert (read.before[0], read.before[-1]) == ("Antiphon, Seo-yeon.", "Busan, Seo-yeon.")
+    await read.close()

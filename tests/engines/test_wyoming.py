@@ -22,7 +22,7 @@ from antiphon.audio.pcm import RATE, Samples, level_db, to_bytes, to_samples
 from antiphon.settings import Deadlines, Settings, Stt, Tts
 from antiphon_daemon import checks
 from antiphon_daemon.engines.build import build_synthesizer, build_transcriber
-from antiphon_daemon.engines.contracts import EngineError, Revoked, Synthesizer, Transcriber, Tunable
+from antiphon_daemon.engines.contracts import EngineError, Following, Revoked, Synthesizer, Transcriber, Tunable
 from antiphon_daemon.engines.tts.wyoming import RATE as SPOKEN
 from antiphon_daemon.engines.work import Token
 from antiphon_daemon.languages import spoken
@@ -150,6 +150,17 @@ async def test_a_service_that_fails_to_hear_is_one_sentence_and_asked_again(hear
     assert sentence.count(hears.url) == 1
     hears.script = [Transcript(text="again")]
     assert await hear(engine) == "again"
+
+
+async def test_deadlines_change_while_it_runs(hears: Service, speaks: Service) -> None:
+    engines = await ears(hears, Deadlines()), await mouth(speaks, Deadlines())
+    hears.script = speaks.script = [NEVER]
+    for engine in engines:
+        assert isinstance(engine, Following)
+        engine.follow(settings())
+    for asking in (hear(engines[0]), say(engines[1])):
+        with pytest.raises(EngineError, match=r"not done within 0\.38 s"):
+            await asking
 
 
 async def test_an_error_before_the_sound_is_taken_is_heard(hears: Service) -> None:

@@ -13,6 +13,7 @@ from scripted import Ears
 from speech import Say
 
 from antiphon.audio.pcm import RATE, Samples
+from antiphon.settings import Stt
 from antiphon_daemon.engines.contracts import EngineError, Fault, Synthesizer, Transcript, Urgency, Voice, Work
 from antiphon_daemon.engines.worker import revocable
 
@@ -141,6 +142,24 @@ async def test_ears_that_fail_are_told(gateways: list[Any], voice: Synthesizer, 
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "stt_failed")
         answer = await one.post("/audio/transcriptions", data={"model": "whisper-1"}, files=sound)
         assert answer.json()["text"] == "hello there"
+
+
+async def test_the_hints_of_the_house_are_told_to_any_engine(gateways: list[Any], voice: Synthesizer, say: Say) -> None:
+    class Attentive(Ears):
+        told: Sequence[str] = ()
+
+        async def transcribe(
+            self, audio: Samples, work: Work, *, language: str | None, hints: Sequence[str] = ()
+        ) -> Transcript:
+            self.told = hints
+            return await super().transcribe(audio, work, language=language, hints=hints)
+
+    ears = Attentive()
+    async with opened(gateways, voice, ears=ears) as gateway, http(gateway.port) as one:
+        gateway.adopt(gateway.settings.model_copy(update={"stt": Stt(hints=["Antiphon"])}))
+        form, file = {"model": "whisper-1", "keywords[]": "Busan"}, {"file": ("x.flac", flac(say("Hello there.")))}
+        assert (await one.post("/audio/transcriptions", data=form, files=file)).status_code == 200
+    assert list(ears.told) == ["Antiphon", "Busan"]
 
 
 async def test_more_than_can_be_worked_at_wait_and_then_are_turned_away(

@@ -88,6 +88,23 @@ async def test_what_is_refused_stays_and_the_rest_is_taken() -> None:
     assert "a change of the settings is not taken: the voice is deaf to that" in [log["event"] for log in logs]
 
 
+async def test_what_a_section_that_changes_has_read_at_the_start_alone_says_so() -> None:
+    """`turn` changes while the daemon runs; what judges a turn is loaded at its start, and so are wake words."""
+    from antiphon_daemon.app import SCOPE as DAEMON
+
+    live, told = Live(settings(), DAEMON), Told()
+    live.follow(told)
+    with capture_logs() as logs:
+        turn = {"model": "silence", "silence_ms": 900}
+        await live.change(settings(turn=turn, satellite={"wake": {"words": ["alexa"]}}))
+    assert told.changes == [frozenset({"turn.silence_ms"})]
+    assert live.settings.turn.model == "smart_turn"
+    assert [log["event"] for log in logs] == [
+        "settings that need a restart have changed: satellite.wake.words, turn.model",
+        "settings taken: turn.silence_ms",
+    ]
+
+
 def test_every_setting_concerns_a_program() -> None:
     from antiphon_daemon.app import SCOPE as DAEMON
     from antiphon_satellite.app import SCOPE as SATELLITE

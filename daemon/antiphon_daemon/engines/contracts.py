@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from antiphon.audio.pcm import Samples
 from antiphon.log import spoken
-from antiphon.settings import Tts
+from antiphon.settings import Settings, Tts
 from antiphon.text import composed
 
 Stage = Literal["stt", "llm", "tts", "turn"]
@@ -361,6 +361,15 @@ class Tunable(Protocol):
         Raises:
             EngineError: they cannot be used; the voice before goes on.
         """
+        ...
+
+
+@runtime_checkable
+class Following(Protocol):
+    """An engine that was made with settings which can change while it runs: deadlines, hints."""
+
+    def follow(self, settings: Settings) -> None:
+        """Take them over, from the next request on."""
         ...
 
 

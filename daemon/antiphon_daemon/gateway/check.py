@@ -20,6 +20,7 @@ from antiphon.wire.server import ListenError, listen
 NEEDED = ("fastapi", "uvicorn", "websockets", "prometheus_client", "python_multipart", "av")
 """What the extra `gateway` brings."""
 ANSWER_S = 5.0
+RENEW = "Renew it in its place: within a minute a daemon that runs shows the new one."
 SOON_DAYS = 14
 """A certificate that ends so soon should have been renewed."""
 
@@ -83,14 +84,14 @@ def _certificate(wanted: Gateway) -> Check:
     try:
         until = ends(wanted.certificate, wanted.key)
     except ssl.SSLCertVerificationError as error:
-        return Check(title, None, f"is not valid: {error.verify_message}", "Renew it, and restart the daemon.")
+        return Check(title, None, f"is not valid: {error.verify_message}", RENEW)
     except OSError as error:  # SSLError is one
         mend = "Set gateway.certificate and gateway.key to PEM files that belong together: until then it stays closed."
         return Check(title, None, f"cannot be used: {error.strerror or error}", mend)
     days = (until - datetime.now(UTC)).days
     says = f"is valid until {until:%Y-%m-%d}"
     if days < SOON_DAYS:
-        return Check(title, None, f"{says}, {days} days from now", "Renew it, and restart the daemon.")
+        return Check(title, None, f"{says}, {days} days from now", RENEW)
     return Check(title, True, says)
 
 

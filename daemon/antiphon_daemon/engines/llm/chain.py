@@ -19,6 +19,7 @@ from typing import cast
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential
 
+from antiphon.settings import Settings
 from antiphon_daemon.engines.contracts import (
     EngineError,
     Fault,
@@ -81,6 +82,10 @@ class Chain:
     def is_well(self, member: Responder) -> bool:
         """Whether one of the models answered when it was last asked."""
         return any(model.well for model in self._models if model.backend is member)
+
+    def follow(self, settings: Settings) -> None:
+        """Take over how long the first word may take, from the next reply on."""
+        self._first_s = settings.deadlines.llm_first_s * OWN_SHARE
 
     async def start(self) -> None:
         """Begin to watch the models, and wait a little to say which will answer."""

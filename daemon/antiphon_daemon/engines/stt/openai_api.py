@@ -13,7 +13,7 @@ import numpy as np
 import openai
 
 from antiphon.audio.pcm import RATE, Samples, to_bytes
-from antiphon.settings import Deadlines, Stt
+from antiphon.settings import Deadlines, Settings, Stt
 from antiphon_daemon.engines import models
 from antiphon_daemon.engines.contracts import EngineError, Transcript, Work
 from antiphon_daemon.engines.llm.remote import reason
@@ -54,6 +54,11 @@ class OpenAiTranscriber:
     def languages(self) -> Sequence[str]:
         """Those that Whisper knows; English alone for a model whose name says so."""
         return ("en",) if self._server.model.endswith(".en") else tuple(LANGUAGES)
+
+    def follow(self, settings: Settings) -> None:
+        """Take over the hints, and how long an answer may take."""
+        self._hints = settings.stt.hints
+        self._within_s = settings.deadlines.stt_s * OWN_SHARE
 
     async def check(self) -> None:
         """See that the server is there, and have it hear something.

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.audio.pcm import RATE, Samples
+from antiphon.settings import Settings
 from antiphon_daemon.engines import models
 from antiphon_daemon.engines.contracts import EngineError, Load, Revoked, Transcript, Urgency, Work
 from antiphon_daemon.engines.stt.cutting import FULL_WINDOW_S, MARGIN_S, cut
@@ -76,6 +77,10 @@ class Whisper(ABC):
         return await self._worker.run(
             partial(self._transcribe, audio, work, code, as_sentence((*self._hints, *hints))), work
         )
+
+    def follow(self, settings: Settings) -> None:
+        """Take over the names and words that are often said."""
+        self._hints = settings.stt.hints
 
     def load(self) -> Load:
         """Return how much there is to do."""

@@ -15,7 +15,7 @@ from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.info import AsrProgram, Info
 
 from antiphon.audio.pcm import RATE, Samples, to_bytes
-from antiphon.settings import Deadlines, Stt
+from antiphon.settings import Deadlines, Settings, Stt
 from antiphon.wire.frames import parse
 from antiphon.wire.link import Link, LinkError
 from antiphon_daemon.engines.contracts import EngineError, Transcript, Work
@@ -49,6 +49,10 @@ class WyomingTranscriber:
         self._tags: dict[str, str] = {}
         """How the service writes its languages: some know `en-US` alone."""
         self._described = False
+
+    def follow(self, settings: Settings) -> None:
+        """Take over how long an answer may take."""
+        self._within_s = settings.deadlines.stt_s * OWN_SHARE
 
     async def start(self) -> None:
         """Ask the service what it is; one that is away is asked again when it is needed.

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, aclosing
 from functools import partial
 from typing import Any
 
-from antiphon.settings import Deadlines, Tts
+from antiphon.settings import Deadlines, Settings, Tts
 from antiphon_daemon.engines.contracts import EngineError, Voice, Work
 from antiphon_daemon.engines.openai_audio import AudioServer, hung_up
 from antiphon_daemon.engines.timely import timely
@@ -93,6 +93,11 @@ class OpenAiSynthesizer:
                         yield block
         if not given:
             raise self._server.stranger("it makes no sound")
+
+    def follow(self, settings: Settings) -> None:
+        """Take over how long each piece of sound may take, and how long a reply may be."""
+        self._within_s = settings.deadlines.tts_first_s * OWN_SHARE
+        self._most = round(settings.deadlines.reply_s * RATE) * 2
 
     async def tune(self, settings: Tts) -> None:
         """Speak with another voice or speed from the next sentence on."""

@@ -14,7 +14,7 @@ from wyoming.info import Info
 from wyoming.tts import Synthesize, SynthesizeVoice
 
 from antiphon.audio.pcm import Converter, Format, to_bytes
-from antiphon.settings import Deadlines, Tts
+from antiphon.settings import Deadlines, Settings, Tts
 from antiphon.wire.frames import parse
 from antiphon.wire.link import LinkError
 from antiphon_daemon.engines.contracts import EngineError, Voice, Work
@@ -90,6 +90,11 @@ class WyomingSynthesizer:
         async with aclosing(timely(sound, work, self._within_s, told)) as blocks:
             async for block in blocks:
                 yield block
+
+    def follow(self, settings: Settings) -> None:
+        """Take over how long each piece of sound may take, and how long a reply may be."""
+        self._within_s = settings.deadlines.tts_first_s * OWN_SHARE
+        self._most = round(settings.deadlines.reply_s * RATE)
 
     async def tune(self, settings: Tts) -> None:
         """Speak with another voice or speaker from the next sentence on; the speed is the service's own."""

@@ -185,11 +185,12 @@ class TranscriptionDesk:
                         yield part, heard
 
     async def _hear_part(self, part: Part, asked: Asked, language: str | None, work: Token) -> Transcript:
-        within_s = self._house.settings.deadlines.stt_s + PART_WAITS_S
+        settings = self._house.settings
+        within_s = settings.deadlines.stt_s + PART_WAITS_S
         try:
             async with asyncio.timeout(within_s):
                 return await self._house.engines.transcriber.transcribe(
-                    part.samples, work, language=language, hints=asked.hints
+                    part.samples, work, language=language, hints=(*settings.stt.hints, *asked.hints)
                 )
         except TimeoutError:
             raise ApiError(503, f"There was no transcript within {within_s:g} s.", code="stt_failed") from None
