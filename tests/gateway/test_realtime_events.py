@@ -364,15 +364,37 @@ async def test_out_of_band_responses_leave_the_conversation_alone(gateways: list
         assert (await one.error())["code"] == "item_retrieve_invalid_item_id"
         text = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hello."}]}
         await one.send("conversation.item.create", item=text, previous_item_id="nobody")
-        assert (await one.error())["code"] == "item_not_found"
+        error = await one.error()
+        assert (error["code"], error["param"]) == ("item_not_found", "previous_item_id")
         await one.send("response.create", response={**beside, "input": [{"type": "item_reference", "id": "nobody"}]})
-        assert "nobody" in (await done(one, "failed"))["status_details"]["error"]["message"]
+        wrong = (await done(one, "failed"))["status_details"]["error"]
+        assert "nobody" in wrong["message"]
+        assert (wrong["type"], wrong["code"]) == ("invalid_request_error", "item_not_found"), "it is no fault of ours"
         held.go_on.clear()
         await one.send("response.create", response={**beside, "input": []})
         created = (await one.until("response.created"))["response"]["id"]
         await one.until("response.output_text.delta")
         await one.send("response.cancel", response_id=created)
         assert (await done(one, "cancelled"))["id"] == created
+
+
+async def test_a_response_that_was_cancelled_while_its_input_is_heard_is_over_once(
+    gateways: list[Any], say: Say
+) -> None:
+    # What is wrong with the input is only found when its sound was heard: the response was cancelled by then.
+    sound = {"type": "input_audio", "audio": base64.b64encode(pcm24(say("Hello."))).decode()}
+    given = [{"type": "message", "role": "user", "content": [sound]}, {"type": "item_reference", "id": "nobody"}]
+    async with (
+        opened(gateways, engines(Tones(), ears=Ears(takes_s=0.3))) as gateway,
+        client(gateway.port) as one,
+    ):
+        await one.send("response.create", response={"conversation": "none", "input": given})
+        created = (await one.until("response.created"))["response"]["id"]
+        await one.send("response.cancel", response_id=created)
+        assert (await done(one, "cancelled"))["id"] == created
+        await asyncio.sleep(0.6)
+        await one.alive()
+        assert len(one.of("response.done")) == 1
 
 
 async def test_so_many_responses_out_of_band_at_once_and_one_that_is_given_up_makes_room(gateways: list[Any]) -> None:
@@ -906,6 +928,22 @@ async def test_a_response_that_waits_for_a_turn_can_be_cancelled(
         await one.alive()
         assert not one.of("input_audio_buffer.speech_stopped"), "what was cleared does not end"
         await one.send("response.create")
+        await done(one)
+
+
+async def test_cancelling_another_response_leaves_the_one_that_waits_for_a_turn(
+    gateways: list[Any], voice: Synthesizer, say: Say
+) -> None:
+    # A program cancels by its id what speech has ended already, after it has asked for the next response.
+    async with opened(gateways, engines(voice)) as gateway, client(gateway.port) as one:
+        await one.write("How are you?")
+        asking = asyncio.create_task(one.speak(say("What is your name?")))
+        await one.until("input_audio_buffer.speech_started")
+        asking.cancel()
+        await one.send("response.create")
+        await one.send("response.cancel", response_id="resp_before")
+        assert (await one.error())["code"] == "response_cancel_not_active"
+        await one.alive()  # which clears what was said
         await done(one)
 
 

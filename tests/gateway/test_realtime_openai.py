@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from http_servers import END, OpenAiServer, event
 from openai import AsyncOpenAI
+from openai.types.realtime import RealtimeServerEvent
+from pydantic import TypeAdapter
 from scripted import Ears
 from speech import Say, silence
 
@@ -27,6 +29,7 @@ from .realtime_client import opened, pcm24
 
 Running = tuple[int, Any, Any]
 WAIT_S = 30.0
+EVENTS: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
 WEATHER = {
     "type": "function",
     "name": "weather",
@@ -46,6 +49,7 @@ class Talker:
         while True:
             async with asyncio.timeout(WAIT_S):
                 self.events.append(await self.connection.recv())
+            EVENTS.validate_python(self.events[-1].to_dict())  # which the client itself does not
             assert self.events[-1].type != "error", self.events[-1]
             if self.events[-1].type in kinds:
                 return self.events[-1]

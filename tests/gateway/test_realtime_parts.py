@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, MutableMapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -21,12 +22,15 @@ from antiphon_daemon.engines.contracts import EngineError, Engines, Message, Tex
 from antiphon_daemon.engines.llm import forcing
 from antiphon_daemon.engines.llm.chain import Chain
 from antiphon_daemon.engines.work import Token
+from antiphon_daemon.gateway.outbox import Outbox
 from antiphon_daemon.gateway.realtime import config as fields
 from antiphon_daemon.gateway.realtime.audio import Decoder, Encoder, HalfASample, Kept, Kind, decoder
 from antiphon_daemon.gateway.realtime.creating import created
 from antiphon_daemon.gateway.realtime.detection import EAGERNESS, Threshold, settings_for
 from antiphon_daemon.gateway.realtime.items import ITEMS_MOST, Item, Items, Sound, told
+from antiphon_daemon.gateway.realtime.response import Response
 from antiphon_daemon.gateway.realtime.secrets import MOST, Full, Secrets
+from antiphon_daemon.gateway.realtime.talk import Talk
 from antiphon_daemon.gateway.realtime.wire import Refusal, parsed
 
 
@@ -125,6 +129,8 @@ INPUT, OUTPUT, VAD = "audio.input.", "audio.output.", "audio.input.turn_detectio
         ("tools", [{"type": "mcp"}], "unsupported", ""),
         ("tool_choice", {"type": "function", "name": "weather"}, "invalid_value", ""),
         ("max_output_tokens", 0, "invalid_value", ""),
+        ("tool_choice", {"type": "function"}, "missing_required_parameter", ".name"),
+        (OUTPUT + "voice", 5, "invalid_value", ""),
         ("instructions", "a" * 40_000, "invalid_value", ""),
     ],
     ids=lambda value: str(value)[:40],
@@ -136,6 +142,35 @@ def test_what_cannot_be_had_names_the_field(at: str, value: Any, code: str, more
         fields.updated(CONFIG, value, ENGINES)
     assert (caught.value.code, caught.value.param) == (code, f"session.{at}{more}")
     assert at in str(caught.value)
+
+
+def test_too_many_tokens_are_told_how_many_there_may_be() -> None:
+    with pytest.raises(Refusal, match="4096") as caught:
+        fields.updated(CONFIG, {"max_output_tokens": 5000}, ENGINES)
+    assert caught.value.param == "session.max_output_tokens"
+
+
+def test_of_transcription_only_what_was_set_is_shown_beyond_what_every_program_knows() -> None:
+    def shown(transcription: dict[str, Any], kind: str = "realtime") -> Any:
+        session = changed({"type": kind, "audio": {"input": {"transcription": transcription}}})
+        return session["audio"]["input"]["transcription"]
+
+    plain = {"model": "whisper-1", "language": None, "prompt": None}
+    assert shown({"model": "whisper-1"}) == shown({"model": "whisper-1"}, "transcription") == plain
+    assert shown({"model": "whisper-1", "keywords": ["Antiphon"]}) == {**plain, "keywords": ["Antiphon"]}
+
+
+def test_functions_of_a_response_leave_no_choice_that_was_made_among_others() -> None:
+    choice = {"type": "function", "name": "weather"}
+    session = fields.updated(CONFIG, {"tools": [WEATHER], "tool_choice": choice}, ENGINES)
+    _, none = fields.wished(session, {"tools": []}, ENGINES, "Be brief.")
+    assert (none.manner().tools, none.manner().forced) == ([], False)
+    _, others = fields.wished(session, {"tools": [{**WEATHER, "name": "time"}]}, ENGINES, "Be brief.")
+    assert ([tool.name for tool in others.manner().tools], others.manner().forced) == (["time"], False)
+    _, same = fields.wished(session, {"tools": [WEATHER]}, ENGINES, "Be brief.")
+    assert same.manner().forced
+    with pytest.raises(Refusal):
+        fields.wished(session, {"tools": [], "tool_choice": choice}, ENGINES, "Be brief.")
 
 
 def test_a_response_may_wish_for_itself_what_the_session_has_otherwise() -> None:
@@ -272,6 +307,12 @@ def test_a_spoken_item_is_cut_to_the_words_that_were_heard(ms: int, kept: int, t
     assert item.truncate(ms) == kept
     assert item.text == text
     assert [message.text for message in item.messages()] == ([text] if text else [])
+
+
+def test_what_was_cut_does_not_come_back_with_a_later_truncation() -> None:
+    item = said("One two three four.", " Five six seven eight.")
+    assert [item.truncate(ms) for ms in (1100, 1700, 99_999, 500)] == [1100, 1100, 1100, 500]
+    assert item.text == "One two"
 
 
 def test_a_reply_that_is_truncated_before_its_first_sound_was_not_heard_and_is_not_told() -> None:
@@ -459,6 +500,37 @@ def test_an_item_that_is_none_names_the_field(item: dict[str, Any], param: str) 
     with pytest.raises(Refusal) as caught:
         created(item)
     assert caught.value.param == f"item.{param}"
+
+
+def test_a_spoken_reply_is_put_back_as_it_was_shown() -> None:
+    item, sound = created({**said("One two three four.").shown(), "id": "again"})
+    assert (item.role, item.text, sound) == ("assistant", "One two three four.", b"")
+    assert [one.text for one in item.messages()] == ["One two three four."]
+    with pytest.raises(Refusal) as caught:
+        created(message([{"type": "output_audio", "audio": "AAAA"}], role="assistant"))
+    assert caught.value.param == "item.content.0.transcript"
+
+
+async def test_who_speaks_over_a_reply_does_not_silence_what_is_made_beside_it() -> None:
+    outbox = Outbox()
+    talk = Talk(ENGINES, Settings(), outbox)
+    _, shape = talk.wished({"conversation": "none", "input": []})
+    beside = Response(talk, shape, beside=True)
+    beside.start()
+    beside.began(RATE)
+    beside.sound(bytes(2 * RATE))
+    outbox.drop_sound()
+    beside.ended("It is fine.")
+    outbox.end()
+    sent: list[Any] = []
+
+    async def send(sending: MutableMapping[str, Any]) -> None:
+        sent.append(json.loads(sending["text"]))
+
+    await outbox.send_all(send)
+    deltas = [base64.b64decode(event["delta"]) for event in sent if event["type"] == "response.output_audio.delta"]
+    assert len(b"".join(deltas)) == 2 * 24_000
+    assert sent[-1]["response"]["status"] == "completed"
 
 
 @pytest.mark.parametrize("text", ["", "no", "[1]", "5", '{"a": 1}', '{"type": 5}', "[" * 100_000])

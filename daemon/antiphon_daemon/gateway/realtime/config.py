@@ -29,9 +29,14 @@ OPENAI_VOICES = frozenset(
     ("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage", "shimmer", "verse")
 )
 """Clients name these without having chosen: they get the voice of the house."""
-_TAGS = ("server_vad", "semantic_vad", "audio/pcm", "audio/pcmu", "audio/pcma", "Function", "Choice", "dict")
+_TAGS = (
+    *("server_vad", "semantic_vad", "audio/pcm", "audio/pcmu", "audio/pcma", "Function", "Choice", "dict"),
+    *("VoiceId", "str", "constrained-int"),
+)
 _OF_REPLIES = ("create_response", "interrupt_response", "idle_timeout_ms")
 """Fields of turn detection that mean nothing where nothing is answered."""
+_NEWER = ("languages", "keywords", "delay")
+"""Fields of `transcription` that programs of before do not know: shown to those who set them."""
 _WHOLE = ("format", "tool_choice", "tools", "voice")
 """Parts that are replaced, never merged."""
 
@@ -210,6 +215,9 @@ class SessionConfig(_Part):
         kind = "realtime.transcription_session" if self.listens_only else "realtime.session"
         head = {"object": kind, "id": session_id, "expires_at": expires_at}
         fields = self.model_dump(mode="json")
+        if (asked := fields["audio"]["input"]["transcription"]) is not None:
+            kept = {key: value for key, value in asked.items() if value is not None or key not in _NEWER}
+            fields["audio"]["input"]["transcription"] = kept
         if self.listens_only:
             heard = fields["audio"]["input"]
             detection = {key: it for key, it in (heard["turn_detection"] or {}).items() if key not in _OF_REPLIES}
@@ -322,6 +330,8 @@ def wished(config: SessionConfig, asked: Mapping[str, Any], engines: Engines, ho
         raise refusal_of(error, "response", _TAGS) from None
     tools = config.tools if wish.tools is None else wish.tools
     choice = wish.tool_choice or config.tool_choice
+    if wish.tools is not None and wish.tool_choice is None and isinstance(choice, Choice):
+        choice = choice if choice.name in {tool.name for tool in tools} else "auto"  # it was chosen among others
     _check_choice(choice, tools, "response.tool_choice")
     modalities = wish.output_modalities or config.output_modalities
     output = wish.audio.output if wish.audio is not None and wish.audio.output is not None else Wish.Output()

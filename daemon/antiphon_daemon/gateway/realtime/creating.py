@@ -11,7 +11,11 @@ from antiphon_daemon.gateway.realtime.wire import ID_MOST, Refusal, audio_of, ne
 
 TEXT_MOST = 32_000
 PARTS_MOST = 32
-_PARTS = {"user": ("input_text", "input_audio"), "system": ("input_text",), "assistant": ("output_text",)}
+_PARTS = {
+    "user": ("input_text", "input_audio"),
+    "system": ("input_text",),
+    "assistant": ("output_text", "output_audio"),
+}
 
 
 def created(fields: Mapping[str, Any]) -> tuple[Item, bytes]:
@@ -53,7 +57,9 @@ def _message(item_id: str, role: Role, content: object) -> tuple[Item, bytes]:
         if kind not in _PARTS[role]:
             only = " or ".join(_PARTS[role])
             raise Refusal("invalid_value", f"{place}type: a message of the {role} holds {only}", f"{place}type")
-        if kind != "input_audio":
+        if kind == "output_audio":  # what was said before, put back: its words are known
+            texts.append(text_of(part, "transcript", within=place))
+        elif kind != "input_audio":
             texts.append(text_of(part, "text", within=place))
         elif part.get("transcript"):
             texts.append(text_of(part, "transcript", within=place))

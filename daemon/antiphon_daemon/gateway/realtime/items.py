@@ -98,6 +98,8 @@ class Item:
             why = "only a message of the assistant that was spoken can be truncated"
             raise Refusal("invalid_value", why, "item_id")
         ms = min(ms, self.sound.ms) if self.sound is not None else 0
+        if self.cut_ms is not None:
+            ms = min(ms, self.cut_ms)  # what was cut does not come back
         self.text = self.heard = self.sound.heard(ms) if self.sound is not None else ""
         self.cut_ms = ms
         return ms
@@ -172,15 +174,18 @@ class Items:
 
     # What the client does.
 
-    def find(self, item_id: str, code: str = "item_not_found") -> Item:
+    def find(self, item_id: str, code: str = "item_not_found", param: str = "item_id") -> Item:
         """Return an item.
+
+        Args:
+            param: the field that named it.
 
         Raises:
             Refusal: there is none of that id; `code` says so.
         """
         found = next((item for item in self._items if item.id == item_id), None)
         if found is None:
-            raise Refusal(code, f"there is no item {item_id[:80]!r}", "item_id")
+            raise Refusal(code, f"there is no item {item_id[:80]!r}", param)
         return found
 
     def add(self, item: Item, after: str | None = None) -> tuple[str | None, Item | None]:
@@ -197,7 +202,7 @@ class Items:
         if after == "root":
             at = 0
         elif after is not None:
-            at = self._items.index(self.find(after)) + 1
+            at = self._items.index(self.find(after, param="previous_item_id")) + 1
         else:
             at = len(self._items)
         self._items.insert(at, item)

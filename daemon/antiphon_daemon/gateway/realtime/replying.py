@@ -100,12 +100,13 @@ class Replies:
         if response_id is not None and (one := self._beside.get(response_id)) is not None:
             one.cancel()
             return
-        waited, self._waiting = self._waiting, None
-        if self.active is None or response_id not in (None, self.active.id):
-            if waited is None:
-                raise Refusal("response_cancel_not_active", "there is no active response to cancel", "response_id")
-            return
-        self.give_up("client_cancelled")
+        if self.active is not None and response_id in (None, self.active.id):
+            self._waiting = None
+            self.give_up("client_cancelled")
+        elif self._waiting is not None and response_id is None:  # which has no id yet
+            self._waiting = None
+        else:
+            raise Refusal("response_cancel_not_active", "there is no active response to cancel", "response_id")
 
     def give_up(self, reason: Reason) -> None:
         """End the active response, if there is one."""
@@ -231,7 +232,7 @@ class Replies:
             messages = await self._context(wish, shape)
         except Refusal as refused:
             self._starting = self.active = None
-            response.ended("", failure=str(refused))
+            response.refused(refused)
             return
         self._starting = None
         if self.active is not response:
@@ -302,7 +303,7 @@ class Replies:
             if not one.response.over:
                 await one.run(messages, shape)
         except Refusal as refused:
-            one.response.ended("", failure=str(refused))
+            one.response.refused(refused)
 
 
 def failure_of(draft: Draft, text: str) -> str | None:

@@ -23,7 +23,7 @@ from antiphon_daemon.gateway.realtime.audio import Encoder, bytes_a_second
 from antiphon_daemon.gateway.realtime.config import Shape
 from antiphon_daemon.gateway.realtime.items import Item, Sound
 from antiphon_daemon.gateway.realtime.talk import Talk
-from antiphon_daemon.gateway.realtime.wire import Json, new_id
+from antiphon_daemon.gateway.realtime.wire import Json, Refusal, new_id
 
 DELTA_MS = 100
 """Sound of one delta: clients take messages of a megabyte at most, and what was sent cannot be taken back."""
@@ -117,6 +117,12 @@ class Response:
             self._finish("incomplete", {"type": "incomplete", "reason": "max_output_tokens"})
         else:
             self._finish("completed", {"type": "completed"})
+
+    def refused(self, why: Refusal) -> None:
+        """Its own input cannot be used: nothing was made of it, and asking again would not help."""
+        if not self.over:
+            error = {"type": why.kind, "code": why.code, "message": str(why)}
+            self._finish("failed", {"type": "failed", "error": error})
 
     def cancel(self, reason: Reason) -> None:
         """It is given up: what was sent of it is its end."""
@@ -237,7 +243,8 @@ class Response:
             where = {"item": item_shown.shown()}
         else:
             where = {"response": self.shown()}
-        self._talk.say(f"response.{kind}", sound=sound, **where, **fields)
+        # who speaks over a reply, or cancels it, does not silence what is made beside it
+        self._talk.say(f"response.{kind}", sound=sound and not self._beside, **where, **fields)
 
     def shown(self) -> Json:
         """Return it as it is on the wire."""

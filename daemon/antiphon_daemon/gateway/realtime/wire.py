@@ -15,6 +15,8 @@ Json: TypeAlias = dict[str, Any]
 
 ID_MOST = 64
 """Letters of an id that a client makes."""
+_NOT_THAT_SHAPE = ("literal_error", "model_type", "int_type", "int_parsing")
+"""Of a value that may have several shapes, these say that it has not this one, and nothing of what is wrong in it."""
 
 
 class Refusal(Exception):
@@ -108,13 +110,14 @@ def audio_of(fields: Mapping[str, Any], name: str = "audio", *, within: str = ""
 
 
 def refusal_of(error: ValidationError, within: str, tags: Sequence[str] = ()) -> Refusal:
-    """Return what is wrong with fields, told as the first of it.
+    """Return what is wrong with fields, told as the first of it that says more than which shape a value has not.
 
     Args:
         within: what the fields are called, such as `session`.
         tags: parts of a place that only say which of several shapes was taken.
     """
-    first = error.errors(include_url=False, include_input=False)[0]
+    found = error.errors(include_url=False, include_input=False)
+    first = next((one for one in found if one["type"] not in _NOT_THAT_SHAPE), found[0])
     parts = [str(part) for part in (within, *first["loc"])]
     place = ".".join(part for part in parts if part not in tags and "[" not in part)
     codes = {"missing": "missing_required_parameter", "extra_forbidden": "unknown_parameter"}
