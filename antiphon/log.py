@@ -14,6 +14,7 @@ import logging
 import os
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from types import TracebackType
@@ -23,6 +24,10 @@ import structlog
 
 from antiphon.settings import Log
 from antiphon.text import shown
+
+NO_MORE = "socket.accept() out of system resource"
+"""What asyncio says, a hundred times a second, when somebody connects and the system has no descriptor for them."""
+NO_MORE_EVERY_S = 60.0
 
 _transcripts = False
 
@@ -104,14 +109,30 @@ class _Others(logging.Handler):
     asyncio names an exception's words in the lines after the first.
     """
 
+    _refused_at = -NO_MORE_EVERY_S
+
     def emit(self, record: logging.LogRecord) -> None:
         try:
             said = record.getMessage()
         except Exception:  # noqa: BLE001 - the library's own mistake, of which it is told nothing
             said = str(record.msg)
+        if said.startswith(NO_MORE):
+            self._no_more(record)
+            return
         level = max(logging.DEBUG, min(record.levelno // 10 * 10, logging.CRITICAL))  # libraries have more of their own
         text = said if _transcripts else said.partition("\n")[0]
         structlog.get_logger(record.name).log(level, text, logger=record.name, exc_info=record.exc_info)
+
+    def _no_more(self, record: logging.LogRecord) -> None:
+        """Tell now and then that nobody more can connect, and what mends it."""
+        if time.monotonic() - self._refused_at < NO_MORE_EVERY_S:
+            return
+        self._refused_at = time.monotonic()
+        error = record.exc_info[1] if record.exc_info else None
+        structlog.get_logger(__name__).error(
+            "nobody more can connect: allow more open files (LimitNOFILE= of the service, or ulimit -n)",
+            why=error.strerror if isinstance(error, OSError) else NO_MORE,
+        )
 
 
 def _describe(exc_info: tuple[type[BaseException], BaseException, TracebackType | None]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 
 from wyoming.error import Error
@@ -109,8 +110,15 @@ async def open_link(uri: str, *, within_s: float = 5.0) -> Link:
     except TimeoutError:
         raise LinkError(f"{uri} does not answer within {within_s:g} s") from None
     except OSError as error:
-        raise LinkError(f"{uri} cannot be reached: {error.strerror or error}") from None
+        raise LinkError(f"{uri} cannot be reached: {_why(error)}") from None
     return Link(uri, reader, writer)
+
+
+def _why(error: OSError) -> str:
+    """Return why a connection was not made: asyncio says `Connect call failed`, whether refused or without a route."""
+    if isinstance(error, socket.gaierror) or error.errno is None:  # a name has errors of its own numbers
+        return error.strerror or str(error)
+    return os.strerror(error.errno)
 
 
 async def ask_info(uri: str, *, within_s: float = 5.0) -> Info:

@@ -13,7 +13,7 @@ from antiphon.settings import Settings
 from antiphon.wire.link import LinkError, ask_info, here
 from antiphon.wire.server import ListenError, Server
 from antiphon_daemon import other_side
-from antiphon_daemon.endpoints.info import vad_info
+from antiphon_daemon.endpoints.info import is_ours, names, vad_info
 from antiphon_daemon.endpoints.vad import VadHandler
 from antiphon_daemon.engines import auto, available
 from antiphon_daemon.engines.build import build_synthesizer, build_transcriber, load_backends
@@ -44,7 +44,8 @@ async def run(settings: Settings) -> list[Check]:
     ]
     chosen = await asyncio.to_thread(_chosen, settings)
     other = await other_side.run(settings) if settings.home_assistant.url else ()
-    return [*ports, *await gateway.run(settings), *chosen, *engines, *other]
+    known = await asyncio.gather(*(_satellite(uri, settings) for uri in settings.satellites.known))
+    return [*ports, *await gateway.run(settings), *chosen, *engines, *known, *other]
 
 
 def _chosen(settings: Settings) -> list[Check]:
@@ -67,12 +68,28 @@ async def _port(name: str, settings: Settings) -> Check:
         await server.start()
         await server.stop()
     except ListenError as error:
+        mend = f"Set endpoints.{name}.port to another, or stop that program."
         try:
-            await ask_info(f"tcp://{here(settings.network.host)}:{endpoint.port}", within_s=2)
+            said = await ask_info(f"tcp://{here(settings.network.host)}:{endpoint.port}", within_s=2)
         except LinkError:
-            return Check(title, False, str(error), f"Set endpoints.{name}.port to another, or stop that program.")
-        return Check(title, True, "a Wyoming service answers there: the daemon is running")
+            return Check(title, False, str(error), mend)
+        if not is_ours(name, said):
+            return Check(title, False, f"another Wyoming service has it: {names(said) or 'of no name'}", mend)
+        return Check(title, True, "a Wyoming service of ours answers there: the daemon is running")
     return Check(title, True, "is free")
+
+
+async def _satellite(uri: str, settings: Settings) -> Check:
+    """Look for a satellite that the settings name; others work without it."""
+    title = f"satellite {uri}"
+    mend = "Start it there, or correct satellites.known: the daemon tries it again and again."
+    try:
+        said = await ask_info(uri, within_s=settings.deadlines.connect_s)
+    except LinkError as error:
+        return Check(title, None, str(error), mend)
+    if said.satellite is None or not said.satellite.installed:
+        return Check(title, None, f"what answers there is no satellite: {names(said) or 'of no name'}", mend)
+    return Check(title, True, f"{said.satellite.name} answers")
 
 
 async def _engine(

@@ -188,16 +188,16 @@ class Satellites:
             task.add_done_callback(self._leaving.discard)
 
     async def _keep_driving(self, uri: str, *, known: bool) -> None:
-        """Drive one satellite until it is told to stop; a service that is no satellite is left alone."""
+        """Drive one satellite until it is told to stop; a service that is no satellite is left alone, unless known."""
         tries = 0
         while True:
             connected_at = time.monotonic()
             try:
                 info = await ask_info(uri, within_s=self._settings.deadlines.connect_s)
                 if info.satellite is None or not info.satellite.installed:
+                    if known:  # a satellite may yet be there
+                        raise LinkError(f"{uri} is no satellite: correct satellites.known")
                     self._away.pop(uri, None)
-                    if known:
-                        log.warning("this is no satellite", uri=uri)
                     return
                 await self._visit(uri, info.satellite.name)
             except Twice as error:

@@ -13,7 +13,8 @@ from antiphon.audio.wake import WakeError, WakeWords
 from antiphon.checks import Check
 from antiphon.settings import Satellite, Settings
 from antiphon.wire.link import LinkError, ask_info, here
-from antiphon_satellite.service import WAITS
+from antiphon.wire.server import ListenError, listen
+from antiphon_satellite.service import ALONE, US, WAITS
 from antiphon_satellite.sound.calls import begin, within
 from antiphon_satellite.sound.devices import Devices, Presence
 from antiphon_satellite.sound.microphone import Microphone
@@ -28,6 +29,10 @@ HEARD_DB = 10.0
 """The tone has come back when its pitch is so much louder than before."""
 DEAD_DB = -100.0
 """A microphone that hears less hears nothing: even a quiet room is above it."""
+FAINT_DB = -70.0
+"""A tone that comes back so weakly, though a speaker plays it loudly, stands for speech that is not understood."""
+CLIPPED = 0.05
+"""The tone alone fills half of what is recorded: this share of samples at the format's end is no accident."""
 
 ANSWER_S = 2.0
 ALLOW = "allow it in System Settings, Privacy & Security, Microphone; or choose another in satellite.sound.input"
@@ -64,15 +69,32 @@ async def _running(settings: Settings) -> Check:
     try:
         info = await ask_info(f"tcp://{here(settings.network.host)}:{port}", within_s=ANSWER_S)
     except LinkError:
+        if port and (taken := _taken(settings)):
+            return Check("satellite", False, taken)
         return Check("satellite", None, f"none runs here on port {port}", "start one: antiphon satellite")
-    if info.satellite is None:
+    if info.satellite is None or info.satellite.attribution.name != US.name:
         return Check("satellite", False, f"port {port} is used by something else", "stop that, or set satellite.port")
     _, waits, why = (info.satellite.description or "").partition(WAITS)
     if waits:
         return Check(
             "satellite", False, f"runs, and waits for sound: {why}", "it goes on by itself when that is mended"
         )
+    if (info.satellite.description or "").endswith(ALONE):
+        mend = (
+            f"start a daemon; one that does not find it over mDNS needs its address, with :{port}, in "
+            "satellites.known, and Home Assistant in its integration Wyoming Protocol"
+        )
+        return Check("satellite", False, f"runs on port {port}, and nobody drives it", mend)
     return Check("satellite", True, f"runs on port {port}")
+
+
+def _taken(settings: Settings) -> str:
+    """Return why the port cannot be listened on; empty: it can."""
+    try:
+        listen("satellite", settings.network.host, settings.satellite.port).close()
+    except ListenError as error:
+        return str(error)
+    return ""
 
 
 async def _sound(settings: Satellite, *, runs: bool) -> list[Check]:
@@ -140,10 +162,17 @@ def _judge(quiet: Samples, played: Samples) -> Check:
             "the microphone hears nothing at all",
             ALLOW if sys.platform == "darwin" else "unmute it, or choose another in satellite.sound.input",
         )
-    rise = _pitch_db(played) - _pitch_db(quiet)
+    if np.mean(np.abs(played) > 0.99) > CLIPPED:
+        mend = "turn it down in the system's mixer, or the speaker, if that is very near"
+        return Check("sound", None, "the microphone is overdriven: what it hears is cut off", mend)
+    pitch = _pitch_db(played)
+    rise = pitch - _pitch_db(quiet)
     if rise < HEARD_DB:
         mend = "turn the speaker up, or choose another in satellite.sound.output; a headset is no fault"
         return Check("sound", None, f"the microphone works ({level:.0f} dB) but did not hear the speaker's tone", mend)
+    if pitch < FAINT_DB:
+        mend = "turn it up in the system's mixer, and the speaker, too; a headset is no fault"
+        return Check("sound", None, f"the microphone heard the speaker's tone very faintly ({pitch:.0f} dB)", mend)
     return Check("sound", True, f"the microphone heard the speaker's tone, {rise:.0f} dB above the room")
 
 

@@ -41,6 +41,8 @@ ours (the pong), and would have fallen silent: it does not mute any more."""
 US = Attribution(name="Antiphon", url="")
 DESCRIPTION, WAITS = "Antiphon satellite", "waits for sound: "
 """A satellite without sound says so where it describes itself: `DESCRIPTION, waits for sound: why`."""
+ALONE = "nobody drives it"
+"""So does one without a controller: `DESCRIPTION, nobody drives it`."""
 
 log = structlog.get_logger(__name__)
 
@@ -151,6 +153,7 @@ class Service:
             for endpoint in range(len(self._shares))
         ]
         self.server = self.servers[0]
+        self._describe()
 
     @property
     def active(self) -> Peer | None:
@@ -169,7 +172,13 @@ class Service:
     def tell_sound(self, *, waits_for: str) -> None:
         """Describe the satellite as one that waits for sound, and why; empty: that has its sound."""
         self._waits_for = waits_for
-        says = f"{DESCRIPTION}, {WAITS}{waits_for}" if waits_for else DESCRIPTION
+        self._describe()
+
+    def _describe(self) -> None:
+        """Say what the satellite lacks, sound before a controller, where it describes itself."""
+        alone = "" if self._election.candidates else ALONE
+        lacks = f"{WAITS}{self._waits_for}" if self._waits_for else alone
+        says = f"{DESCRIPTION}, {lacks}" if lacks else DESCRIPTION
         for info in self._infos:
             if info.satellite is not None:
                 info.satellite.description = says
@@ -243,6 +252,7 @@ class Service:
             if replaced is not None:
                 log.info("a controller is back: its old connection is dropped", controller=peer.name)
                 replaced.peer.connection.abort()
+            self._describe()
             self._elect()
         self._lift_mutes(peer, pair)
         self._tell_active(peer)
@@ -273,6 +283,7 @@ class Service:
         """A connection has ended."""
         if peer.candidate is not None:
             self._election.leave(peer.candidate)
+            self._describe()
             self._elect()
 
     def _peer(self, endpoint: int, connection: Connection) -> Peer:

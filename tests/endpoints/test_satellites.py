@@ -28,6 +28,9 @@ from .conftest import quiet_settings
 RUN = RunPipeline(start_stage=PipelineStage.ASR, end_stage=PipelineStage.TTS).event()
 
 
+ABOUT = Satellite("stand-in", Attribution("x", ""), True, None, None)
+
+
 class StandIn:
     """A satellite without sound: a server that says what it is, and gives the test what a controller sends."""
 
@@ -37,6 +40,8 @@ class StandIn:
         """How often somebody wanted to drive it."""
         self.pongs = True
         """It answers pings."""
+        self.about: Satellite | None = ABOUT
+        """What it says of itself; None: it is none."""
         self._writer: asyncio.StreamWriter | None = None
         self._server: asyncio.Server | None = None
 
@@ -52,8 +57,7 @@ class StandIn:
         with suppress(ConnectionError):
             while (event := await read_event(reader)) is not None:
                 if Describe.is_type(event.type):
-                    about = Satellite("stand-in", Attribution("x", ""), True, None, None)
-                    writer.write(encode_event(Info(satellite=about).event()))
+                    writer.write(encode_event(Info(satellite=self.about).event()))
                 elif event.type == "ping":
                     if not self.pongs:
                         continue

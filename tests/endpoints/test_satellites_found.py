@@ -18,7 +18,7 @@ from antiphon_daemon.engines.contracts import Engines
 from antiphon_daemon.satellites import Satellites
 
 from .conftest import quiet_settings
-from .test_satellites import StandIn
+from .test_satellites import ABOUT, StandIn
 
 WOKEN = RunPipeline(start_stage=PipelineStage.ASR, end_stage=PipelineStage.TTS, wake_word_name="okay_nabu").event()
 NAME = "kitchen-antiphon-satellite-0123ab"
@@ -156,6 +156,23 @@ async def test_a_satellite_that_is_known_by_two_addresses_is_shown_once(monkeypa
         await one.driven()
         driving._changed(NAME, Found(NAME, f"tcp://localhost:{one.port}"))
         await asyncio.sleep(0.5)
+        assert [seen.state for seen in driving.seen()] == ["idle"]
+
+
+async def test_a_known_address_where_something_else_answers_is_shown_and_tried_until_a_satellite_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(satellites, "BACKOFF_S", (0.05,))
+    (one,) = await started(1)
+    one.about = None
+    async with driven(one) as driving:
+        async with asyncio.timeout(5):
+            while not driving.seen():
+                await asyncio.sleep(0.01)
+        (seen,) = driving.seen()
+        assert (seen.state, seen.why) == ("away", f"{place(one)} is no satellite: correct satellites.known")
+        one.about = ABOUT
+        await one.driven()
         assert [seen.state for seen in driving.seen()] == ["idle"]
 
 

@@ -213,6 +213,15 @@ async def test_the_time_for_a_first_word_changes_while_it_runs() -> None:
     await chain.close()
 
 
+async def test_one_that_fails_at_the_start_is_not_said_to_answer(server: OllamaServer) -> None:
+    for url, says in (("http://127.0.0.1:9", "language model fails"), (server.url, "language model")):
+        alone = Chain([Ollama(Llm(engine="ollama", url=url, model="qwen3:4b"))], first_s=1)
+        with capture_logs() as logs:
+            await alone.start()
+        await alone.close()
+        assert told(logs) == [says]
+
+
 async def test_revoked_nobody_takes_over(server: OllamaServer, here: Here, chain: Chain) -> None:
     await until(lambda: bool(server.asked))
     server.script = [asyncio.Event()]

@@ -75,9 +75,9 @@ async def test_a_password_in_an_address_is_shown_to_nobody(engine: str) -> None:
 
 async def test_a_daemon_that_listens_on_one_address_is_found_there() -> None:
     network = Network(host="127.0.0.2", zeroconf=False)
-    server = Server("asr", 0, info=vad_info, handler=VadHandler, network=network)
+    server = Server("vad", 0, info=vad_info, handler=VadHandler, network=network)
     await server.start()
-    settings = Settings(network=network, endpoints=Endpoints(asr=Endpoint(port=server.port)))
-    check = await _port("asr", settings)
+    settings = Settings(network=network, endpoints=Endpoints(vad=Endpoint(port=server.port)))
+    check = await _port("vad", settings)
     await server.stop()
     assert (check.ok, "the daemon is running" in check.says) == (True, True)

@@ -118,3 +118,25 @@ def test_what_a_peer_calls_itself_commands_no_terminal(form: str) -> None:
     said = logged(NAMED, form)
     assert said.count("evil") == 2
     assert not set(said) & set("\x1b\x07\x9b\u202e")
+
+
+FULL = """
+import resource, socket
+async def serve():
+    server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    place = server.sockets[0].getsockname()
+    callers = [socket.socket() for _ in range(3)]
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (callers[-1].fileno() + 1, most))
+    for caller in callers:
+        caller.connect(place)
+    await asyncio.sleep(1.5)
+asyncio.run(serve())
+"""
+
+
+def test_a_program_without_descriptors_left_says_so_once_and_what_mends_it() -> None:
+    (line,) = [json.loads(line) for line in logged(FULL).splitlines()]
+    assert "allow more open files (LimitNOFILE= of the service, or ulimit -n)" in line["event"]
+    assert (line["level"], line["why"]) == ("error", "Too many open files")
+    assert "exception" not in line

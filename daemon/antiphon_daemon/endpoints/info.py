@@ -24,6 +24,8 @@ from antiphon.audio.wake import WakeWords, available
 from antiphon_daemon.engines.contracts import Responder, Synthesizer, Transcriber
 
 ANTIPHON = Attribution(name="Antiphon", url="")
+KINDS = ("asr", "tts", "handle", "intent", "wake", "mic", "snd")
+"""What a service can be, a satellite apart."""
 
 
 def asr_info(engine: Transcriber, language: str) -> Info:
@@ -82,6 +84,18 @@ def wake_info() -> Info:
 def vad_info() -> Info:
     """Return the info of the `vad` endpoint: the protocol has no words for it."""
     return Info()
+
+
+def is_ours(endpoint: str, said: Info) -> bool:
+    """Return whether `said` is what an Antiphon says at this endpoint, and not another maker's service."""
+    programs = {(kind, program.name) for kind in KINDS for program in getattr(said, kind)}
+    return said.satellite is None and programs == (set() if endpoint == "vad" else {(endpoint, "antiphon")})
+
+
+def names(said: Info) -> str:
+    """Return what the programs and the satellite call themselves that describe themselves so."""
+    programs = [program.name for kind in KINDS for program in getattr(said, kind)]
+    return ", ".join([*programs, *([said.satellite.name] if said.satellite else [])])
 
 
 def plain_language(tag: str | None) -> str | None:

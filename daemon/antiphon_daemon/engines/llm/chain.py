@@ -97,7 +97,8 @@ class Chain:
             async with asyncio.timeout(LOADING_S if alone else LOOKING_S):
                 for event in known:
                     await event.wait()
-        log.info("language model", answers=self._asked()[0].backend.name)
+        if (first := self._asked()[0]).well:  # of one that fails the log has said so
+            log.info("language model", answers=first.backend.name)
 
     async def respond(
         self, messages: Sequence[Message], work: Work, *, tools: Sequence[Tool] = ()
