@@ -14,6 +14,8 @@ from wyoming.info import Describe, Info
 from antiphon.wire.frames import HEADER_BYTES, FrameError, encode_event, parse, read_event
 
 SEND_S = 10.0
+HELD_BYTES = 16 * 1024
+"""What waits in this process, and about as much in the system, where a link holds little: half a second of a reply."""
 
 
 class LinkError(Exception):
@@ -46,6 +48,11 @@ class Link:
         except (ConnectionError, OSError) as error:
             raise LinkError(f"{self.uri} has left: {error}") from None
 
+    def send_nowait(self, event: Event | Eventable) -> None:
+        """Send one small event without waiting for the peer to take it, before what others wait to send."""
+        if not self._writer.is_closing():
+            self._writer.write(encode_event(event if isinstance(event, Event) else event.event()))
+
     async def receive(self, within_s: float | None = None) -> Event:
         """Return the next event.
 
@@ -71,6 +78,11 @@ class Link:
         option = getattr(socket, "TCP_USER_TIMEOUT", None)
         if option is not None:
             self._writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, option, round(within_s * 1000))
+
+    def hold_little(self) -> None:
+        """Let little wait on this side for a slow network: what is urgent soon goes out, the rest waits in `send`."""
+        self._writer.transport.set_write_buffer_limits(HELD_BYTES)
+        self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, HELD_BYTES)
 
     def abort(self) -> None:
         """Drop the connection at once; whoever receives gets `LinkError`."""

@@ -58,6 +58,9 @@ UNACKNOWLEDGED_S = 30.0
 CHUNK_MS = 50
 OUTGOING = 4096
 """Events that may wait for a satellite to take them (200 s of reply): a satellite reads at full speed."""
+HELD_BACK_S = 4.0
+"""A satellite streams until the turn is over, and says when it stops: when nothing comes, the network holds it back. A
+pause does not last longer for that, until so much time has passed."""
 SATELLITES = 64
 GOING_ON_S = 1.0
 """A satellite goes on streaming until the reply begins, or for so long: who goes on speaking is heard."""
@@ -281,7 +284,9 @@ class Visit:
         """The wake word that the satellite has told, and not yet asked a run for."""
         self._name = name
         self._outgoing: asyncio.Queue[Event] = asyncio.Queue(OUTGOING)
-        self._conversation = Conversation(engines, settings, self, vad.load(), memory, place=place, recorder=recorder)
+        self._conversation = Conversation(
+            engines, settings, self, vad.load(), memory, place=place, recorder=recorder, gap_s=HELD_BACK_S
+        )
         self._since = time.monotonic()
         self._place = place
         self._calms = False
@@ -328,6 +333,7 @@ class Visit:
         if self._place.timers is not None:
             self._place.timers.attach(self)
         self._link.must_acknowledge(UNACKNOWLEDGED_S)
+        self._link.hold_little()
         log.info("satellite connected", satellite=self._name, uri=self._link.uri)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -353,6 +359,7 @@ class Visit:
             self._place.hands = None
         if self._place.timers is not None:
             self._place.timers.detach(self)
+        self._conversation.stop()  # what was heard of the reply is remembered: the memory outlives the connection
         await self._conversation.close()
         with contextlib.suppress(LinkError):
             await self._link.close()
@@ -413,12 +420,15 @@ class Visit:
                     self._place.volume = max(0, min(100, percent))
             case "antiphon.cut":
                 self._conversation.stop()
+                self._drop_sound()
                 if self._running:  # else what ends the run is already on its way, and crossed this
                     self._end_run(Error(text="The turn was interrupted", code="interrupted"))
 
     def _begin_run(self, *, by_voice: bool = False) -> None:
         self._running, self._told = True, False
         self._forget_untold()
+        if not by_voice:  # else the satellite keeps what comes of the reply before
+            self._drop_sound()
         self._conversation.open(by_voice=by_voice)
         self._send(Transcribe(language=self._language))
 
@@ -462,11 +472,12 @@ class Visit:
             await self._link.send(await self._outgoing.get())
 
     async def _ping(self) -> None:
+        """Ask whether it is there, before all that waits: behind a reply, a slow network would have it seem gone."""
         while True:
             await asyncio.sleep(PING_S)
             if self._answers_pings and time.monotonic() - self._answered_at > SILENT_S:
                 raise LinkError(f"{self._link.uri} has answered nothing for {SILENT_S:g} s")
-            self._send(Ping())
+            self._link.send_nowait(Ping())
 
     def _send(self, event: Event | Eventable) -> None:
         """Queue an event. A satellite that takes nothing while so many wait is dropped."""
@@ -475,6 +486,13 @@ class Visit:
         except asyncio.QueueFull:
             log.warning("satellite takes nothing", satellite=self._name)
             self._link.abort()
+
+    def _drop_sound(self) -> None:
+        """Forget the sound that waits: it is not to be heard, and what follows it is not to wait for it."""
+        waiting = [self._outgoing.get_nowait() for _ in range(self._outgoing.qsize())]
+        for event in waiting:
+            if not AudioChunk.is_type(event.type):
+                self._outgoing.put_nowait(event)
 
     # What the conversation tells (see `Peer`).
 
@@ -556,6 +574,7 @@ class Visit:
 
     def stop_speaking(self) -> None:
         """Have the satellite forget what it still holds of the reply."""
+        self._drop_sound()
         self._say_extra("antiphon.flush")
         self._end_sound()
 

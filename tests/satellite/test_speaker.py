@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,32 @@ async def test_an_underrun_is_silence_and_no_end() -> None:
     assert told.times == 0
     one.play(constant(0.01))
     assert one.fill(240).any()
+
+
+async def test_a_stream_that_runs_dry_again_and_again_waits_until_it_can_go_on_for_a_while() -> None:
+    one = speaker()
+    one.begin()
+
+    def sounds(blocks: int) -> list[bool]:
+        """Every 20 ms comes only half of what the device asks for."""
+        heard = []
+        for _ in range(blocks):
+            one.play(constant(0.01))
+            heard.append(bool(one.fill(480).any()))
+        return heard
+
+    heard = sounds(100)
+    pauses = sum(before and not after for before, after in itertools.pairwise(heard))
+    assert 2 <= pauses <= 6
+    while one.fill(480).any():
+        ...
+    one.play(constant(0.01))
+    assert not one.fill(480).any()
+    assert any(one.fill(480).any() for _ in range(16)), "a last word is not kept waiting for long"
+    one.fill(4800)
+    one.play(constant(0.01))
+    one.finish()
+    assert one.fill(480).any(), "the end of a stream waits for nothing"
 
 
 async def test_a_flush_fades_within_milliseconds_and_tells_no_end() -> None:

@@ -41,6 +41,8 @@ from antiphon_daemon.insight.turns import Outcome, Recorder
 GAP_S = 0.5
 """When an open stream has brought no audio for this long, time goes on without it. A network that holds audio back for
 less, and then brings it all at once, does not make a pause seem longer than it was."""
+HEARD = (turns.Phase.LISTENING, turns.Phase.HEARING, turns.Phase.PAUSED)
+"""Phases in which a turn is heard."""
 LATE_S = 0.05
 """A deadline is looked at so long after it would have come: the audio that brings it is then there."""
 
@@ -106,6 +108,7 @@ class Conversation:
         heir: takes what was drafted for a turn that somebody else answers, once it is over: here only the transcript
             is wanted.
         recorder: keeps a record of each turn; None: nobody asks for one.
+        gap_s: while a turn is heard, time goes on without audio after so long.
     """
 
     def __init__(
@@ -121,9 +124,11 @@ class Conversation:
         interrupts: bool = False,
         heir: Callable[[Draft], None] | None = None,
         recorder: Recorder | None = None,
+        gap_s: float = GAP_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._heir = heir
+        self._gap_s = gap_s
         self._recorder = recorder
         self._answers, self._interrupts, self._resumes = True, interrupts, True
         self._drafts = Drafts(engines, settings, voice, place)
@@ -631,7 +636,8 @@ class Conversation:
     def _now(self) -> int:
         """Bring the session's time up to date, if no audio has done so, and return it."""
         silent_s = self._clock() - self._audio_at
-        if silent_s > GAP_S or not self._state.open:
+        gap_s = self._gap_s if self._state.phase in HEARD else GAP_S
+        if silent_s > gap_s or not self._state.open:
             self._listening.pass_time(round(silent_s * RATE))
             self._audio_at = self._clock()
         return self._listening.now

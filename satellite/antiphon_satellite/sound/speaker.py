@@ -32,6 +32,10 @@ DUCKED = 0.1
 TAIL_S = 0.1
 """Silence after a sound that still counts as played: resampling and fading end in it."""
 
+AGAIN_S, REFILL_S = 1.0, 0.3
+"""A stream that has run dry twice within so much sound goes on when so much waits, or has waited for so long: a network
+that is too slow for it makes a pause now and then, and does not cut every syllable in pieces."""
+
 Pcm = npt.NDArray[np.int16]
 
 log = structlog.get_logger(__name__)
@@ -124,6 +128,10 @@ class Speaker:
         """The next sample is in the middle of a stream: it begins softly."""
         self._fade: Pcm | None = None
         self._cues: list[Pcm] = []
+        self._ran_dry: int | None = None
+        """How much of the stream had been taken when it ran dry last."""
+        self._refilling: int | None = None
+        """It waits to go on: samples of silence since it could; None while it does not."""
         self._finished = False
         self._stopped = False
         """Nothing more of the stream will be taken: what was, will be heard."""
@@ -256,8 +264,12 @@ class Speaker:
             sounds = self._sounds
             fade, self._fade = self._fade, None
             had = self._queue.waiting
-            pulled = np.empty(0, dtype=np.int16) if self._ducked else self._queue.take(frames)
-            ended = had > 0 and not self._queue.waiting and self._finished
+            held = self._ducked or self._refills(frames)
+            pulled = np.empty(0, dtype=np.int16) if held else self._queue.take(frames)
+            drained = had > 0 and not self._queue.waiting
+            ended = drained and self._finished
+            if drained and not ended:
+                self._run_dry()
             rises, self._rises = self._rises, self._rises and not len(pulled)
             cues = self._pull_cues(frames)
             cue_gain = DUCKED if self._ducked else 1.0
@@ -309,12 +321,30 @@ class Speaker:
             left, self._queue = self._queue, Queue()
             self._queue.played = left.played
             self._ducked = self._rises = self._finished = self._late = False
+            self._ran_dry = self._refilling = None
             self._stopped = True
             self._stream += 1
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         return left
+
+    def _run_dry(self) -> None:
+        """Nothing is left, and the stream is not whole: the first time, it goes on as soon as it can."""
+        before, self._ran_dry = self._ran_dry, self._queue.played
+        if before is not None and self._ran_dry - before < AGAIN_S * self.rate:
+            self._refilling = 0
+
+    def _refills(self, frames: int) -> bool:
+        """Return whether a stream that has run dry waits until it can go on for a while."""
+        if self._refilling is None:
+            return False
+        enough = REFILL_S * self.rate
+        if self._finished or self._queue.waiting >= enough or self._refilling >= enough:
+            self._refilling, self._rises = None, True
+            return False
+        self._refilling += frames if self._queue.waiting else 0
+        return True
 
     def _fade_out(self) -> None:
         """Let the next samples fade without counting them as heard."""
