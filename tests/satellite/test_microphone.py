@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from antiphon_satellite.sound.microphone import PENDING_S, RING_S, TAKE_S, Microphone
+from structlog.testing import capture_logs
+
+from antiphon_satellite.sound.microphone import PENDING_S, RING_S, TAKE_S, ZEROS_S, Microphone
 
 BLOCK = bytes(640)
 
@@ -94,3 +96,19 @@ async def test_a_peer_that_takes_nothing_costs_the_oldest_sound_not_memory() -> 
     kept = await take.next()
     assert kept is not None
     assert len(kept) <= TAKE_S * 32_000
+
+
+async def test_a_microphone_that_gives_nothing_but_zeros_is_told_of_once() -> None:
+    microphone = Microphone(lambda pcm, position: None)
+
+    async def minute(pcm: bytes) -> list[str]:
+        with capture_logs() as logs:
+            for _ in range(round((ZEROS_S + 1) * 16_000) // 320):
+                microphone.push(pcm)
+                await asyncio.sleep(0)
+        return [line["event"] for line in logs]
+
+    assert await minute(block(1)) == []
+    (told,) = await minute(BLOCK)
+    assert "unmute it" in told
+    assert await minute(BLOCK) == []

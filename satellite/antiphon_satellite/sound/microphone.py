@@ -10,6 +10,8 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+import structlog
+
 from antiphon.audio.pcm import RATE
 
 RING_S = 2.0
@@ -19,6 +21,10 @@ PENDING_S = 2.0
 TAKE_S = 20.0
 """What may wait to be sent; then the oldest is dropped."""
 BYTES_S = RATE * 2
+ZEROS_S = 60.0
+"""No microphone gives nothing but zeros for so long, unless it is muted, or the system keeps it from us."""
+
+log = structlog.get_logger(__name__)
 
 
 class Take:
@@ -91,6 +97,9 @@ class Microphone:
         """Samples heard so far."""
         self.dropped = 0
         """Samples that a busy loop has cost."""
+        self._zeros = 0
+        """Bytes since anything else came."""
+        self._told = False
 
     def push(self, pcm: bytes) -> None:
         """Add a block; from any thread, never waits."""
@@ -131,6 +140,7 @@ class Microphone:
             self._pending.clear()
             self._pending_bytes = 0
             pushed_at = self._pushed_at
+        self._look(pcm)
         pcm, heard = self._clean(pcm, pushed_at)
         if not pcm:
             return
@@ -142,3 +152,10 @@ class Microphone:
         if self._take is not None:
             self._take.put(pcm)
         self._hear(heard, self.position)
+
+    def _look(self, pcm: bytes) -> None:
+        """Tell once when the device gives zeros alone."""
+        self._zeros = self._zeros + len(pcm) if pcm.count(0) == len(pcm) else 0
+        if self._zeros > ZEROS_S * BYTES_S and not self._told:
+            self._told = True
+            log.warning("the microphone gives nothing but zeros: unmute it, or allow it; `antiphon doctor` tells how")
