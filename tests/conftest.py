@@ -34,13 +34,14 @@ def pytest_configure(config: pytest.Config) -> None:
 MODELS = ("endpoints", "engines", "gateway", "house")
 """Folders of tests that work the models, which take all cores: no two of these run at once (`./test.sh` runs three)."""
 
-WAITING = (
+APART = (
     *("test_across", "test_strangers"),
-    *("test_bounds", "test_client_page_waits", "test_dashboard", "test_dashboard_page", "test_pages_everywhere"),
-    *("test_played", "test_realtime_events", "test_realtime_openai", "test_websocket"),
-    *("test_bench_chaos", "test_echo_in_the_room", "test_killed"),
+    *("test_bounds", "test_client_page", "test_client_page_waits", "test_dashboard", "test_dashboard_page"),
+    *("test_pages_everywhere", "test_played", "test_realtime_events", "test_realtime_openai", "test_websocket"),
+    *("test_ask", "test_bench_chaos", "test_conversation", "test_echo_in_the_room", "test_killed", "test_llm_servers"),
+    *("test_state", "test_up"),
 )
-"""Files of theirs that work a model now and then at most, and wait the rest of the time."""
+"""Files of theirs that wait most of the time, or do not mind to: they run beside the others."""
 
 
 class Together(LoadScopeScheduling):
@@ -48,7 +49,7 @@ class Together(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = Path(nodeid.partition("::")[0])
-        return "models" if set(MODELS) & set(file.parts) and file.stem not in WAITING else str(file)
+        return "models" if set(MODELS) & set(file.parts) and file.stem not in APART else str(file)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
