@@ -370,6 +370,12 @@ async def test_out_of_band_responses_leave_the_conversation_alone(gateways: list
         wrong = (await done(one, "failed"))["status_details"]["error"]
         assert "nobody" in wrong["message"]
         assert (wrong["type"], wrong["code"]) == ("invalid_request_error", "item_not_found"), "it is no fault of ours"
+        half = {"type": "message", "role": "user", "content": [{"type": "input_audio", "audio": "AAAA"}]}
+        for bad, says in (({"type": "item_reference"}, "id is missing"), (half, "half a sample")):
+            await one.send("response.create", response={**beside, "input": [text, bad]})
+            wrong = (await done(one, "failed"))["status_details"]["error"]
+            assert wrong["message"].startswith("response.input.1: ")
+            assert says in wrong["message"]
         held.go_on.clear()
         await one.send("response.create", response={**beside, "input": []})
         created = (await one.until("response.created"))["response"]["id"]

@@ -130,7 +130,13 @@ INPUT, OUTPUT, VAD = "audio.input.", "audio.output.", "audio.input.turn_detectio
         ("tool_choice", {"type": "function", "name": "weather"}, "invalid_value", ""),
         ("max_output_tokens", 0, "invalid_value", ""),
         ("tool_choice", {"type": "function"}, "missing_required_parameter", ".name"),
+        ("tool_choice", {"type": "tool", "name": "weather"}, "invalid_value", ".type"),
+        ("tool_choice", "sometimes", "invalid_value", ""),
+        ("tools", [{"type": "web_search"}], "invalid_value", ".0.type"),
+        (INPUT + "format", {"type": "audio/pcm", "rate": 8000, "channels": 1}, "invalid_value", ".rate"),
         (OUTPUT + "voice", 5, "invalid_value", ""),
+        (OUTPUT + "voice", {"name": "joe"}, "missing_required_parameter", ".id"),
+        (OUTPUT + "voice", {"id": 5}, "invalid_value", ".id"),
         ("instructions", "a" * 40_000, "invalid_value", ""),
     ],
     ids=lambda value: str(value)[:40],
@@ -142,6 +148,11 @@ def test_what_cannot_be_had_names_the_field(at: str, value: Any, code: str, more
         fields.updated(CONFIG, value, ENGINES)
     assert (caught.value.code, caught.value.param) == (code, f"session.{at}{more}")
     assert at in str(caught.value)
+
+
+def test_a_field_of_the_beta_is_told_by_its_name_of_now() -> None:
+    with pytest.raises(Refusal, match=r"^session\.modalities: .* it is output_modalities now$"):
+        fields.updated(CONFIG, {"modalities": ["text", "audio"]}, ENGINES)
 
 
 def test_too_many_tokens_are_told_how_many_there_may_be() -> None:
@@ -171,6 +182,18 @@ def test_functions_of_a_response_leave_no_choice_that_was_made_among_others() ->
     assert same.manner().forced
     with pytest.raises(Refusal):
         fields.wished(session, {"tools": [], "tool_choice": choice}, ENGINES, "Be brief.")
+
+
+def test_functions_that_take_the_place_of_others_leave_no_choice_that_was_made_among_those() -> None:
+    choice = {"type": "function", "name": "weather"}
+    session = fields.updated(CONFIG, {"tools": [WEATHER], "tool_choice": choice}, ENGINES)
+    others = changed({"tools": [{**WEATHER, "name": "time"}], "instructions": "Be late."}, session)
+    assert ([tool["name"] for tool in others["tools"]], others["tool_choice"]) == (["time"], "auto")
+    assert others["instructions"] == "Be late."
+    assert changed({"tools": []}, session)["tool_choice"] == "auto"
+    assert changed({"tools": [WEATHER, {**WEATHER, "name": "time"}]}, session)["tool_choice"] == choice
+    with pytest.raises(Refusal, match="there is no function 'weather'"):
+        changed({"tools": [], "tool_choice": choice}, session)
 
 
 def test_a_response_may_wish_for_itself_what_the_session_has_otherwise() -> None:

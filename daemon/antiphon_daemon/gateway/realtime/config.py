@@ -313,6 +313,8 @@ def updated(config: SessionConfig, change: Mapping[str, Any], engines: Engines) 
     except ValidationError as error:
         raise refusal_of(error, "session", _TAGS) from None
     new.audio.output.voice = voice_of(new.audio.output.voice, engines, "session.audio.output.voice")
+    if asked.get("tool_choice") is None:
+        new.tool_choice = _still(new.tool_choice, new.tools)
     _check_languages(new, engines)
     _check_choice(new.tool_choice, new.tools, "session.tool_choice")
     return new
@@ -329,9 +331,7 @@ def wished(config: SessionConfig, asked: Mapping[str, Any], engines: Engines, ho
     except ValidationError as error:
         raise refusal_of(error, "response", _TAGS) from None
     tools = config.tools if wish.tools is None else wish.tools
-    choice = wish.tool_choice or config.tool_choice
-    if wish.tools is not None and wish.tool_choice is None and isinstance(choice, Choice):
-        choice = choice if choice.name in {tool.name for tool in tools} else "auto"  # it was chosen among others
+    choice = wish.tool_choice or _still(config.tool_choice, tools)
     _check_choice(choice, tools, "response.tool_choice")
     modalities = wish.output_modalities or config.output_modalities
     output = wish.audio.output if wish.audio is not None and wish.audio.output is not None else Wish.Output()
@@ -388,6 +388,11 @@ def _check_languages(config: SessionConfig, engines: Engines) -> None:
         place = "session.audio.input.transcription.language"
         only = ", ".join(sorted(known))
         raise Refusal("invalid_value", f"{place}: {engines.transcriber.name} does not know it, only {only}", place)
+
+
+def _still(choice: ToolChoice, tools: Sequence[Function]) -> ToolChoice:
+    """Return a choice that was made among other functions, as far as it can be made among these."""
+    return "auto" if isinstance(choice, Choice) and choice.name not in {tool.name for tool in tools} else choice
 
 
 def _check_choice(choice: ToolChoice, tools: Sequence[Function], place: str) -> None:

@@ -22,7 +22,7 @@ from antiphon_daemon.gateway.realtime.creating import created
 from antiphon_daemon.gateway.realtime.items import Item, said_first, told
 from antiphon_daemon.gateway.realtime.response import Reason, Response
 from antiphon_daemon.gateway.realtime.talk import Talk
-from antiphon_daemon.gateway.realtime.wire import Json, Refusal
+from antiphon_daemon.gateway.realtime.wire import Json, Refusal, text_of
 from antiphon_daemon.insight.trace import Trace
 
 BESIDE_MOST = 4
@@ -255,14 +255,14 @@ class Replies:
 
     async def _given(self, fields: Json, place: str) -> Item:
         """Return an item of a response's own input: a new one, or one that is there."""
-        if fields.get("type") == "item_reference":
-            return self._talk.items.find(str(fields.get("id")))
         try:
+            if fields.get("type") == "item_reference":
+                return self._talk.items.find(text_of(fields, "id"))
             item, sound = created(fields)
+            if sound:
+                await self._hear(item, sound)
         except Refusal as refused:
             raise Refusal(refused.code, f"{place}: {refused}", place) from None
-        if sound:
-            await self._hear(item, sound)
         return item
 
     def _follow(self) -> None:

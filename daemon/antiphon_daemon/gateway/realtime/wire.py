@@ -15,8 +15,21 @@ Json: TypeAlias = dict[str, Any]
 
 ID_MOST = 64
 """Letters of an id that a client makes."""
-_NOT_THAT_SHAPE = ("literal_error", "model_type", "int_type", "int_parsing")
+_NOT_THAT_SHAPE = ("literal_error", "model_type", "string_type", "int_type", "int_parsing")
 """Of a value that may have several shapes, these say that it has not this one, and nothing of what is wrong in it."""
+
+_OF_THE_BETA = {
+    "modalities": "output_modalities",
+    "voice": "audio.output.voice",
+    "speed": "audio.output.speed",
+    "input_audio_format": "audio.input.format",
+    "output_audio_format": "audio.output.format",
+    "input_audio_transcription": "audio.input.transcription",
+    "input_audio_noise_reduction": "audio.input.noise_reduction",
+    "turn_detection": "audio.input.turn_detection",
+    "max_response_output_tokens": "max_output_tokens",
+}
+"""Fields of sessions and responses that programs of the beta send, and what they are called since."""
 
 
 class Refusal(Exception):
@@ -116,10 +129,17 @@ def refusal_of(error: ValidationError, within: str, tags: Sequence[str] = ()) ->
         within: what the fields are called, such as `session`.
         tags: parts of a place that only say which of several shapes was taken.
     """
+
+    def is_tag(part: str | int) -> bool:
+        return part in tags or "[" in str(part)
+
     found = error.errors(include_url=False, include_input=False)
-    first = next((one for one in found if one["type"] not in _NOT_THAT_SHAPE), found[0])
+    telling = (one for one in found if one["type"] not in _NOT_THAT_SHAPE or not any(map(is_tag, one["loc"][-1:])))
+    first = next(telling, found[0])
     parts = [str(part) for part in (within, *first["loc"])]
-    place = ".".join(part for part in parts if part not in tags and "[" not in part)
+    place = ".".join(part for part in parts if not is_tag(part))
     codes = {"missing": "missing_required_parameter", "extra_forbidden": "unknown_parameter"}
     why = {"missing": "is missing", "extra_forbidden": "is not known here"}.get(first["type"], first["msg"])
+    if first["type"] == "extra_forbidden" and (now := _OF_THE_BETA.get(place.removeprefix(f"{within}."))):
+        why += f", and was in the beta alone: it is {now} now"
     return Refusal(codes.get(first["type"], "invalid_value"), f"{place}: {why}", place)
