@@ -42,6 +42,7 @@ from antiphon.wire.frames import FrameError, parse
 from antiphon.wire.link import Link, LinkError, ask_info, open_link
 from antiphon_daemon.conversation import skills
 from antiphon_daemon.conversation.conversation import Conversation
+from antiphon_daemon.conversation.drafts import DRY_S
 from antiphon_daemon.conversation.memory import Memory, new_memory
 from antiphon_daemon.engines.contracts import EngineError, Engines
 from antiphon_daemon.insight.peers import Seen
@@ -295,6 +296,10 @@ class Visit:
         self._format: Format | None = None
         self._rate = engines.synthesizer.rate
         self._sent_ms = 0
+        self._began_at = 0.0
+        """When the reply's sound began, later by every pause in which the network brought none of it."""
+        self._sending_ms: int | None = None
+        """Where in the reply the sound lies that is being sent."""
         self._sounding = False
         self._running = False
         """A run is open: neither `synthesize` nor `error` has ended it."""
@@ -469,12 +474,26 @@ class Visit:
 
     async def _send_all(self) -> None:
         while True:
-            await self._link.send(await self._outgoing.get())
+            event = await self._outgoing.get()
+            self._sending_ms = parse(AudioChunk, event).timestamp if AudioChunk.is_type(event.type) else None
+            await self._link.send(event)
+            self._keep_time()
+            self._sending_ms = None
+
+    def _keep_time(self) -> None:
+        """Tell the conversation when the network brings the reply too late: what it has not brought is not heard."""
+        if self._sending_ms is None:
+            return
+        late_s = time.monotonic() - self._began_at - self._sending_ms / 1000
+        if late_s > DRY_S:
+            self._began_at += late_s
+            self._conversation.heard(self._sending_ms)
 
     async def _ping(self) -> None:
         """Ask whether it is there, before all that waits: behind a reply, a slow network would have it seem gone."""
         while True:
             await asyncio.sleep(PING_S)
+            self._keep_time()
             if self._answers_pings and time.monotonic() - self._answered_at > SILENT_S:
                 raise LinkError(f"{self._link.uri} has answered nothing for {SILENT_S:g} s")
             self._link.send_nowait(Ping())
@@ -539,6 +558,7 @@ class Visit:
         """Begin the reply's sound."""
         self._tell()
         self._rate, self._sent_ms, self._sounding = rate, 0, True
+        self._began_at = time.monotonic()
         self._send(AudioStart(rate=rate, width=2, channels=1, timestamp=0))
 
     def reply_sound(self, pcm: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -106,6 +107,21 @@ async def test_a_stream_that_runs_dry_again_and_again_waits_until_it_can_go_on_f
     one.play(constant(0.01))
     one.finish()
     assert one.fill(480).any(), "the end of a stream waits for nothing"
+
+
+@pytest.mark.parametrize("stop", [Speaker.duck, Speaker.flush, Speaker.shelve])
+async def test_a_stream_that_waits_until_it_can_go_on_is_stopped_without_a_click(
+    stop: Callable[[Speaker], None],
+) -> None:
+    one = speaker()
+    one.begin()
+    for _ in range(2):
+        one.play(constant(0.01))
+        one.fill(480)
+    one.play(constant(0.01))
+    assert not one.fill(480).any()
+    stop(one)
+    assert not one.fill(480).any()
 
 
 async def test_a_flush_fades_within_milliseconds_and_tells_no_end() -> None:

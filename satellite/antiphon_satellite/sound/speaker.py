@@ -347,7 +347,9 @@ class Speaker:
         return True
 
     def _fade_out(self) -> None:
-        """Let the next samples fade without counting them as heard."""
+        """Let the next samples fade without counting them as heard; in a silence there is nothing to fade."""
+        if self._refilling is not None:
+            return
         next_ones = self._queue.peek(int(FADE_S * self.rate))
         if len(next_ones):
             ramp = np.linspace(1.0, 0.0, len(next_ones), dtype=np.float32)
