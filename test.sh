@@ -60,5 +60,5 @@ ruff format --check .
 mypy
 lint-imports
 # The tests that mostly wait, or only think, run beside those that work the models (tests/conftest.py).
-[ $# -gt 0 ] || set -- -n 3
+[ $# -gt 0 ] || set -- -n 2
 exec pytest "$@"

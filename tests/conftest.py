@@ -32,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 MODELS = ("endpoints", "engines", "gateway", "house")
-"""Folders of tests that work the models, which take all cores: no two of these run at once (`./test.sh` runs three)."""
+"""Folders of tests that work the models, which take all cores: no two of these run at once (`./test.sh` runs two)."""
 
 APART = (
     *("test_across", "test_strangers"),

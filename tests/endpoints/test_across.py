@@ -103,8 +103,9 @@ async def test_a_peer_with_the_habit_finds_its_reply_written_and_spoken(voice: S
         assert one.model.asked == ["question 0", "question 1", "question three"], "before `handle` is asked"
         reply = await one.answer(heard)
         assert reply == "This is answer number 3. It has two sentences."
-        await asyncio.sleep(0.3)
-        assert one.mouth.said[-2:] == ["This is answer number three.", "It has two sentences."], "before `tts` is asked"
+        async with asyncio.timeout(10):
+            while one.mouth.said[-2:] != ["This is answer number three.", "It has two sentences."]:
+                await asyncio.sleep(0.01)  # before `tts` is asked
         said, sound = list(one.mouth.said), await one.speak(reply)
         assert one.mouth.said == said, "the sound was there"
         assert one.model.asked[2:] == ["question three"], "and the reply was written once"
