@@ -5,7 +5,9 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or settings. An error is one sentenc
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import sys
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -18,6 +20,9 @@ from antiphon.settings import Settings
 
 if TYPE_CHECKING:
     from antiphon.configuration import Source
+
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EPIPE)
+"""What becomes of output on a full disk, or when its reader has gone."""
 
 
 @dataclass(frozen=True)
@@ -104,4 +109,23 @@ def main() -> None:
     antiphon.add_command(service)
     for point in entry_points(group="antiphon.commands"):
         point.load()(antiphon)
-    antiphon(prog_name="antiphon")
+    try:
+        try:
+            antiphon(prog_name="antiphon")
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # what still waits would fail behind our back, when nobody can say so
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        _forget_output()
+        if error.errno != errno.EPIPE:
+            click.echo(f"Error: What this prints cannot be written: {error.strerror}; make room there.", err=True)
+        sys.exit(1)
+
+
+def _forget_output() -> None:
+    """Let what could not be printed go nowhere, instead of being tried once more at the end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)

@@ -160,6 +160,11 @@ def nearest(candidates: list[str]) -> str:
     return min(candidates, key=far)
 
 
+def _host_name() -> str:
+    """Return this host's name as mDNS can have it, without its domain."""
+    return re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname().partition(".")[0])[:24]
+
+
 def _only_here(host: str) -> bool:
     """Return whether `host`, an address to listen on, can be reached from this machine alone."""
     try:
@@ -212,9 +217,8 @@ class Mdns:
 
     def instance(self, kind: str) -> str:
         """Return the name under which `kind` (asr, tts, satellite, …) is announced."""
-        host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname().partition(".")[0])[:24]
         rest = f"-antiphon-{kind[:KIND_CHARACTERS]}-{self._identity[:6]}"
-        return host[: NAME_CHARACTERS - len(rest)] + rest
+        return _host_name()[: NAME_CHARACTERS - len(rest)] + rest
 
     async def start(self) -> None:
         """Begin; nothing is announced yet."""
@@ -323,7 +327,8 @@ class Mdns:
             WYOMING,
             f"{self.instance(kind)}.{WYOMING}",
             port=port,
-            server=f"antiphon-{self._identity}.local.",
+            # With the host's name: of a copied system image whose host was renamed, the addresses would be mixed up.
+            server=f"{_host_name()}-antiphon-{self._identity}.local.",
             parsed_addresses=self._known,
         )
 

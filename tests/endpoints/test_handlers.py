@@ -19,6 +19,7 @@ from antiphon.audio.pcm import RATE, Samples, to_bytes
 from antiphon.settings import Settings
 from antiphon_daemon.conversation.across import Across
 from antiphon_daemon.conversation.clauses import Ending
+from antiphon_daemon.conversation.messages import message
 from antiphon_daemon.conversation.pacing import PAUSES_MS
 from antiphon_daemon.endpoints import vad as vad_endpoint
 from antiphon_daemon.endpoints.asr import AsrHandler
@@ -163,6 +164,25 @@ async def test_an_apology_is_not_handled_and_not_remembered() -> None:
     assert line.kinds[-1] == "not-handled"
     await one.handle(asked("And now?"))
     assert line.kinds[-2:] == ["handled", "handled-stop"]
+    assert model.asked[-1][1:] == ["And now?"]
+    await one.gone()
+
+
+@pytest.mark.parametrize("written", ["😀", "...", "**", "\u200b", " \n ", ""])
+async def test_what_no_voice_can_say_is_no_answer(written: str) -> None:
+    """A small model answered with an emoji, or three dots: whoever had asked Home Assistant heard nothing at all."""
+
+    async def say() -> AsyncIterator[str]:
+        yield written
+
+    line = Line()
+    one, model = handler(line, say)
+    await one.handle(asked("How are you?"))
+    assert line.kinds[-1] == "not-handled"
+    assert line.sent[-1].data["text"] == f"{written} {message('empty', 'en')}".strip()
+    told = "".join(event.data["text"] for event in line.sent if event.type == "handled-chunk")
+    assert told.strip() == line.sent[-1].data["text"]
+    await one.handle(asked("And now?"))
     assert model.asked[-1][1:] == ["And now?"]
     await one.gone()
 

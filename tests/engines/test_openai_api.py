@@ -445,6 +445,35 @@ async def test_a_certificate_of_an_unknown_hand_is_told_and_can_be_named(certifi
         engine(Llm(**given, ca_file="/nowhere/ca.pem"))
 
 
+@pytest.mark.parametrize(
+    ("days", "host", "says"),
+    [
+        (-1, "127.0.0.1", r"has expired: have it renewed there, or set this machine's clock, which says 20\d\d-"),
+        (2, "localhost", r"is for another name \(.*'localhost'\): correct llm\.url"),
+    ],
+)
+async def test_a_certificate_that_no_file_of_a_signer_mends_is_told_so(
+    certificate: Path, tmp_path: Path, days: int, host: str, says: str
+) -> None:
+    """It was said to be not trusted, and that llm.ca_file should name its signer, which was named there already."""
+    names, ended = tmp_path / "names", tmp_path / "cert.pem"
+    names.write_text("subjectAltName=IP:127.0.0.1\n")
+    key, asks = certificate.with_name("key.pem"), tmp_path / "asks.pem"
+    request = ["openssl", "req", "-new", "-key", key, "-subj", "/CN=house", "-out", asks]
+    signed = ["openssl", "x509", "-req", "-in", asks, "-signkey", key, "-days", str(days), "-extfile", names]
+    for command in (request, [*signed, "-out", ended]):
+        await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(ended, key)
+    async with OpenAiServer(tls) as server:
+        url = server.url.replace("127.0.0.1", host)
+        responder = OpenAiApi(Llm(engine="openai_api", model="m", url=url, ca_file=str(ended)))
+        with pytest.raises(EngineError, match=says) as failed:
+            await reply(responder)
+        assert "ca_file" not in str(failed.value)
+        await responder.close()
+
+
 async def test_encryption_where_there_is_none_is_told(server: OpenAiServer) -> None:
     responder = OpenAiApi(Llm(engine="openai_api", model="m", url=server.url.replace("http", "https")))
     with pytest.raises(EngineError, match=r"should llm\.url begin with http or https"):

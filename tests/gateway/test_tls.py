@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import shutil
 import ssl
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 from websockets.asyncio.client import connect
 
 from antiphon_daemon.engines.contracts import Synthesizer
-from antiphon_daemon.gateway import quiet, renewal
+from antiphon_daemon.gateway import quiet, renewal, validity
 
 from .certificates import CURVE, RSA, make
 from .opening import opened
@@ -111,3 +113,37 @@ async def test_a_certificate_that_is_renewed_is_shown_without_a_restart(
             while not await is_shown(old[0]):
                 await asyncio.sleep(0.1)
         assert not await is_shown(trusted)
+
+
+@pytest.mark.parametrize(("days", "says"), [(-1, "has expired"), (3, "2 days from now"), (100, "")])
+async def test_a_certificate_that_ends_is_told_once_in_the_log_and_so_is_its_successor(
+    gateways: list[Any], voice: Synthesizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int, says: str
+) -> None:
+    """A gateway whose certificate nobody renewed served on, shut out by every browser, and its log was silent."""
+    monkeypatch.setattr(renewal, "LOOK_S", 0.05)
+    monkeypatch.setattr(renewal, "VALID_S", 0.0)
+    (tmp_path / "new").mkdir()
+    certificate, key = make(tmp_path, days)
+    with capture_logs() as logs:
+        async with opened(gateways, voice, certificate=certificate, key=key):
+            await asyncio.sleep(0.5)
+            new = make(tmp_path / "new", 100)
+            await asyncio.to_thread(shutil.move, new[0], certificate)
+            await asyncio.to_thread(shutil.move, new[1], key)
+            async with asyncio.timeout(30):
+                while not any("renewed" in line["event"] for line in logs):
+                    await asyncio.sleep(0.05)
+            await asyncio.sleep(0.2)
+    told = [line["event"] for line in logs if line["log_level"] == "warning" and "in its place" in line["event"]]
+    assert len(told) == bool(says)
+    assert says in "".join(told)
+
+
+def test_a_clock_that_is_behind_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def not_yet(*_: str) -> datetime:
+        error = ssl.SSLCertVerificationError("certificate is not yet valid")
+        error.verify_code, error.verify_message = validity.NOT_YET, "certificate is not yet valid"
+        raise error
+
+    monkeypatch.setattr(validity, "ends", not_yet)
+    assert "by this machine's clock (20" in validity.trouble("cert.pem", "key.pem")

@@ -303,3 +303,26 @@ async def test_a_copied_identity_is_noticed_and_replaced(tmp_path: Path) -> None
     assert identity(tmp_path / "b") != "0123456789ab"
     await one.stop()
     await two.stop()
+
+
+async def test_a_copied_identity_under_another_host_name_keeps_its_own_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copied memory card whose host was renamed: both hosts' addresses stood under one name, and one was dialled."""
+    seen, other = Seen(), Mdns(tmp_path / "other")
+    homes = {"kitchen": "10.77.0.1", "bedroom": "10.77.0.2"}
+    await other.start()
+    other.browse(seen)
+    copies = []
+    for host, address in homes.items():
+        (tmp_path / host).mkdir()
+        (tmp_path / host / "identity.json").write_text('{"identity": "0123456789ad"}')
+        monkeypatch.setattr(discovery.socket, "gethostname", lambda host=host: host)
+        copies.append(Mdns(tmp_path / host, address))
+        await copies[-1].start()
+        await copies[-1].announce("satellite", 10_700)
+        found = await seen.until(f"{host}-antiphon-satellite-012345", there=True)
+        assert found is not None
+        assert found.uri == f"tcp://{address}:10700"
+    for one in (*copies, other):
+        await one.stop()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -164,6 +166,21 @@ def test_the_shipped_file_keeps_every_comment() -> None:
     assert len(changed) == 1, "the engine is embedded there already"
     assert changed[0][1].startswith("  model: tiny-test")
     assert changed[0][0].split("#")[1] == changed[0][1].split("#")[1]
+
+
+def test_a_full_disk_leaves_the_settings_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from antiphon_daemon.models.choosing import EditError, use
+
+    def full(path: Path, data: bytes) -> int:
+        path.touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = tmp_path / "config.yaml"
+    path.write_text("language: en\n")
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(EditError, match=r"config\.yaml cannot be edited, and is as it was: No space left on device"):
+        use(models.catalogue()["whisper-small"], path)
+    assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("config.yaml", "language: en\n")]
 
 
 def test_a_list_of_language_models_is_left_to_its_owner() -> None:

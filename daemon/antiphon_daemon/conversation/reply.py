@@ -122,6 +122,10 @@ class Reply:
         self._pause_ms = 0.0
         """Due before the next sound."""
         self._over: EngineError | bool = False
+        self._sayable = False
+        """Something is written that can be said."""
+        self._empty = False
+        """All is written, and nothing of it can be said."""
         self.fault: Exception | None = None
         """A fault of ours, which `run` raises."""
         self.clauses: list[Clause] = []
@@ -257,13 +261,15 @@ class Reply:
                     self.written.add(delta)
                     letters -= len(delta)
                     for part in cutter.feed(delta):
-                        await parts.put(part)
+                        await self._pass(part, parts)
                     if letters < 0:
                         break
             if rest := cutter.rest():
-                await parts.put(rest)
+                await self._pass(rest, parts)
             if letters < 0:
                 await self._add(message("cut_short", self._language), parts)
+            elif self._aloud and not self._sayable and not self._acted():
+                self._tell_empty()
         except (Revoked, EngineError) as error:
             if self._work.wanted():
                 log.error("the reply cannot be written", why=getattr(error, "for_log", "it was stopped"))
@@ -278,6 +284,19 @@ class Reply:
         finally:
             self.written.end()
         await parts.put(None)
+
+    async def _pass(self, part: Part, parts: asyncio.Queue[Part | None]) -> None:
+        """Have what is written be spoken."""
+        if not self._sayable:
+            one = utterance(part.text, part.ending, self._language, opens_code=part.opens_code)
+            self._sayable = bool(one.spoken.text)
+        await parts.put(part)
+
+    def _tell_empty(self) -> None:
+        """Write that there is no answer: an emoji alone is silence for who listens, here or by another's voice."""
+        self._empty = self.failed = True
+        self._trace.failed("the language model answered nothing")
+        self.written.add(f" {message('empty', self._language)}")
 
     async def _add(self, said: str, parts: asyncio.Queue[Part | None]) -> None:
         """Write a sentence of ours behind what is there."""
@@ -298,15 +317,7 @@ class Reply:
                 await self._speak(self._own("cut_short"))
                 return
             await self._speak(one)
-        if (
-            self._aloud
-            and self.fault is None
-            and self._work.wanted()
-            and not self._acted()
-            and not any(clause.spoken.text for clause in self.clauses)
-        ):
-            self.failed = True
-            self._trace.failed("the language model answered nothing")
+        if self._empty and self._work.wanted():
             del self.clauses[1 if self._lead else 0 :]
             await self._speak(self._own("empty"))
 

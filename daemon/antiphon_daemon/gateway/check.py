@@ -6,8 +6,6 @@ Whatever is wrong here, voice goes on without it.
 from __future__ import annotations
 
 import asyncio
-import ssl
-from datetime import UTC, datetime
 from importlib.util import find_spec
 
 import httpx2
@@ -16,13 +14,12 @@ from antiphon.checks import Check
 from antiphon.configuration import state_dir
 from antiphon.settings import Gateway, Settings
 from antiphon.wire.server import ListenError, listen
+from antiphon_daemon.gateway.validity import ends, trouble
 
 NEEDED = ("fastapi", "uvicorn", "websockets", "prometheus_client", "python_multipart", "av")
 """What the extra `gateway` brings."""
 ANSWER_S = 5.0
 RENEW = "Renew it in its place: within a minute a daemon that runs shows the new one."
-SOON_DAYS = 14
-"""A certificate that ends so soon should have been renewed."""
 
 
 async def run(settings: Settings) -> list[Check]:
@@ -82,40 +79,9 @@ async def _answer(wanted: Gateway, title: str, token: str | None, needs: str) ->
 def _certificate(wanted: Gateway) -> Check:
     title = "certificate (gateway)"
     try:
-        until = ends(wanted.certificate, wanted.key)
-    except ssl.SSLCertVerificationError as error:
-        return Check(title, None, f"is not valid: {error.verify_message}", RENEW)
+        if wrong := trouble(wanted.certificate, wanted.key):
+            return Check(title, None, wrong, RENEW)
+        return Check(title, True, f"is valid until {ends(wanted.certificate, wanted.key):%Y-%m-%d}")
     except OSError as error:  # SSLError is one
         mend = "Set gateway.certificate and gateway.key to PEM files that belong together: until then it stays closed."
         return Check(title, None, f"cannot be used: {error.strerror or error}", mend)
-    days = (until - datetime.now(UTC)).days
-    says = f"is valid until {until:%Y-%m-%d}"
-    if days < SOON_DAYS:
-        return Check(title, None, f"{says}, {days} days from now", RENEW)
-    return Check(title, True, says)
-
-
-def ends(certificate: str, key: str) -> datetime:
-    """Return until when a certificate is valid, by showing it to ourselves: a handshake with nobody in between.
-
-    Raises:
-        ssl.SSLCertVerificationError: it is not valid now.
-        OSError: certificate or key cannot be used.
-    """
-    theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    theirs.load_cert_chain(certificate, key or None, password="none")
-    ours = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    ours.check_hostname = False
-    ours.load_verify_locations(certificate)
-    ours.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # it stands for itself, whoever signed it
-    to_them, to_us = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client = ours.wrap_bio(to_us, to_them)
-    server = theirs.wrap_bio(to_them, to_us, server_side=True)
-    for side in (client, server, client):
-        try:
-            side.do_handshake()
-        except ssl.SSLWantReadError:
-            continue
-    shown = client.getpeercert()
-    assert shown is not None
-    return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(shown["notAfter"])), UTC)

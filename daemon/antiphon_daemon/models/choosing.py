@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -30,11 +31,11 @@ def use(model: Model, path: Path) -> None:
     Raises:
         EditError: the file cannot be read or written, or its form leaves no place for it.
     """
+    draft = path.with_name(f".{path.name}.part")
     try:
         text = path.read_bytes().decode("utf-8") if path.exists() else ""
         edited = edit(text, model.stage, wanted(model))
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.part")
         draft.write_bytes(edited.encode("utf-8"))
         if path.exists():
             draft.chmod(path.stat().st_mode & 0o777)
@@ -44,8 +45,12 @@ def use(model: Model, path: Path) -> None:
             draft.unlink()
             raise EditError(f"{model.name} cannot be used: {str(error).replace(str(draft), str(path))}") from None
         draft.replace(path.resolve())
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise EditError(f"{path} cannot be edited: {error}") from None
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            draft.unlink()  # a full disk leaves half of one
+        raise EditError(f"{path} cannot be edited, and is as it was: {error.strerror}") from None
 
 
 def overridden(model: Model) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -95,16 +96,28 @@ def tls_error(error: BaseException, url: str, section: str = "llm") -> EngineErr
     """Return what to say when it was encryption that failed, None when it was not."""
     for one in _causes(error):
         if isinstance(one, ssl.SSLCertVerificationError):
-            why = one.verify_message
-            return EngineError(
-                stage_of(section),
-                f"The certificate of {url} is not trusted ({why}): name the file of whoever signed it in "
-                f"{section}.ca_file, or correct {section}.url.",
-            )
+            return EngineError(stage_of(section), _untrusted(one, url, section))
         if isinstance(one, ssl.SSLError):
             says = f"Encryption with {url} failed ({one.reason}): should {section}.url begin with http or https?"
             return EngineError(stage_of(section), says)
     return None
+
+
+def _untrusted(error: ssl.SSLCertVerificationError, url: str, section: str) -> str:
+    """Return why a certificate is not believed, and what mends that: by the clock, no file of a signer does."""
+    clock = f"this machine's clock, which says {datetime.now(UTC):%Y-%m-%d}"
+    match error.verify_code:
+        case 9:  # OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID
+            return f"The certificate of {url} is not valid yet: set {clock}, or have it made anew there."
+        case 10:  # X509_V_ERR_CERT_HAS_EXPIRED
+            return f"The certificate of {url} has expired: have it renewed there, or set {clock}."
+        case 62 | 64:  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
+            why = error.verify_message.rstrip(".")
+            return f"The certificate of {url} is for another name ({why}): correct {section}.url."
+    return (
+        f"The certificate of {url} is not trusted ({error.verify_message}): name the file of whoever signed it in "
+        f"{section}.ca_file, or correct {section}.url."
+    )
 
 
 def nothing_said(model: str, thought: bool) -> EngineError:
