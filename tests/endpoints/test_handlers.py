@@ -187,6 +187,23 @@ async def test_what_no_voice_can_say_is_no_answer(written: str) -> None:
     await one.gone()
 
 
+@pytest.mark.parametrize("written", ["```python\nprint(1)\n```", "https://example.com/tides"])
+async def test_what_can_be_read_is_an_answer_in_every_language(written: str) -> None:
+    """A block of code, or a link, in German ended in an apology and was forgotten: there it has no spoken form."""
+
+    async def say() -> AsyncIterator[str]:
+        yield written
+
+    line = Line()
+    one, model = handler(line, say)
+    for text in ("Zeig es mir.", "Und jetzt?"):
+        await one.handle(Transcript(text=text, language="de", context={"conversation_id": "kitchen"}).event())
+    assert [event.data["text"] for event in line.sent if event.type == "handled"] == [written, written]
+    assert "".join(event.data["text"] for event in line.sent if event.type == "handled-chunk") == written * 2
+    assert model.asked[-1][1:] == ["Zeig es mir.", written, "Und jetzt?"]
+    await one.gone()
+
+
 async def test_sentences_are_spoken_with_a_pause_and_their_sound_has_no_gap() -> None:
     line, voice = Line(), Tones()
     recorder = Recorder(Turns(), "tts", line.host)

@@ -293,8 +293,14 @@ class Reply:
         await parts.put(part)
 
     def _tell_empty(self) -> None:
-        """Write that there is no answer: an emoji alone is silence for who listens, here or by another's voice."""
-        self._empty = self.failed = True
+        """Write that there is no answer: an emoji alone is silence for who listens, here or by another's voice.
+
+        Who reads has one in code, or a link, for which their language has no words here: it is only said, then.
+        """
+        self._empty = True
+        if self._parts_ahead == 0 and any(letter.isalnum() for letter in self.written.text):
+            return
+        self.failed = True
         self._trace.failed("the language model answered nothing")
         self.written.add(f" {message('empty', self._language)}")
 
