@@ -119,6 +119,12 @@ class Room:
             await self.hear(frame)
         raise AssertionError(f"is {self.conversation.phase}")
 
+    async def until_asked(self, model: Script) -> None:
+        """Let it be quiet until the model is asked."""
+        async with asyncio.timeout(5):
+            while not model.asked:
+                await self.hear(QUIET)
+
     async def speak_over(self, after: int) -> None:
         """Let so many quiet frames of the reply pass, and speech over it until that is meant."""
         await self.hear(QUIET, after)
@@ -296,9 +302,7 @@ async def test_a_reply_to_the_same_words_is_not_made_twice_and_is_heard(same: bo
     async with room(Measuring("what is the weather"), model) as one:
         await one.hear(SPEECH, 20)
         await one.until(Phase.PAUSED)
-        async with asyncio.timeout(5):
-            while not model.asked:
-                await one.hear(QUIET)
+        await one.until_asked(model)
         one.ears.text = "What is the weather?" if same else "what is the weather in Paris"
         assert one.conversation.phase is Phase.PAUSED
         await one.until(Phase.HEARING, SPEECH)
@@ -355,9 +359,7 @@ async def test_a_reply_that_fails_while_its_speaker_coughs_is_asked_for_anew() -
     async with room(Measuring("what is the weather"), model) as one:
         await one.hear(SPEECH, 20)
         await one.until(Phase.PAUSED)
-        async with asyncio.timeout(5):
-            while not model.asked:
-                await one.hear(QUIET)
+        await one.until_asked(model)
         await one.until(Phase.HEARING, SPEECH)
         fails.set()
         await one.hear(SPEECH, 4)

@@ -901,15 +901,20 @@ async def test_what_comes_of_a_function_while_a_turn_seems_over_is_known_to_its_
         asking.cancel()
 
 
+async def ask_in_mid_speech(one: Client, say: Say) -> None:
+    """Ask for a response while somebody speaks, who then falls silent: it waits for the end of their turn."""
+    await one.write("How are you?")
+    asking = asyncio.create_task(one.speak(say("What is your name?")))
+    await one.until("input_audio_buffer.speech_started")
+    asking.cancel()
+    await one.send("response.create")
+
+
 async def test_a_response_that_waits_for_a_turn_begins_when_the_turn_is_cleared(
     gateways: list[Any], voice: Synthesizer, say: Say
 ) -> None:
     async with opened(gateways, engines(voice)) as gateway, client(gateway.port) as one:
-        await one.write("How are you?")
-        asking = asyncio.create_task(one.speak(say("What is your name?")))
-        await one.until("input_audio_buffer.speech_started")
-        asking.cancel()
-        await one.send("response.create")
+        await ask_in_mid_speech(one, say)
         await one.alive()  # which clears it
         await done(one)
         assert not one.of("input_audio_buffer.committed")
@@ -920,11 +925,7 @@ async def test_a_response_that_waits_for_a_turn_can_be_cancelled(
 ) -> None:
     model = Script(quick)
     async with opened(gateways, engines(voice, model)) as gateway, client(gateway.port) as one:
-        await one.write("How are you?")
-        asking = asyncio.create_task(one.speak(say("What is your name?")))
-        await one.until("input_audio_buffer.speech_started")
-        asking.cancel()
-        await one.send("response.create")
+        await ask_in_mid_speech(one, say)
         await one.send("response.cancel")
         await one.alive()  # which clears what was said
         await one.alive()
@@ -942,11 +943,7 @@ async def test_cancelling_another_response_leaves_the_one_that_waits_for_a_turn(
 ) -> None:
     # A program cancels by its id what speech has ended already, after it has asked for the next response.
     async with opened(gateways, engines(voice)) as gateway, client(gateway.port) as one:
-        await one.write("How are you?")
-        asking = asyncio.create_task(one.speak(say("What is your name?")))
-        await one.until("input_audio_buffer.speech_started")
-        asking.cancel()
-        await one.send("response.create")
+        await ask_in_mid_speech(one, say)
         await one.send("response.cancel", response_id="resp_before")
         assert (await one.error())["code"] == "response_cancel_not_active"
         await one.alive()  # which clears what was said

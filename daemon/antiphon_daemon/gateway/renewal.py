@@ -8,6 +8,7 @@ browsers shut out a gateway that is otherwise well.
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 from dataclasses import dataclass
 from functools import partial
@@ -67,12 +68,12 @@ async def renew(context: ssl.SSLContext, files: Files, seen: tuple[Stamp | None,
     Args:
         seen: what they were known by before they were read.
     """
-    loop, told = asyncio.get_running_loop(), ""
-    told, looked_at = await asyncio.to_thread(files.tell_trouble, told), loop.time()
+    loop = asyncio.get_running_loop()
+    told, looked_at = "", -math.inf
     while True:
-        await asyncio.sleep(LOOK_S)
         if loop.time() - looked_at >= VALID_S:
             told, looked_at = await asyncio.to_thread(files.tell_trouble, told), loop.time()
+        await asyncio.sleep(LOOK_S)
         before, seen = seen, await asyncio.to_thread(files.look)
         if seen == before:
             continue
@@ -83,7 +84,7 @@ async def renew(context: ssl.SSLContext, files: Files, seen: tuple[Stamp | None,
         else:
             context.sni_callback = partial(_show, renewed)  # called without a name, too
             log.info("the gateway shows the renewed certificate")
-            told, looked_at = await asyncio.to_thread(files.tell_trouble, ""), loop.time()
+            told, looked_at = "", -math.inf  # it has troubles of its own
 
 
 def _show(renewed: ssl.SSLContext, connection: ssl.SSLObject | ssl.SSLSocket, *_: object) -> None:

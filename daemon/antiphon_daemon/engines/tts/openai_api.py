@@ -50,8 +50,7 @@ class OpenAiSynthesizer:
         self._server = AudioServer("tts", settings, deadlines, LIKELY)
         self._settings = settings
         self._language = language
-        self._within_s = deadlines.tts_first_s * OWN_SHARE
-        self._most = round(deadlines.reply_s * RATE) * 2
+        self._obey(deadlines)
         self.rate = RATE
 
     @property
@@ -96,8 +95,7 @@ class OpenAiSynthesizer:
 
     def follow(self, settings: Settings) -> None:
         """Take over how long each piece of sound may take, and how long a reply may be."""
-        self._within_s = settings.deadlines.tts_first_s * OWN_SHARE
-        self._most = round(settings.deadlines.reply_s * RATE) * 2
+        self._obey(settings.deadlines)
 
     async def tune(self, settings: Tts) -> None:
         """Speak with another voice or speed from the next sentence on."""
@@ -106,6 +104,10 @@ class OpenAiSynthesizer:
     async def close(self) -> None:
         """Close the connections."""
         await self._server.client.close()
+
+    def _obey(self, deadlines: Deadlines) -> None:
+        self._within_s = deadlines.tts_first_s * OWN_SHARE
+        self._most = round(deadlines.reply_s * RATE) * 2
 
     async def _sound(self, text: str, work: Work, voice: str) -> AsyncGenerator[bytes, None]:
         """Yield PCM at `RATE`; an empty block where something has come that makes no sound yet."""

@@ -47,8 +47,7 @@ class WyomingSynthesizer:
     def __init__(self, settings: Tts, deadlines: Deadlines, language: str) -> None:
         self._service = Service("tts", settings.url, deadlines.connect_s)
         self._settings = settings
-        self._within_s = deadlines.tts_first_s * OWN_SHARE
-        self._most = round(deadlines.reply_s * RATE)
+        self._obey(deadlines)
         self._program = settings.url
         self._voices: tuple[Voice, ...] = (Voice(self._voice or "default", (language,)),)
         self._described = False
@@ -93,8 +92,11 @@ class WyomingSynthesizer:
 
     def follow(self, settings: Settings) -> None:
         """Take over how long each piece of sound may take, and how long a reply may be."""
-        self._within_s = settings.deadlines.tts_first_s * OWN_SHARE
-        self._most = round(settings.deadlines.reply_s * RATE)
+        self._obey(settings.deadlines)
+
+    def _obey(self, deadlines: Deadlines) -> None:
+        self._within_s = deadlines.tts_first_s * OWN_SHARE
+        self._most = round(deadlines.reply_s * RATE)
 
     async def tune(self, settings: Tts) -> None:
         """Speak with another voice or speaker from the next sentence on; the speed is the service's own."""
